@@ -1,0 +1,242 @@
+"""Every setting, its default and its reason.
+
+The defaults are the quickstart: they and `configs/quickstart.yaml` are the same (a test sees to
+it). YAML files override them, and dotted options of the command line override both.
+"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from translator.errors import TranslatorError
+from translator.files import write_text
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """Where the sentence pairs come from and which are kept.
+
+    The default corpus is used unless `files` or `hub_name` is given.
+
+    Args:
+        direction: source and target language, as "en-es" or "es-en"
+        files: one TSV file, or two line-aligned text files; plain, gzip or xz
+        languages: the languages of the two columns (or files), in their order
+        hub_name: a data set of the Hugging Face hub, or the path of a local copy of one
+        hub_config: the data set's configuration, such as "en-es"
+        hub_split: the part of the data set to take pairs from
+        hub_columns: the columns of the two `languages`; a dot goes into a nested column
+        hub_licence: the data set's licence and attribution, for the report
+        max_chars: drop pairs with a longer side; the longest default sentence has 380 or so
+        max_length_ratio: drop pairs whose word counts differ by more than this factor
+        dev_sentences: source sentences for tuning; at most a tenth of the corpus
+        test_sentences: source sentences for the final score; at most a tenth of the corpus
+    """
+
+    direction: str = "en-es"
+    files: str | list[str] = field(default_factory=list)
+    languages: list[str] = field(default_factory=lambda: ["en", "es"])
+    hub_name: str | None = None
+    hub_config: str | None = None
+    hub_split: str = "train"
+    hub_columns: list[str] = field(default_factory=lambda: ["translation.en", "translation.es"])
+    hub_licence: str = "see the data set's page on the hub"
+    max_chars: int = 500
+    max_length_ratio: float = 3.0
+    dev_sentences: int = 2000
+    test_sentences: int = 2000
+
+    def __post_init__(self) -> None:
+        """Check what a type can't say."""
+        if self.hub_name and self.files:
+            raise TranslatorError("corpus.files and corpus.hub_name are both set: keep one of them")
+        for name in ("languages", "hub_columns"):
+            if len(getattr(self, name)) != 2:
+                raise TranslatorError(f"corpus.{name} must name exactly two, such as [en, es]")
+        src, _, tgt = self.direction.partition("-")
+        if sorted([src, tgt]) != sorted(self.languages) or src == tgt:
+            first, second = self.languages
+            raise TranslatorError(
+                f'corpus.direction is "{self.direction}", but corpus.languages are {first} and '
+                f'{second}: write "{first}-{second}" or "{second}-{first}"'
+            )
+        _require_positive("corpus", self, "max_chars", "max_length_ratio", "dev_sentences")
+        _require_positive("corpus", self, "test_sentences")
+
+    @property
+    def src_lang(self) -> str:
+        """The language translated from."""
+        return self.direction.partition("-")[0]
+
+    @property
+    def tgt_lang(self) -> str:
+        """The language translated into."""
+        return self.direction.partition("-")[2]
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """The joint SentencePiece vocabulary.
+
+    Args:
+        vocab_size: pieces shared by both languages; 4,000 keep the softmax over it affordable
+        sampling: BPE-dropout, the chance to skip a merge (Provilkov et al. 2020); each epoch then
+            sees its sentences cut into other pieces. It pays in long runs; 0 cuts always the same
+    """
+
+    vocab_size: int = 4000
+    sampling: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check what a type can't say."""
+        _require_positive("tokenizer", self, "vocab_size")
+        _require_fraction("tokenizer", self, "sampling")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The Transformer's shape.
+
+    Args:
+        d_model: width of every vector between the layers
+        n_heads: attention heads; each is d_model / n_heads wide
+        encoder_layers: layers that read the source
+        decoder_layers: layers that write the target
+        d_ff: width inside the feed-forward blocks; 4 × d_model as in Vaswani et al. 2017
+        dropout: share of values dropped; 0 while the data is seen only a few times
+    """
+
+    d_model: int = 128
+    n_heads: int = 4
+    encoder_layers: int = 3
+    decoder_layers: int = 3
+    d_ff: int = 512
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check what a type can't say."""
+        names = ("d_model", "n_heads", "encoder_layers", "decoder_layers", "d_ff")
+        _require_positive("model", self, *names)
+        _require_fraction("model", self, "dropout")
+        if self.d_model % self.n_heads or self.d_model % 2:
+            raise TranslatorError(
+                f"model.d_model ({self.d_model}) must be even and a multiple of model.n_heads "
+                f"({self.n_heads})"
+            )
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the model learns, and for how long.
+
+    Args:
+        max_steps: optimizer steps; wins over max_minutes
+        max_minutes: minutes of training, turned into steps once, from the speed measured at the
+            start; evaluation is not counted
+        batch_tokens: target positions in a batch, padding included
+        accumulation: batches whose gradients make one step
+        optimizer: muon (matrices by Muon, the rest by AdamW) or adamw (all by AdamW)
+        muon_learning_rate: peak rate of the matrices under muon
+        learning_rate: peak rate of everything AdamW trains
+        warmup_steps: steps in which the rates rise from zero; then they fall to zero linearly
+        weight_decay: decoupled decay of the matrices, as a share of the learning rate
+        label_smoothing: probability spread over the vocabulary (Szegedy et al. 2016)
+        max_grad_norm: clip the gradient to this length; 0 for no clipping
+        ema_decay: average the weights with this decay a step and use the average; 0 for none
+        evaluations: how often dev BLEU is measured, spread evenly; the last is the final step
+        patience: stop after so many evaluations without a better dev BLEU; 0 never stops early
+        checkpoint_minutes: minutes between saved states; evaluation always saves one
+        device: auto takes cuda, else mps, else cpu
+        threads: processor threads; 0 for PyTorch's choice (one per core)
+    """
+
+    max_steps: int | None = None
+    max_minutes: float = 10.0
+    batch_tokens: int = 2048
+    accumulation: int = 1
+    optimizer: Literal["muon", "adamw"] = "muon"
+    muon_learning_rate: float = 0.02
+    learning_rate: float = 0.003
+    warmup_steps: int = 50
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.1
+    max_grad_norm: float = 1.0
+    ema_decay: float = 0.0
+    evaluations: int = 10
+    patience: int = 0
+    checkpoint_minutes: float = 1.0
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what a type can't say."""
+        names = ("max_minutes", "batch_tokens", "accumulation", "muon_learning_rate")
+        _require_positive("training", self, *names, "learning_rate", "evaluations")
+        if self.max_steps is not None:
+            _require_positive("training", self, "max_steps")
+        for name in ("warmup_steps", "weight_decay", "max_grad_norm", "patience", "threads"):
+            if getattr(self, name) < 0:
+                raise TranslatorError(f"training.{name} must not be negative")
+        _require_fraction("training", self, "label_smoothing")
+        _require_fraction("training", self, "ema_decay")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a run depends on.
+
+    Args:
+        corpus: where the sentence pairs come from
+        tokenizer: the joint vocabulary
+        model: the Transformer's shape
+        training: how the model learns
+        seed: start of every random choice
+        data_dir: folder for downloads and prepared corpora
+    """
+
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    seed: int = 1
+    data_dir: str = "data"
+
+
+# Where a run looks for its data, how it is displayed and how often it is saved may change between
+# a run's start and its resumption: none of these changes a single weight.
+FREE_ON_RESUME = ("data_dir", "training.checkpoint_minutes")
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """All settings as {"section.key": value}."""
+    flat: dict[str, Any] = {}
+    for section, value in asdict(config).items():
+        if isinstance(value, dict):
+            flat.update({f"{section}.{key}": inner for key, inner in value.items()})
+        else:
+            flat[section] = value
+    return flat
+
+
+def differing_keys(old: Config, new: Config) -> list[str]:
+    """The keys in which two configurations differ, but for those free to change."""
+    old_flat, new_flat = flatten(old), flatten(new)
+    return [key for key in old_flat if old_flat[key] != new_flat[key] and key not in FREE_ON_RESUME]
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Write the resolved configuration as YAML."""
+    import yaml
+
+    write_text(path, yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True))
+
+
+def _require_positive(section: str, config: object, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) <= 0:
+            raise TranslatorError(f"{section}.{name} must be greater than zero")
+
+
+def _require_fraction(section: str, config: object, name: str) -> None:
+    if not 0 <= getattr(config, name) < 1:
+        raise TranslatorError(f"{section}.{name} must be at least 0 and less than 1")

@@ -1,0 +1,87 @@
+"""Files that never exist by half, and their hashes."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from translator.errors import TranslatorError
+
+
+@contextmanager
+def os_errors_named(path: Path) -> Iterator[None]:
+    """Turn an `OSError` (disk full, no permission …) into a one-line `TranslatorError`."""
+    try:
+        yield
+    except OSError as error:
+        raise TranslatorError(f"{path}: {error.strerror or error}") from error
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, flush it to disk, then rename it.
+
+    A reader, or a process killed at any moment, sees the old file or the new one, whole.
+
+    Raises:
+        TranslatorError: the file can't be written; the old one is left as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with os_errors_named(path):
+        try:
+            write(temporary)
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` atomically, as UTF-8 with LF line ends."""
+    write_atomically(path, lambda temporary: _write_text(temporary, text))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Write one JSON object per line, atomically."""
+    write_text(path, "".join(json_line(record) for record in records))
+
+
+def json_line(record: dict[str, Any]) -> str:
+    """One JSON object as a line, accents readable."""
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Read what `write_json_lines` wrote.
+
+    Raises:
+        TranslatorError: the file is missing, or a line of it is not JSON.
+    """
+    with os_errors_named(path):
+        text = path.read_text(encoding="utf-8")
+    records = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise TranslatorError(f"{path}, line {number}: not JSON ({error.msg})") from error
+    return records
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with os_errors_named(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(*parts: object) -> str:
+    """A short hash (16 hexadecimal digits) of plain values, for naming cached folders."""
+    encoded = json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()
+    return hashlib.sha256(encoded).hexdigest()[:16]
