@@ -1,0 +1,213 @@
+"""Sentence pairs as ids, in batches of about equal size with little padding."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, Tokenizer
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of different length in one flat array: row i is values[offsets[i] : offsets[i + 1]]."""
+
+    values: npt.NDArray[np.int32]
+    offsets: Ints
+
+    @staticmethod
+    def from_lists(rows: list[list[int]]) -> "Ragged":
+        """Join lists of ids."""
+        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum([len(row) for row in rows], out=offsets[1:])
+        values = np.fromiter((i for row in rows for i in row), np.int32, count=int(offsets[-1]))
+        return Ragged(values, offsets)
+
+    @property
+    def lengths(self) -> Ints:
+        """Length of each row."""
+        return np.diff(self.offsets)
+
+    def padded(self, rows: Ints, *, bos: bool) -> Tensor:
+        """Some rows as a matrix, each with eos at its end, bos before it if asked, then padding.
+
+        Returns:
+            ids (B, longest), int64.
+        """
+        lengths = self.lengths[rows]
+        start = int(bos)
+        width = int(lengths.max()) + start + 1
+        matrix = np.full((len(rows), width), PAD_ID, dtype=np.int64)
+        columns = np.arange(width - start)
+        inside = columns < lengths[:, None]
+        source = self.offsets[rows][:, None] + columns
+        matrix[:, start:][inside] = self.values[source[inside]]
+        matrix[np.arange(len(rows)), start + lengths] = EOS_ID
+        if bos:
+            matrix[:, 0] = BOS_ID
+        return torch.from_numpy(matrix)
+
+
+@dataclass(frozen=True)
+class PairIds:
+    """The ids of sentence pairs."""
+
+    src: Ragged
+    tgt: Ragged
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pairs to train on.
+
+    Attributes:
+        src: ids (B, S), each row ending with eos, then padding
+        tgt: ids (B, T + 1): bos, the target, eos, then padding
+        tgt_tokens: predicted pieces, eos counted, padding not
+    """
+
+    src: Tensor
+    tgt: Tensor
+    tgt_tokens: int
+
+    @property
+    def src_padding_mask(self) -> Tensor:
+        """(B, S), True at padding."""
+        return self.src == PAD_ID
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        src, tgt = (ids.to(device, non_blocking=True) for ids in (self.src, self.tgt))
+        return Batch(src, tgt, self.tgt_tokens)
+
+
+def make_batch(pairs: PairIds, rows: Ints) -> Batch:
+    """The pairs of these rows as a batch."""
+    return Batch(
+        src=pairs.src.padded(rows, bos=False),
+        tgt=pairs.tgt.padded(rows, bos=True),
+        tgt_tokens=int(pairs.tgt.lengths[rows].sum()) + len(rows),
+    )
+
+
+def group_by_length(
+    pairs: PairIds, batch_tokens: int, generator: np.random.Generator
+) -> list[Ints]:
+    """Put pairs of like length together, in random order.
+
+    Each batch is as large as it may be: its rows times its longest side, eos counted, is at most
+    `batch_tokens` (a single pair may be longer). Every pair is in exactly one batch.
+    """
+    src, tgt = pairs.src.lengths + 1, pairs.tgt.lengths + 1
+    # By target length, and within it by source length, up and down in turn, so that where the
+    # target length changes the source length doesn't jump.
+    zigzag = np.where(tgt % 2 == 0, src, -src)
+    order = np.lexsort((generator.random(len(src)), zigzag, tgt))
+    longest_side = np.maximum(src, tgt)[order]
+    batches: list[Ints] = []
+    first = longest = 0
+    for i, length in enumerate(longest_side.tolist()):
+        longest = max(longest, length)
+        if (i - first + 1) * longest > batch_tokens and i > first:
+            batches.append(order[first:i])
+            first, longest = i, length
+    if first < len(order):
+        batches.append(order[first:])
+    generator.shuffle(batches)
+    return batches
+
+
+def padding_share(pairs: PairIds, batches: list[Ints]) -> float:
+    """Share of the positions, source and target together, that hold padding."""
+    used = filled = 0
+    for side in (pairs.src, pairs.tgt):
+        lengths = side.lengths + 1
+        for rows in batches:
+            filled += int(lengths[rows].sum())
+            used += int(lengths[rows].max()) * len(rows)
+    return 1 - filled / used
+
+
+class BatchStream:
+    """Batches without end, epoch after epoch; its position can be saved and restored.
+
+    The order of an epoch depends on the seed and the epoch's number alone.
+    """
+
+    def __init__(
+        self, pairs_of_epoch: Callable[[int], PairIds], batch_tokens: int, seed: int
+    ) -> None:
+        """Start at the first batch of epoch 0.
+
+        Args:
+            pairs_of_epoch: the ids of an epoch; they change where sampling is on
+            batch_tokens: see `group_by_length`
+            seed: start of the shuffling
+        """
+        self._pairs_of_epoch = pairs_of_epoch
+        self._batch_tokens = batch_tokens
+        self._seed = seed
+        self._open(epoch=0, index=0)
+
+    def _open(self, epoch: int, index: int) -> None:
+        self.epoch, self.index = epoch, index
+        self.pairs = self._pairs_of_epoch(epoch)
+        generator = np.random.default_rng([self._seed, epoch])
+        self.batches = group_by_length(self.pairs, self._batch_tokens, generator)
+
+    def next(self) -> Batch:
+        """The next batch."""
+        if self.index == len(self.batches):
+            self._open(self.epoch + 1, 0)
+        rows = self.batches[self.index]
+        self.index += 1
+        return make_batch(self.pairs, rows)
+
+    def state(self) -> dict[str, int]:
+        """The position, for `restore`."""
+        return {"epoch": self.epoch, "index": self.index}
+
+    def restore(self, state: dict[str, int]) -> None:
+        """Go on from a position: the next batch is the one that would have come."""
+        self._open(state["epoch"], state["index"])
+
+
+def fixed_pairs(tokenizer_dir: Path) -> Callable[[int], PairIds]:
+    """Epochs that are all the same: ids as `prepare` has written them, memory-mapped."""
+    import datasets
+
+    table = datasets.load_from_disk(tokenizer_dir / "ids").data
+    pairs = PairIds(_ragged(table, "src_ids"), _ragged(table, "tgt_ids"))
+    return lambda epoch: pairs
+
+
+def _ragged(table: Any, column: str) -> Ragged:
+    lists = table.column(column).combine_chunks()
+    values, offsets = lists.values.to_numpy(), lists.offsets.to_numpy()
+    return Ragged(values, offsets.astype(np.int64))
+
+
+def sampled_pairs(
+    corpus_dir: Path, tokenizer: Tokenizer, dropout: float, seed: int
+) -> Callable[[int], PairIds]:
+    """Epochs in which each sentence is cut into pieces anew, by BPE-dropout."""
+    import datasets
+
+    train = datasets.load_from_disk(corpus_dir / "train")
+    src, tgt = list(train["src"]), list(train["tgt"])
+
+    def pairs_of_epoch(epoch: int) -> PairIds:
+        src_seed, tgt_seed = np.random.SeedSequence([seed, epoch]).generate_state(2).tolist()
+        return PairIds(
+            Ragged.from_lists(tokenizer.sample(src, dropout, src_seed)),
+            Ragged.from_lists(tokenizer.sample(tgt, dropout, tgt_seed)),
+        )
+
+    return pairs_of_epoch

@@ -1,0 +1,46 @@
+"""The device to compute on, and what to call this machine in a report."""
+
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+from translator.errors import TranslatorError
+
+
+def pick_device(wanted: str) -> torch.device:
+    """The device to compute on.
+
+    Args:
+        wanted: auto (cuda, else mps, else cpu), or one of these by name
+
+    Raises:
+        TranslatorError: the device asked for is not there.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if wanted == "auto":
+        wanted = next(name for name, available in there.items() if available)
+    if not there[wanted]:
+        others = ", ".join(name for name, available in there.items() if available)
+        raise TranslatorError(f"the device {wanted} is not there; this machine has: {others}")
+    return torch.device(wanted)
+
+
+def describe_machine(device: torch.device) -> str:
+    """Processor, cores, threads and memory in words; the GPU's name where one is used."""
+    processor = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        processor = names[0].partition(":")[2].strip() if names else processor
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    words = f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    words += f", {memory:.0f} GiB, {platform.system()}"
+    if device.type == "cuda":
+        words = f"{torch.cuda.get_device_name(device)}; {words}"
+    return words

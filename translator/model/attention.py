@@ -1,0 +1,115 @@
+"""Attention: every position of one sequence gathers what it needs from another (or itself)."""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Mapping = Callable[[Tensor], Tensor]
+
+
+def softmax(scores: Tensor) -> Tensor:
+    """Scores to weights: non-negative, each row sums to 1."""
+    return scores.softmax(dim=-1)
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    mask: Tensor | None = None,
+    causal: bool = False,
+    mapping: Mapping = softmax,
+    need_weights: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """Scaled dot-product attention: mapping(query · keyᵀ / √K) · value.
+
+    PyTorch's fused kernel does this faster, but shows no weights and knows only softmax: it is
+    taken when the weights aren't asked for and the mapping is `softmax`.
+
+    Args:
+        query: (B, H, T, K)
+        key: (B, H, S, K)
+        value: (B, H, S, K)
+        mask: bool, broadcastable to (B, H, T, S), True where a position may not be seen; each
+            query must be left at least one
+        causal: position t sees no position after t (self-attention while training)
+        mapping: turns a row of scores into weights; masked scores are -inf
+        need_weights: return the weights too
+
+    Returns:
+        The output (B, H, T, K), and the weights (B, H, T, S) or None.
+    """
+    if mapping is softmax and not need_weights:
+        visible = None if mask is None else ~mask
+        output = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=visible, is_causal=causal
+        )
+        return output, None
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.size(-1))  # (B, H, T, S)
+    if mask is not None:
+        scores = scores.masked_fill(mask, -math.inf)
+    if causal:
+        scores = scores.masked_fill(_future(scores), -math.inf)
+    weights = mapping(scores)  # (B, H, T, S)
+    return weights @ value, weights if need_weights else None  # (B, H, T, K)
+
+
+def _future(scores: Tensor) -> Tensor:
+    """(T, S) bool, True where the key comes after the query."""
+    return torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+
+
+class MultiHeadAttention(nn.Module):
+    """Attention in several heads, each with its own projections of queries, keys and values.
+
+    Keys and values are made by a method of their own, so that a decoder can keep them: those of
+    the memory for a whole sentence, those of the target so far from step to step.
+    """
+
+    def __init__(self, d_model: int, n_heads: int, mapping: Mapping = softmax) -> None:
+        """Make the four projections; `mapping` turns scores into weights."""
+        super().__init__()
+        self.n_heads = n_heads
+        self.mapping = mapping
+        self.query = nn.Linear(d_model, d_model)
+        self.key = nn.Linear(d_model, d_model)
+        self.value = nn.Linear(d_model, d_model)
+        self.output = nn.Linear(d_model, d_model)
+
+    def keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Project what is attended to: (B, S, D) to two of (B, H, S, K)."""
+        return self._split(self.key(x)), self._split(self.value(x))
+
+    def forward(
+        self,
+        x: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        *,
+        mask: Tensor | None = None,
+        causal: bool = False,
+        need_weights: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Let x (B, T, D) attend to keys and values (B, H, S, K); the rest is as in `attend`.
+
+        Returns:
+            The output (B, T, D), and the weights (B, H, T, S) or None.
+        """
+        output, weights = attend(
+            self._split(self.query(x)),
+            keys,
+            values,
+            mask=mask,
+            causal=causal,
+            mapping=self.mapping,
+            need_weights=need_weights,
+        )
+        joined = output.transpose(1, 2).flatten(2)  # (B, T, D)
+        return self.output(joined), weights
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:2], self.n_heads, -1).transpose(1, 2)  # (B, H, T, K)

@@ -1,0 +1,71 @@
+"""What a decoder keeps from step to step, so that no position is computed twice."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass
+class LayerCache:
+    """Keys and values of one decoder layer.
+
+    Attributes:
+        memory_keys: (B, H, S, K), those of the source; they never change
+        memory_values: (B, H, S, K)
+        self_keys: (B, H, max_length, K), those of the target so far, filled from the front
+        self_values: (B, H, max_length, K)
+        length: how many target positions are filled
+    """
+
+    memory_keys: Tensor
+    memory_values: Tensor
+    self_keys: Tensor
+    self_values: Tensor
+    length: int = 0
+
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add those of one position, (B, H, 1, K) each.
+
+        Returns:
+            All so far, (B, H, length, K) each.
+        """
+        self.self_keys[:, :, self.length] = keys[:, :, 0]
+        self.self_values[:, :, self.length] = values[:, :, 0]
+        self.length += 1
+        return self.self_keys[:, :, : self.length], self.self_values[:, :, : self.length]
+
+
+@dataclass
+class DecoderCache:
+    """The state of a search: the caches of all layers.
+
+    Attributes:
+        layers: one cache a decoder layer
+        memory_mask: (B, 1, 1, S), True at source padding
+        positions: (max_length, D), position vectors
+    """
+
+    layers: list[LayerCache]
+    memory_mask: Tensor
+    positions: Tensor
+
+    @property
+    def length(self) -> int:
+        """Target positions decoded so far."""
+        return self.layers[0].length
+
+    def reorder(self, rows: Tensor) -> None:
+        """Let row i continue the target of row rows[i], of the same source sentence."""
+        for layer in self.layers:
+            filled = slice(0, layer.length)
+            layer.self_keys[:, :, filled] = layer.self_keys[rows, :, filled]
+            layer.self_values[:, :, filled] = layer.self_values[rows, :, filled]
+
+    def select(self, rows: Tensor) -> None:
+        """Keep these rows only, in this order: source and target."""
+        self.memory_mask = self.memory_mask[rows]
+        for layer in self.layers:
+            layer.memory_keys = layer.memory_keys[rows]
+            layer.memory_values = layer.memory_values[rows]
+            layer.self_keys = layer.self_keys[rows]
+            layer.self_values = layer.self_values[rows]

@@ -1,0 +1,127 @@
+"""The blocks between embedding and output: pre-norm encoder and decoder layers."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from translator.model.attention import MultiHeadAttention
+from translator.model.cache import LayerCache
+
+
+def sinusoidal_positions(length: int, d_model: int, device: torch.device) -> Tensor:
+    """Position vectors of Vaswani et al. 2017, section 3.5: first the sines, then the cosines.
+
+    They need no training and exist for any length.
+
+    Returns:
+        (length, d_model), float32.
+    """
+    half = d_model // 2
+    # Wavelengths from 2π to 10000 · 2π in geometric progression, as in the paper.
+    rates = torch.exp(torch.arange(half, device=device) * (-math.log(10000.0) / half))
+    angles = torch.arange(length, device=device)[:, None] * rates  # (T, D / 2)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)  # (T, D)
+
+
+class FeedForward(nn.Module):
+    """Two linear maps with a ReLU between, for each position by itself."""
+
+    def __init__(self, d_model: int, d_ff: int) -> None:
+        """Widen from d_model to d_ff and back."""
+        super().__init__()
+        self.widen = nn.Linear(d_model, d_ff)
+        self.narrow = nn.Linear(d_ff, d_model)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) to (B, T, D)."""
+        narrowed: Tensor = self.narrow(self.widen(x).relu_())
+        return narrowed
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention over the source, then feed-forward; each reads a normalised input.
+
+    Pre-norm (Xiong et al. 2020, arXiv 2002.04745): the residual path stays free of norms, so that
+    training needs no long warm-up.
+    """
+
+    def __init__(self, d_model: int, n_heads: int, d_ff: int, dropout: float) -> None:
+        """Make the two blocks and their norms."""
+        super().__init__()
+        self.self_norm = nn.LayerNorm(d_model)
+        self.self_attention = MultiHeadAttention(d_model, n_heads)
+        self.ff_norm = nn.LayerNorm(d_model)
+        self.feed_forward = FeedForward(d_model, d_ff)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, S, D) to (B, S, D).
+
+        Args:
+            x: source vectors
+            mask: (B, 1, 1, S), True at padding; None if there is no padding
+        """
+        normed = self.self_norm(x)
+        keys, values = self.self_attention.keys_and_values(normed)
+        attended, _ = self.self_attention(normed, keys, values, mask=mask)
+        x = x + self.dropout(attended)
+        read: Tensor = x + self.dropout(self.feed_forward(self.ff_norm(x)))
+        return read
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention over the target so far, cross-attention to the source, feed-forward."""
+
+    def __init__(self, d_model: int, n_heads: int, d_ff: int, dropout: float) -> None:
+        """Make the three blocks and their norms."""
+        super().__init__()
+        self.self_norm = nn.LayerNorm(d_model)
+        self.self_attention = MultiHeadAttention(d_model, n_heads)
+        self.cross_norm = nn.LayerNorm(d_model)
+        self.cross_attention = MultiHeadAttention(d_model, n_heads)
+        self.ff_norm = nn.LayerNorm(d_model)
+        self.feed_forward = FeedForward(d_model, d_ff)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        memory_keys: Tensor,
+        memory_values: Tensor,
+        memory_mask: Tensor | None,
+        *,
+        cache: LayerCache | None = None,
+        need_weights: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """(B, T, D) to (B, T, D); one position at a time where a cache holds those before it.
+
+        Padding at the end of the target needs no mask: what comes before it never sees it.
+
+        Args:
+            x: target vectors
+            memory_keys: (B, H, S, K), from `cross_attention.keys_and_values(memory)`
+            memory_values: (B, H, S, K)
+            memory_mask: (B, 1, 1, S), True at source padding; None if there is none
+            cache: keys and values of the earlier positions; those of x are appended
+            need_weights: return the cross-attention weights too
+
+        Returns:
+            The new vectors, and the cross-attention weights (B, H, T, S) or None.
+        """
+        normed = self.self_norm(x)
+        keys, values = self.self_attention.keys_and_values(normed)
+        if cache is not None:
+            keys, values = cache.append(keys, values)
+        attended, _ = self.self_attention(normed, keys, values, causal=cache is None)
+        x = x + self.dropout(attended)
+        attended, weights = self.cross_attention(
+            self.cross_norm(x),
+            memory_keys,
+            memory_values,
+            mask=memory_mask,
+            need_weights=need_weights,
+        )
+        x = x + self.dropout(attended)
+        x = x + self.dropout(self.feed_forward(self.ff_norm(x)))
+        return x, weights

@@ -1,0 +1,126 @@
+"""The whole model: source ids to memory, memory and target ids to scores of the next piece."""
+
+import math
+from typing import cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from translator.config import ModelConfig
+from translator.model.cache import DecoderCache, LayerCache
+from translator.model.layers import DecoderLayer, EncoderLayer, sinusoidal_positions
+
+
+class Transformer(nn.Module):
+    """Encoder, decoder, and one embedding for source, target and output (Press & Wolf 2017)."""
+
+    def __init__(self, config: ModelConfig, vocab_size: int) -> None:
+        """Make the layers and draw their weights from PyTorch's random generator."""
+        super().__init__()
+        self.d_model = config.d_model
+        self.embedding = nn.Embedding(vocab_size, config.d_model)
+        shape = (config.d_model, config.n_heads, config.d_ff, config.dropout)
+        self.encoder = nn.ModuleList(EncoderLayer(*shape) for _ in range(config.encoder_layers))
+        self.encoder_norm = nn.LayerNorm(config.d_model)
+        self.decoder = nn.ModuleList(DecoderLayer(*shape) for _ in range(config.decoder_layers))
+        self.decoder_norm = nn.LayerNorm(config.d_model)
+        self.dropout = nn.Dropout(config.dropout)
+        self.apply(_initialise)
+        # Times √D on the way in, this gives vectors of variance 1; on the way out, logits of it.
+        nn.init.normal_(self.embedding.weight, std=config.d_model**-0.5)
+
+    def encode(self, src: Tensor, src_padding_mask: Tensor) -> Tensor:
+        """Read the source.
+
+        Args:
+            src: ids (B, S)
+            src_padding_mask: (B, S), True at padding
+
+        Returns:
+            The memory (B, S, D): what the decoder's cross-attention looks at.
+        """
+        mask = src_padding_mask[:, None, None, :]  # (B, 1, 1, S)
+        positions = sinusoidal_positions(src.size(1), self.d_model, src.device)
+        x = self._embed(src, positions)  # (B, S, D)
+        for layer in self.encoder:
+            x = layer(x, mask)
+        memory: Tensor = self.encoder_norm(x)
+        return memory
+
+    def decode(
+        self,
+        tgt: Tensor,
+        memory: Tensor,
+        src_padding_mask: Tensor,
+        *,
+        need_weights: bool = False,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Read all of a known target at once (teacher forcing).
+
+        Args:
+            tgt: ids (B, T), starting with bos; position t predicts the piece after it
+            memory: (B, S, D)
+            src_padding_mask: (B, S), True at padding
+            need_weights: return the cross-attention too
+
+        Returns:
+            Vectors (B, T, D), for `logits`; and the cross-attention weights of each layer,
+            (B, H, T, S) each, an empty list unless asked for.
+        """
+        mask = src_padding_mask[:, None, None, :]  # (B, 1, 1, S)
+        positions = sinusoidal_positions(tgt.size(1), self.d_model, tgt.device)
+        x = self._embed(tgt, positions)  # (B, T, D)
+        all_weights = []
+        for layer in self._decoder_layers():
+            keys, values = layer.cross_attention.keys_and_values(memory)
+            x, weights = layer(x, keys, values, mask, need_weights=need_weights)
+            if weights is not None:
+                all_weights.append(weights)
+        return self.decoder_norm(x), all_weights
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Unnormalised log-probabilities of the next piece: (…, D) to (…, V)."""
+        return F.linear(states, self.embedding.weight)
+
+    def start(self, memory: Tensor, src_padding_mask: Tensor, max_length: int) -> DecoderCache:
+        """Begin a search: project the memory once, and make room for max_length pieces."""
+        layers = []
+        for layer in self._decoder_layers():
+            keys, values = layer.cross_attention.keys_and_values(memory)  # (B, H, S, K)
+            shape = (*keys.shape[:2], max_length, keys.size(-1))  # (B, H, max_length, K)
+            layers.append(LayerCache(keys, values, keys.new_empty(shape), keys.new_empty(shape)))
+        positions = sinusoidal_positions(max_length, self.d_model, memory.device)
+        return DecoderCache(layers, src_padding_mask[:, None, None, :], positions)
+
+    def step(self, tokens: Tensor, cache: DecoderCache) -> Tensor:
+        """Read one more piece of each target.
+
+        Args:
+            tokens: ids (B,)
+            cache: what came before; it grows by this position
+
+        Returns:
+            Logits of the next piece, (B, V).
+        """
+        x = self._embed(tokens[:, None], cache.positions[cache.length])  # (B, 1, D)
+        for layer, kept in zip(self._decoder_layers(), cache.layers, strict=True):
+            x, _ = layer(x, kept.memory_keys, kept.memory_values, cache.memory_mask, cache=kept)
+        return self.logits(self.decoder_norm(x[:, 0]))
+
+    def _decoder_layers(self) -> list[DecoderLayer]:
+        return cast(list[DecoderLayer], list(self.decoder))
+
+    def _embed(self, ids: Tensor, positions: Tensor) -> Tensor:
+        embedded: Tensor = self.dropout(self.embedding(ids) * math.sqrt(self.d_model) + positions)
+        return embedded
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)  # Glorot & Bengio 2010: keeps the variance
+        nn.init.zeros_(module.bias)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of trained values."""
+    return sum(parameter.numel() for parameter in model.parameters())
