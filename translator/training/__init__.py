@@ -1,0 +1,1 @@
+"""Learning: loss, optimizer, checkpoints, and the loop that joins them."""

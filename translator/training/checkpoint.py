@@ -1,0 +1,51 @@
+"""A training state on disk: complete, never by half, loaded without unpickling code."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from translator.errors import TranslatorError
+from translator.files import write_atomically
+
+
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """Where PyTorch's random generators stand."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        state["mps"] = torch.mps.get_rng_state()
+    return state
+
+
+def restore_random_state(state: dict[str, Tensor], device: torch.device) -> None:
+    """Put the generators back where they stood."""
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(state["mps"])
+
+
+def save_state(state: dict[str, Any], path: Path) -> None:
+    """Write a training state: tensors, numbers, texts, and lists and dicts of these."""
+    write_atomically(path, lambda temporary: torch.save(state, temporary))
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read a training state; nothing but the types named in `save_state` is ever built.
+
+    Raises:
+        TranslatorError: the file is cut off, damaged, or holds anything else.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    # A cut or foreign file fails in one of many ways: a bad archive, end of file, bad pickle.
+    except Exception as error:
+        raise TranslatorError(
+            f"{path}: damaged or cut off ({type(error).__name__}); restore the file, or delete "
+            f"{path.parent} to train from the start"
+        ) from error
+    return state

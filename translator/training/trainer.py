@@ -1,0 +1,226 @@
+"""The training loop: steps, measurements on dev, saved states, and an end."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import NoReturn
+
+import torch
+from tqdm import tqdm
+
+from translator.config import TrainingConfig
+from translator.errors import TranslatorError
+from translator.files import write_json_lines
+from translator.model.transformer import Transformer
+from translator.run import Run
+from translator.training.checkpoint import (
+    load_state,
+    random_state,
+    restore_random_state,
+    save_state,
+)
+from translator.training.learner import Learner
+from translator.weights import save_weights
+
+# Between two lines of training loss in metrics.jsonl.
+_STEPS_PER_RECORD = 20
+
+
+class TrainingStoppedError(Exception):
+    """The user stopped the training; the state is saved."""
+
+
+@dataclass
+class Progress:
+    """Where a training stands.
+
+    Attributes:
+        step: optimizer steps made
+        seconds: time spent on them, evaluation not counted
+        tgt_tokens: target pieces learnt from
+        best_bleu: best dev BLEU so far, -1 before the first
+        best_step: the step of it
+        evaluations_without_gain: since then
+        dev_bleu: the latest
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    tgt_tokens: int = 0
+    best_bleu: float = -1.0
+    best_step: int = 0
+    evaluations_without_gain: int = 0
+    dev_bleu: float = 0.0
+
+
+class Trainer:
+    """Runs a learner from its first step, or a saved one, to its last."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        learner: Learner,
+        validate: Callable[[Transformer], float],
+        run: Run,
+        max_steps: int,
+    ) -> None:
+        """Set up a training.
+
+        Args:
+            config: how often to evaluate and save
+            learner: makes the steps
+            validate: measures dev BLEU
+            run: where everything is written
+            max_steps: the step at which the training ends
+        """
+        self.config = config
+        self.learner = learner
+        self.validate = validate
+        self.run = run
+        self.max_steps = max_steps
+        self.progress = Progress()
+        self._saved_at = time.monotonic()
+
+    def train(self) -> None:
+        """Make all steps that are left.
+
+        Raises:
+            TrainingStoppedError: Ctrl-C or SIGTERM; the step is finished and the state saved.
+        """
+        progress = self.progress
+        loss_sum = loss_tokens = 0.0
+        with self._bar() as bar, _stop_requests() as stop_requested:
+            while progress.step < self.max_steps and not self._out_of_patience():
+                started = time.perf_counter()
+                loss, tokens = self.learner.step(progress.step)
+                progress.seconds += time.perf_counter() - started
+                progress.step += 1
+                progress.tgt_tokens += tokens
+                loss_sum, loss_tokens = loss_sum + loss, loss_tokens + tokens
+                bar.update()
+                if progress.step % _STEPS_PER_RECORD == 0:
+                    self._record_loss(bar, loss_sum / loss_tokens)
+                    loss_sum = loss_tokens = 0.0
+                if self._evaluation_due():
+                    self._evaluate(bar)
+                elif time.monotonic() - self._saved_at > 60 * self.config.checkpoint_minutes:
+                    self.save()
+                if stop_requested():
+                    self.save()
+                    raise TrainingStoppedError(f"stopped and saved at step {progress.step}")
+
+    def _evaluation_due(self) -> bool:
+        """Evaluations are spread evenly; the last is at the last step."""
+        step, count = self.progress.step, min(self.config.evaluations, self.max_steps)
+        return step * count // self.max_steps > (step - 1) * count // self.max_steps
+
+    def _out_of_patience(self) -> bool:
+        return 0 < self.config.patience <= self.progress.evaluations_without_gain
+
+    def _evaluate(self, bar: "tqdm[NoReturn]") -> None:
+        started = time.perf_counter()
+        progress = self.progress
+        progress.dev_bleu = self.validate(self.learner.evaluated_model)
+        if progress.dev_bleu > progress.best_bleu:
+            progress.best_bleu, progress.best_step = progress.dev_bleu, progress.step
+            progress.evaluations_without_gain = 0
+            save_weights(self.learner.evaluated_model, self.run.weights)
+        else:
+            progress.evaluations_without_gain += 1
+        record = {
+            "step": progress.step,
+            "seconds": round(progress.seconds, 2),
+            "dev_bleu": progress.dev_bleu,
+            "evaluation_seconds": round(time.perf_counter() - started, 2),
+        }
+        self.run.append_metrics(record)
+        self.save()
+        message = (
+            f"step {progress.step}, {progress.seconds:.0f} s: dev BLEU {progress.dev_bleu:.2f}"
+        )
+        bar.write(message, file=sys.stderr)
+
+    def _record_loss(self, bar: "tqdm[NoReturn]", loss: float) -> None:
+        progress = self.progress
+        speed = progress.tgt_tokens / progress.seconds
+        record = {
+            "step": progress.step,
+            "seconds": round(progress.seconds, 2),
+            "epoch": self.learner.batches.epoch,
+            "loss": round(loss, 5),
+            "tgt_tokens_per_second": round(speed),
+        }
+        self.run.append_metrics(record)
+        bar.set_postfix_str(
+            f"loss {loss:.3f}, {speed:.0f} tokens/s, dev BLEU {progress.dev_bleu:.1f}",
+            refresh=False,
+        )
+
+    def _bar(self) -> "tqdm[NoReturn]":
+        return tqdm(
+            total=self.max_steps,
+            initial=self.progress.step,
+            desc="train",
+            unit="step",
+            smoothing=0.05,  # the time left shall not jump with every batch
+            mininterval=0.5 if sys.stderr.isatty() else 30,  # a log file needs few lines
+        )
+
+    def save(self) -> None:
+        """Write everything that `resume` needs."""
+        state = {
+            "progress": vars(self.progress),
+            "learner": self.learner.state_dict(),
+            "random": random_state(self.learner.device),
+            "threads": torch.get_num_threads(),
+        }
+        save_state(state, self.run.state)
+        self._saved_at = time.monotonic()
+
+    def resume(self) -> None:
+        """Go on from the saved state, as if there had been no interruption.
+
+        Raises:
+            TranslatorError: the state is damaged.
+        """
+        state = load_state(self.run.state)
+        try:
+            self.progress = Progress(**state["progress"])
+            self.learner.load_state_dict(state["learner"])
+            restore_random_state(state["random"], self.learner.device)
+            threads = state["threads"]
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise TranslatorError(f"{self.run.state}: not a state of this run ({error})") from error
+        if threads != torch.get_num_threads():
+            print(
+                f"note: so far this run was computed with {threads} threads, now with "
+                f"{torch.get_num_threads()}: the last digits of its weights will differ from "
+                f"those of an uninterrupted run (--training.threads {threads} prevents that)",
+                file=sys.stderr,
+            )
+        # What was measured after the state was saved will be measured again.
+        records = self.run.read_metrics()
+        kept = [record for record in records if record["step"] <= self.progress.step]
+        write_json_lines(self.run.metrics, kept)
+
+
+@contextmanager
+def _stop_requests() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C or SIGTERM into a question to be asked; a second one acts at once."""
+    received: list[signal.Signals] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(signal.Signals(number))
+        print("\nfinishing this step and saving …", file=sys.stderr)
+        signal.signal(number, previous[signal.Signals(number)])
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
