@@ -1,0 +1,29 @@
+"""A small English–Spanish translator to read, train and trust.
+
+from translator import load
+load("runs/quickstart").translate(["Good morning."])[0].text
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from translator.inference.translator import Translator
+
+
+def load(run_dir: str | Path, device: str = "auto") -> "Translator":
+    """Load a trained run.
+
+    Args:
+        run_dir: the run folder
+        device: auto, cpu, cuda or mps
+
+    Raises:
+        TranslatorError: the run is missing, damaged or of another format, or the device is not
+            there.
+    """
+    # Imported here, since it imports PyTorch, which takes seconds.
+    from translator.inference.translator import load_translator
+    from translator.run import Run
+
+    return load_translator(Run(Path(run_dir)), device)

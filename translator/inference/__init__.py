@@ -1,0 +1,1 @@
+"""Using a trained model: search for the best translation, text in and text out."""

@@ -1,0 +1,212 @@
+"""Text in, text out: what a trained run is for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from translator.batching import Ragged
+from translator.corpus.text import normalise
+from translator.device import pick_device
+from translator.errors import TranslatorError
+from translator.inference.search import Hypothesis, beam_search, greedy_search
+from translator.inference.segment import cut
+from translator.model.transformer import Transformer
+from translator.run import Run
+from translator.tokenizer import PAD_ID, UNK_ID, Tokenizer
+from translator.weights import load_weights
+
+# The default corpus has next to no longer sentence, so a model has not learnt to go further.
+_LONGEST_PART = 80
+# Source positions times beams in a batch: enough to fill the processor, little enough for memory.
+_BATCH_POSITIONS = 8192
+# A text of so many letters, all capital, is taken for shouting rather than for an abbreviation.
+_SHOUTED_LETTERS = 4
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The translation of a text.
+
+    Attributes:
+        text: one line; empty for an empty text
+        score: log-probability divided by length ** length_penalty (see `Hypothesis.score`)
+        alternatives: the n best as (text, score), this one first
+        warnings: what the reader should know: cut parts, unknown characters, a stopped search
+    """
+
+    text: str
+    score: float
+    alternatives: list[tuple[str, float]]
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Job:
+    """A text on its way: its parts, and what became of them."""
+
+    parts: list[str]
+    shouted: bool
+    warnings: list[str]
+    hypotheses: list[list[Hypothesis]]
+
+
+class Translator:
+    """A model, its tokenizer and a device."""
+
+    def __init__(self, model: Transformer, tokenizer: Tokenizer) -> None:
+        """Take a model on the device to compute on."""
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.device = next(model.parameters()).device
+
+    def translate(
+        self,
+        texts: Sequence[str],
+        *,
+        beam_size: int = 5,
+        length_penalty: float = 1.0,
+        n_best: int = 1,
+    ) -> list[Translation]:
+        """Translate texts, each by itself; the result has their order.
+
+        A text of several lines becomes one. Text in capitals is translated in lower case and
+        raised again, since models hardly ever see capitals. Text that is too long is cut at
+        sentence ends, clauses or words, and the translations of the parts are joined.
+
+        Args:
+            texts: any number, of any length
+            beam_size: beginnings kept by the search; 1 is greedy search
+            length_penalty: exponent of the length in the score; more favours long translations
+            n_best: alternatives to return, at most beam_size
+
+        Raises:
+            TranslatorError: an argument makes no sense.
+        """
+        if isinstance(texts, str):
+            raise TranslatorError("translate() takes a list of texts: put the text into [ ]")
+        if beam_size < 1 or length_penalty < 0 or not 1 <= n_best <= beam_size:
+            raise TranslatorError(
+                "beam_size must be at least 1, length_penalty not negative, and n_best between 1 "
+                f"and beam_size (they are {beam_size}, {length_penalty}, {n_best})"
+            )
+        jobs = [self._job(text) for text in texts]
+        parts = [(job, part) for job in jobs for part in job.parts]
+        ids = self.tokenizer.encode([part for _, part in parts])
+        hypotheses = self._search(ids, beam_size, length_penalty, n_best)
+        for (job, part), part_ids, found in zip(parts, ids, hypotheses, strict=True):
+            job.hypotheses.append(found)
+            job.warnings += self._warnings(part, part_ids, found)
+        return [self._translation(job, length_penalty, n_best) for job in jobs]
+
+    def _job(self, text: str) -> _Job:
+        text = normalise(text)
+        if not text:
+            return _Job([], False, [], [])
+        shouted = text.isupper() and sum(map(str.isalpha, text)) >= _SHOUTED_LETTERS
+        if shouted:
+            text = text.capitalize()
+        parts = cut(text, self._fits)
+        warnings = []
+        if len(parts) > 1:
+            warnings.append(f"long text, translated in {len(parts)} parts")
+        return _Job(parts, shouted, warnings, [])
+
+    def _fits(self, text: str) -> bool:
+        # No piece is longer than the text: most texts need not be encoded to know.
+        return len(text) < _LONGEST_PART or len(self.tokenizer.encode([text])[0]) <= _LONGEST_PART
+
+    def _search(
+        self, ids: list[list[int]], beam_size: int, length_penalty: float, n_best: int
+    ) -> list[list[Hypothesis]]:
+        """Translate in batches of like length, and put the results in order."""
+        found: list[list[Hypothesis]] = [[] for _ in ids]
+        ragged = Ragged.from_lists(ids)
+        order = np.argsort(-ragged.lengths, kind="stable")
+        while len(order):
+            width = int(ragged.lengths[order[0]]) + 1
+            rows = max(1, _BATCH_POSITIONS // (width * beam_size))
+            chosen, order = order[:rows], order[rows:]
+            src = ragged.padded(chosen, bos=False).to(self.device)
+            results = self._search_batch(src, beam_size, length_penalty, n_best)
+            for row, hypotheses in zip(chosen.tolist(), results, strict=True):
+                found[row] = hypotheses
+        return found
+
+    def _search_batch(
+        self, src: Tensor, beam_size: int, length_penalty: float, n_best: int
+    ) -> list[list[Hypothesis]]:
+        mask = src == PAD_ID
+        if beam_size == 1:
+            return [[hypothesis] for hypothesis in greedy_search(self.model, src, mask)]
+        return beam_search(self.model, src, mask, beam_size, length_penalty, n_best)
+
+    def _warnings(self, part: str, ids: list[int], found: list[Hypothesis]) -> list[str]:
+        warnings = []
+        if UNK_ID in ids:
+            unknown = [c for c in dict.fromkeys(part) if UNK_ID in self.tokenizer.encode([c])[0]]
+            warnings.append(
+                f"characters that the model has never seen are ignored: {' '.join(unknown)}"
+            )
+        if not found[0].complete:
+            warnings.append("the model found no end; its translation is stopped")
+        return warnings
+
+    def _translation(self, job: _Job, length_penalty: float, n_best: int) -> Translation:
+        """Join the parts: the k-th best of a text has the k-th best of each part."""
+        alternatives = []
+        for k in range(n_best if job.parts else 0):
+            chosen = [found[min(k, len(found) - 1)] for found in job.hypotheses]
+            text = " ".join(filter(None, self.tokenizer.decode([h.ids for h in chosen])))
+            whole = Hypothesis(
+                ids=[i for h in chosen for i in h.ids],
+                log_prob=sum(h.log_prob for h in chosen),
+                length=sum(h.length for h in chosen),
+                complete=all(h.complete for h in chosen),
+            )
+            alternatives.append(
+                (text.upper() if job.shouted else text, whole.score(length_penalty))
+            )
+        alternatives = list(dict.fromkeys(alternatives))
+        text, score = alternatives[0] if alternatives else ("", 0.0)
+        return Translation(text, score, alternatives, list(dict.fromkeys(job.warnings)))
+
+    def cross_attention(self, src: str, tgt: str) -> tuple[list[str], list[str], list[Tensor]]:
+        """What each target piece looked at while it was predicted.
+
+        Args:
+            src: a source sentence
+            tgt: its translation
+
+        Returns:
+            The source pieces (S, eos last), the target pieces (T, eos last), and the
+            cross-attention weights (H, T, S) of each decoder layer.
+        """
+        ids = [Ragged.from_lists(self.tokenizer.encode([normalise(text)])) for text in (src, tgt)]
+        row = np.zeros(1, dtype=np.int64)
+        src_ids = ids[0].padded(row, bos=False).to(self.device)
+        tgt_ids = ids[1].padded(row, bos=True).to(self.device)
+        mask = src_ids == PAD_ID
+        with torch.inference_mode():
+            memory = self.model.encode(src_ids, mask)
+            _, weights = self.model.decode(tgt_ids[:, :-1], memory, mask, need_weights=True)
+        src_pieces = self.tokenizer.pieces(src_ids[0].tolist())
+        tgt_pieces = self.tokenizer.pieces(tgt_ids[0, 1:].tolist())
+        return src_pieces, tgt_pieces, [layer[0].cpu() for layer in weights]
+
+
+def load_translator(run: Run, device: str = "auto") -> Translator:
+    """Load the translator of a run.
+
+    Raises:
+        TranslatorError: the run is missing, damaged or of another format, or the device is not
+            there.
+    """
+    run.read_manifest()
+    config = run.load_config()
+    tokenizer = Tokenizer(run.tokenizer)
+    model = Transformer(config.model, tokenizer.vocab_size)
+    load_weights(model, run.weights)
+    return Translator(model.to(pick_device(device)), tokenizer)
