@@ -1,0 +1,5 @@
+"""`translator prepare`, from a checkout."""
+
+from translator.cli import run_command
+
+run_command("prepare")

@@ -1,0 +1,230 @@
+"""The command line: prepare, train, evaluate, translate.
+
+Results go to standard output; progress, notes and errors to standard error. An error that the
+user can mend is one line, and the exit code 2.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from jsonargparse import ArgumentError, Namespace
+
+from translator.errors import TranslatorError
+from translator.options import Parser, add_config_options, make_config, one_line
+from translator.run import Run, last_run
+
+# Lines translated together at most: enough for batches of like length, few enough for memory.
+_MOST_LINES_AT_ONCE = 512
+
+
+def prepare_command(argv: list[str]) -> None:
+    """Pull, clean and split the corpus, and train the tokenizer."""
+    parser = _parser("prepare", prepare_command, "translator prepare --corpus.files pairs.tsv")
+    add_config_options(parser)
+    config = make_config(parser, _parse(parser, argv))
+    from translator.prepare import prepare
+
+    prepared = prepare(config)
+    print(prepared.table())
+    print(f"prepared in {prepared.tokenizer_dir}", file=sys.stderr)
+
+
+def train_command(argv: list[str]) -> None:
+    """Train a translator (the quickstart, unless told otherwise), or go on with a stopped one."""
+    parser = _parser(
+        "train", train_command, "translator train --config configs/laptop-1h.yaml --run-dir runs/1h"
+    )
+    parser.add_argument("--run-dir", type=str, default="runs/quickstart", help="where it all goes")
+    add_config_options(parser)
+    options = _parse(parser, argv)
+    config = make_config(parser, options)
+    from translator.pipeline import train
+    from translator.training.trainer import TrainingStoppedError
+
+    try:
+        train(config, Run(Path(options.run_dir)))
+    except TrainingStoppedError as stopped:
+        print(f"{stopped}; the same command goes on from there", file=sys.stderr)
+        sys.exit(130)  # the shell's code for a program ended by Ctrl-C
+
+
+def evaluate_command(argv: list[str]) -> None:
+    """Measure BLEU and chrF on the held-out sentences of a run, or on files."""
+    parser = _parser("evaluate", evaluate_command, "translator evaluate --run-dir runs/1h --json")
+    _add_model_options(parser)
+    parser.add_argument("--split", choices=["dev", "test"], default="test", help="what to score on")
+    parser.add_argument("--src", type=str, help="score on this file instead, a sentence a line")
+    parser.add_argument("--ref", nargs="+", type=str, help="its references, line by line")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = _parse(parser, argv)
+    if bool(options.src) != bool(options.ref):
+        raise TranslatorError("--src and --ref belong together: a file and its references")
+    run = _run(options)
+    from tabulate import tabulate
+
+    from translator.inference.translator import load_translator
+    from translator.pipeline import evaluate, read_held_out, read_test_files
+
+    if options.src:
+        examples = read_test_files(Path(options.src), [Path(name) for name in options.ref])
+    else:
+        run.read_manifest()
+        examples = read_held_out(run, options.split)
+    translator = load_translator(run, options.device)
+    _, result = evaluate(translator, examples, options.beam_size, options.length_penalty)
+    if options.json:
+        print(json.dumps(result, ensure_ascii=False))
+        return
+    slices = result.pop("slices")
+    rows = [*result.items()]
+    rows += [(f"bleu, {part} ({s['sentences']})", s["bleu"]) for part, s in slices.items()]
+    print(tabulate(rows, tablefmt="plain", floatfmt=".2f"))
+
+
+def translate_command(argv: list[str]) -> None:
+    """Translate texts, or standard input line by line."""
+    parser = _parser("translate", translate_command, 'translator translate "Where is the library?"')
+    parser.add_argument("texts", nargs="*", help="what to translate; none: standard input")
+    _add_model_options(parser)
+    parser.add_argument(
+        "--n-best", type=int, default=1, help="alternatives, with the line's number"
+    )
+    parser.add_argument("--scores", action="store_true", help="put the score before each text")
+    options = _parse(parser, argv)
+    from translator.inference.translator import load_translator
+
+    translator = load_translator(_run(options), options.device)
+    number = 0
+    for lines in _growing_batches(options.texts or _stdin_lines()):
+        translations = translator.translate(
+            lines,
+            beam_size=options.beam_size,
+            length_penalty=options.length_penalty,
+            n_best=options.n_best,
+        )
+        for translation in translations:
+            number += 1
+            for warning in translation.warnings:
+                print(f"line {number}: {warning}", file=sys.stderr)
+            for text, value in translation.alternatives or [("", 0.0)]:
+                fields = [str(number)] if options.n_best > 1 else []
+                fields += [f"{value:.4f}"] if options.scores else []
+                print("\t".join([*fields, text]))
+        sys.stdout.flush()
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "prepare": prepare_command,
+    "train": train_command,
+    "evaluate": evaluate_command,
+    "translate": translate_command,
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a command; exit with code 2 after a line that says what the user can mend."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        if not arguments or arguments[0] in ("-h", "--help"):
+            print(_overview())
+            return
+        if arguments[0] not in COMMANDS:
+            raise TranslatorError(
+                f'unknown command "{arguments[0]}"; there are: {", ".join(COMMANDS)}'
+            )
+        COMMANDS[arguments[0]](arguments[1:])
+    except TranslatorError as error:
+        print(f"translator: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): there is nobody left to tell.
+        sys.stderr.close()
+        sys.exit(141)
+
+
+def run_command(verb: str) -> None:
+    """Run one command with this process's arguments, as the scripts do."""
+    main([verb, *sys.argv[1:]])
+
+
+def _overview() -> str:
+    lines = [
+        f"  {verb:<10} {(command.__doc__ or '').splitlines()[0]}"
+        for verb, command in COMMANDS.items()
+    ]
+    usage = "usage: translator COMMAND [options]; translator COMMAND --help says more"
+    return "\n".join([usage, "", *lines])
+
+
+def _parser(verb: str, command: Callable[[list[str]], None], example: str) -> Parser:
+    return Parser(
+        prog=f"translator {verb}",
+        description=f"{command.__doc__} Example: {example}",
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+
+
+def _parse(parser: Parser, argv: list[str]) -> Namespace:
+    try:
+        return parser.parse_args(_config_first(argv))
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise TranslatorError(one_line(str(error))) from error
+
+
+def _config_first(argv: list[str]) -> list[str]:
+    """Move --config to the front, so that options win over files wherever they stand."""
+    first: list[str] = []
+    rest: list[str] = []
+    arguments = iter(argv)
+    for argument in arguments:
+        if argument == "--config":
+            first += [argument, *islice(arguments, 1)]
+        elif argument.startswith("--config="):
+            first.append(argument)
+        else:
+            rest.append(argument)
+    return first + rest
+
+
+def _add_model_options(parser: Parser) -> None:
+    parser.add_argument("--run-dir", type=str, help="the run; default: the one trained last")
+    parser.add_argument("--beam-size", type=int, default=5, help="1 is greedy search")
+    parser.add_argument("--length-penalty", type=float, default=1.0, help="more: longer output")
+    parser.add_argument(
+        "--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where to compute"
+    )
+
+
+def _run(options: Namespace) -> Run:
+    return Run(Path(options.run_dir)) if options.run_dir else last_run()
+
+
+def _stdin_lines() -> Iterator[str]:
+    """Lines of standard input; only LF ends a line.
+
+    Raises:
+        TranslatorError: a line is not UTF-8; those before it have been translated.
+    """
+    for number, raw in enumerate(sys.stdin.buffer, start=1):
+        try:
+            yield raw.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise TranslatorError(
+                f"standard input, line {number}: not UTF-8; convert it, for example with: "
+                "iconv -f latin1 -t utf-8"
+            ) from error
+
+
+def _growing_batches(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Batches of 1, 2, 4 … lines: the first answer comes at once, the later ones fast."""
+    size = 1
+    iterator = iter(lines)
+    while batch := list(islice(iterator, size)):
+        yield batch
+        size = min(2 * size, _MOST_LINES_AT_ONCE)

@@ -1,0 +1,226 @@
+"""The main job: prepare, train, measure, report; and the measuring by itself."""
+
+import datetime
+import resource
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from translator.batching import BatchStream, fixed_pairs, padding_share, sampled_pairs
+from translator.config import Config, differing_keys, save_config
+from translator.corpus.sources import read_lines
+from translator.corpus.split import Example
+from translator.device import describe_machine, pick_device
+from translator.errors import TranslatorError
+from translator.evaluation import content_hash, score
+from translator.files import os_errors_named, read_json_lines
+from translator.inference.translator import Translator, load_translator
+from translator.model.transformer import Transformer, count_parameters
+from translator.prepare import Prepared, prepare
+from translator.report import Sample, write_report
+from translator.run import Run
+from translator.tokenizer import Tokenizer
+from translator.training.learner import Learner, steps_for_minutes
+from translator.training.trainer import Trainer
+
+# What the final measurement uses for its second score and for the samples.
+BEAM_SIZE = 5
+_SAMPLES = 10
+
+
+def train(config: Config, run: Run) -> None:
+    """Prepare what is not prepared, train (or go on training), measure, and write the report.
+
+    Raises:
+        TranslatorError: the run can't be started or resumed; nothing in its folder is changed.
+        TrainingStoppedError: the user stopped the training; it can be resumed.
+    """
+    manifest = _open_run(config, run)
+    if manifest and manifest["state"] == "finished":
+        print(f"{run.path} is finished: see {run.path / 'report.md'}", file=sys.stderr)
+        return
+    if config.training.threads:
+        torch.set_num_threads(config.training.threads)
+    device = pick_device(config.training.device)
+    prepared = prepare(config)
+    tokenizer = Tokenizer(prepared.tokenizer_dir / "tokenizer.model")
+    torch.manual_seed(config.seed)
+    model = Transformer(config.model, tokenizer.vocab_size).to(device)
+
+    def make_batches() -> BatchStream:
+        return _batches(config, prepared, tokenizer)
+
+    if manifest is None:
+        print(prepared.table(), file=sys.stderr)
+        manifest = _start_run(config, run, prepared, model, make_batches())
+    elif manifest["corpus"] != prepared.report:
+        raise TranslatorError(
+            f"{run.path}: the corpus has changed since this run was started; restore it, or "
+            "train into another --run-dir"
+        )
+    if manifest["max_steps"] is None:
+        print("measuring the speed of this machine …", file=sys.stderr)
+        manifest["max_steps"] = steps_for_minutes(config.training, model, make_batches)
+        run.write_manifest(manifest)
+    max_steps = manifest["max_steps"]
+    learner = Learner(config.training, model, make_batches(), max_steps)
+    trainer = Trainer(config.training, learner, _validator(run, tokenizer), run, max_steps)
+    if run.state.exists():
+        trainer.resume()
+        print(f"resuming {run.path} at step {trainer.progress.step}", file=sys.stderr)
+    trainer.train()
+    _finish(config, run, manifest, trainer)
+
+
+def _open_run(config: Config, run: Run) -> dict[str, Any] | None:
+    """The manifest of a run that exists, checked against the configuration; None for a new one."""
+    if not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir())):
+        return None
+    manifest = run.read_manifest()
+    changed = differing_keys(run.load_config(), config)
+    if changed:
+        raise TranslatorError(
+            f"{run.path} was started with another configuration: {', '.join(changed)} "
+            f"{'differs' if len(changed) == 1 else 'differ'}; go on with --config "
+            f"{run.config}, or train into another --run-dir"
+        )
+    return manifest
+
+
+def _start_run(
+    config: Config, run: Run, prepared: Prepared, model: Transformer, batches: BatchStream
+) -> dict[str, Any]:
+    """Make the run folder: everything but what training adds."""
+    manifest: dict[str, Any] = {
+        "state": "training",
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "max_steps": config.training.max_steps,
+        "parameters": count_parameters(model),
+        "padding_share": padding_share(batches.pairs, batches.batches),
+        "corpus": prepared.report,
+        "versions": {name: version(name) for name in ("translator", "torch", "sentencepiece")},
+        "machine": describe_machine(next(model.parameters()).device),
+    }
+    partial = run.path.with_name(f".{run.path.name}.partial")
+    with os_errors_named(run.path):
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        new = Run(partial)
+        save_config(config, new.config)
+        shutil.copyfile(prepared.tokenizer_dir / "tokenizer.model", new.tokenizer)
+        for split in ("dev", "test"):
+            shutil.copyfile(prepared.corpus_dir / f"{split}.jsonl", new.held_out(split))
+        new.write_manifest(manifest)
+        partial.replace(run.path)
+    print(
+        f"training {manifest['parameters']:,} parameters on {manifest['machine']}; padding is "
+        f"{manifest['padding_share']:.1%} of the batches",
+        file=sys.stderr,
+    )
+    return run.read_manifest()
+
+
+def _batches(config: Config, prepared: Prepared, tokenizer: Tokenizer) -> BatchStream:
+    sampling = config.tokenizer.sampling
+    if sampling:
+        pairs = sampled_pairs(prepared.corpus_dir, tokenizer, sampling, config.seed)
+    else:
+        pairs = fixed_pairs(prepared.tokenizer_dir)
+    return BatchStream(pairs, config.training.batch_tokens, config.seed)
+
+
+def _validator(run: Run, tokenizer: Tokenizer) -> Callable[[Transformer], float]:
+    """Greedy BLEU on dev."""
+    examples = read_held_out(run, "dev")
+
+    def dev_bleu(model: Transformer) -> float:
+        lines, scores = evaluate(Translator(model, tokenizer), examples, beam_size=1)
+        if len(set(lines)) == 1 < len(lines):
+            print(f'warning: every translation is "{lines[0]}"', file=sys.stderr)
+        return float(scores["bleu"])
+
+    return dev_bleu
+
+
+def _finish(config: Config, run: Run, manifest: dict[str, Any], trainer: Trainer) -> None:
+    """Measure the best weights on test, and write the report."""
+    translator = load_translator(run, config.training.device)
+    examples = read_held_out(run, "test")
+    print("translating the test set …", file=sys.stderr)
+    _, greedy = evaluate(translator, examples, beam_size=1)
+    lines, beam = evaluate(translator, examples, beam_size=BEAM_SIZE)
+    # Evenly through the test set, so that nobody has picked them.
+    picked = range(0, len(examples), max(1, len(examples) // _SAMPLES))
+    samples = [Sample(examples[i].src, lines[i], examples[i].references) for i in picked][:_SAMPLES]
+    manifest |= {
+        "state": "finished",
+        "progress": vars(trainer.progress),
+        "scores": {"test, greedy": greedy, f"test, beam {BEAM_SIZE}": beam},
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    print(write_report(run, config, manifest, samples, translator))
+    run.write_manifest(manifest)
+
+
+def read_held_out(run: Run, split: str) -> list[Example]:
+    """The dev or test sentences that a run carries."""
+    return [Example(**record) for record in read_json_lines(run.held_out(split))]
+
+
+def evaluate(
+    translator: Translator,
+    examples: list[Example],
+    beam_size: int,
+    length_penalty: float = 1.0,
+) -> tuple[list[str], dict[str, Any]]:
+    """Translate sentences and compare them with all their references.
+
+    Returns:
+        The translations; and the scores with everything that makes them repeatable, those of the
+        sentences with a near neighbour in training and of the novel ones apart.
+    """
+    sources = [example.src for example in examples]
+    references = [example.references for example in examples]
+    translations = translator.translate(sources, beam_size=beam_size, length_penalty=length_penalty)
+    lines = [translation.text for translation in translations]
+    slices = {}
+    for name, near in (("near", True), ("novel", False)):
+        chosen = [i for i, example in enumerate(examples) if example.near is near]
+        if chosen:
+            part = score([lines[i] for i in chosen], [references[i] for i in chosen])
+            slices[name] = {"sentences": part.sentences, "bleu": part.bleu, "chrf": part.chrf}
+    return lines, {
+        **asdict(score(lines, references)),
+        "split_sha256": content_hash(sources, references),
+        "beam_size": beam_size,
+        "length_penalty": length_penalty,
+        "slices": slices,
+    }
+
+
+def read_test_files(src: Path, references: list[Path]) -> list[Example]:
+    """Sentences to evaluate on, from line-aligned files.
+
+    Raises:
+        TranslatorError: a file is missing, empty or unreadable, or the line counts differ.
+    """
+    columns = []
+    for path in (src, *references):
+        if not path.is_file():
+            raise TranslatorError(f"{path}: no such file")
+        columns.append([line for _, line in read_lines(path)])
+        if len(columns[-1]) != len(columns[0]):
+            raise TranslatorError(
+                f"{path} has {len(columns[-1])} lines, but {src} has {len(columns[0])}: each "
+                "sentence needs its reference on the same line"
+            )
+    if not columns[0]:
+        raise TranslatorError(f"{src}: the file is empty")
+    sources = [path.name for path in references]
+    return [Example(line, list(refs), sources) for line, *refs in zip(*columns, strict=True)]
