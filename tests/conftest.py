@@ -1,0 +1,109 @@
+"""What several tests need: a small corpus, a small configuration, a small trained run."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from translator.config import Config, CorpusConfig, ModelConfig, TokenizerConfig, TrainingConfig
+
+PAIRS = Path(__file__).parent / "data" / "everyday.tsv"
+
+# Options that make the quickstart a matter of seconds on the test corpus.
+TINY_OPTIONS = [
+    f"--corpus.files={PAIRS}",
+    "--tokenizer.vocab_size=300",
+    "--model.d_model=32",
+    "--model.n_heads=2",
+    "--model.encoder_layers=1",
+    "--model.decoder_layers=2",
+    "--model.d_ff=64",
+    "--training.max_steps=60",
+    "--training.batch_tokens=512",
+    "--training.evaluations=2",
+    "--training.threads=1",
+    "--training.device=cpu",
+]
+
+
+def tiny_config(data_dir: Path, **training: object) -> Config:
+    """The same as TINY_OPTIONS, for use in Python; `training` overrides that section."""
+    settings: dict[str, object] = {
+        "max_steps": 60,
+        "batch_tokens": 512,
+        "evaluations": 2,
+        "threads": 1,
+        "device": "cpu",
+    }
+    return Config(
+        corpus=CorpusConfig(files=str(PAIRS)),
+        tokenizer=TokenizerConfig(vocab_size=300),
+        model=ModelConfig(d_model=32, n_heads=2, encoder_layers=1, decoder_layers=2, d_ff=64),
+        training=TrainingConfig(**(settings | training)),  # type: ignore[arg-type]
+        data_dir=str(data_dir),
+    )
+
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Runs `translator …` in a process of its own, in `tmp_path`.
+
+    Pip is kept from the network, so that no test can fetch anything.
+    """
+
+    def run(
+        *arguments: str,
+        stdin: str | bytes = "",
+        program: Sequence[str] = ("-m", "translator"),
+        env: dict[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        result = subprocess.run(
+            [sys.executable, *program, *arguments],
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            capture_output=True,
+            cwd=tmp_path,
+            env={**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", **(env or {})},
+            timeout=300,
+            check=False,
+        )
+        return subprocess.CompletedProcess(
+            result.args, result.returncode, result.stdout.decode(), result.stderr.decode()
+        )
+
+    return run
+
+
+def assert_one_clear_line(result: subprocess.CompletedProcess[str], *parts: str) -> None:
+    """The command failed as a user's mistake should: code 2, one line that says `parts`."""
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("translator: ")
+    for part in parts:
+        assert part in last
+    assert result.stdout == ""
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, small and bad; tests must not change it."""
+    from translator.pipeline import train
+    from translator.run import Run
+
+    folder = tmp_path_factory.mktemp("trained")
+    run = folder / "runs" / "tiny"
+    train(tiny_config(folder / "data"), Run(run))
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _same_start() -> None:
+    """Every test draws the same random numbers, whatever ran before it."""
+    torch.manual_seed(0)
