@@ -1,4 +1,4 @@
-"""The command line: prepare, train, evaluate, translate.
+"""The command line: prepare, tokenizer, train, evaluate, translate.
 
 Results go to standard output; progress, notes and errors to standard error. An error that the
 user can mend is one line, and the exit code 2.
@@ -30,6 +30,18 @@ def prepare_command(argv: list[str]) -> None:
     prepared = prepare(config)
     print(prepared.table())
     print(f"prepared in {prepared.tokenizer_dir}", file=sys.stderr)
+
+
+def tokenizer_command(argv: list[str]) -> None:
+    """Train the tokenizer alone, on the training side of a corpus."""
+    parser = _parser(
+        "tokenizer", tokenizer_command, "translator tokenizer --tokenizer.vocab_size 8000"
+    )
+    add_config_options(parser)
+    config = make_config(parser, _parse(parser, argv))
+    from translator.prepare import prepare_corpus, prepare_tokenizer
+
+    print(prepare_tokenizer(config, prepare_corpus(config)) / "tokenizer.model")
 
 
 def train_command(argv: list[str]) -> None:
@@ -118,6 +130,7 @@ def translate_command(argv: list[str]) -> None:
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "prepare": prepare_command,
+    "tokenizer": tokenizer_command,
     "train": train_command,
     "evaluate": evaluate_command,
     "translate": translate_command,

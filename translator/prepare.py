@@ -65,17 +65,37 @@ def prepare(config: Config) -> Prepared:
     Raises:
         TranslatorError: the corpus can't be had, is too small, or can't be written.
     """
+    corpus_dir = prepare_corpus(config)
+    tokenizer_dir = prepare_tokenizer(config, corpus_dir)
+    report = read_json_lines(corpus_dir / "report.json")[0]
+    report |= read_json_lines(tokenizer_dir / "report.json")[0]
+    return Prepared(corpus_dir, tokenizer_dir, report)
+
+
+def prepare_corpus(config: Config) -> Path:
+    """Pull, clean and split the corpus, unless that is done.
+
+    Returns:
+        Its folder.
+    """
     datasets.logging.set_verbosity_error()
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     source = find_source(config.corpus, Path(config.data_dir))
     corpus_dir = _corpus_dir(config, source)
     _make_once(corpus_dir, lambda folder: _make_corpus(config, source, folder))
+    return corpus_dir
+
+
+def prepare_tokenizer(config: Config, corpus_dir: Path) -> Path:
+    """Train the tokenizer on the training side, and encode it, unless that is done.
+
+    Returns:
+        The tokenizer's folder.
+    """
     tokenizer_dir = _tokenizer_dir(config, corpus_dir)
     _make_once(tokenizer_dir, lambda folder: _make_tokenizer(config, corpus_dir, folder))
-    report = read_json_lines(corpus_dir / "report.json")[0]
-    report |= read_json_lines(tokenizer_dir / "report.json")[0]
-    return Prepared(corpus_dir, tokenizer_dir, report)
+    return tokenizer_dir
 
 
 def _corpus_dir(config: Config, source: Source) -> Path:
@@ -113,6 +133,11 @@ def _make_corpus(config: Config, source: Source, folder: Path) -> None:
     if len(cleaned) == 0:
         raise TranslatorError(f"{source.name}: no pair is left after cleaning ({dropped})")
     parts = split(add_groups(cleaned, config.corpus), config.corpus)
+    if not (parts.dev and parts.test and len(parts.train)):
+        raise TranslatorError(
+            f"{source.name}: {len(cleaned)} pairs are too few, or too much linked by shared "
+            "sentences, to hold out dev and test; 30 different sentences or more will do"
+        )
     report: dict[str, Any] = {
         "source": source.name,
         "licence": source.licence,
@@ -236,4 +261,6 @@ def report_table(report: dict[str, Any]) -> str:
         ("seconds", round(report["seconds"] + report["tokenizer_seconds"], 1)),
         ("licence", report["licence"]),
     ]
-    return str(tabulate(rows, tablefmt="plain", colalign=("left", "left")))
+    return str(
+        tabulate(rows, tablefmt="plain", colalign=("left", "left"), preserve_whitespace=True)
+    )

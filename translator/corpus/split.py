@@ -103,7 +103,9 @@ def split(pairs: Dataset, config: CorpusConfig) -> Split:
         src_sentences: set[str] = set()
         tgt_sentences: set[str] = set()
         while min(len(src_sentences), len(tgt_sentences)) < min(wanted, limit):
-            group = next(groups)
+            group = next(groups, None)
+            if group is None:
+                break
             taken.extend(group)
             src_sentences.update(row["src"] for row in group)
             tgt_sentences.update(row["tgt"] for row in group)
@@ -125,7 +127,8 @@ def _groups(pairs: Dataset, order: npt.NDArray[np.int64]) -> Iterator[list[dict[
             yield sorted(rows, key=lambda row: (row["src"], row["tgt"]))
             rows = []
         rows.append(row)
-    yield sorted(rows, key=lambda row: (row["src"], row["tgt"]))
+    if rows:
+        yield sorted(rows, key=lambda row: (row["src"], row["tgt"]))
 
 
 def _examples(rows: list[dict[str, Any]]) -> list[Example]:

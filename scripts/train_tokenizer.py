@@ -1,0 +1,5 @@
+"""`translator tokenizer`, from a checkout."""
+
+from translator.cli import run_command
+
+run_command("tokenizer")
