@@ -5,6 +5,7 @@ user can mend is one line, and the exit code 2.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -77,14 +78,15 @@ def evaluate_command(argv: list[str]) -> None:
     run = _run(options)
     from tabulate import tabulate
 
+    from translator.corpus.held_out import read_examples, read_test_files
+    from translator.evaluation import evaluate
     from translator.inference.translator import load_translator
-    from translator.pipeline import evaluate, read_held_out, read_test_files
 
     if options.src:
         examples = read_test_files(Path(options.src), [Path(name) for name in options.ref])
     else:
         run.read_manifest()
-        examples = read_held_out(run, options.split)
+        examples = read_examples(run.held_out(options.split))
     translator = load_translator(run, options.device)
     _, result = evaluate(translator, examples, options.beam_size, options.length_penalty)
     if options.json:
@@ -155,9 +157,9 @@ def main(argv: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`): there is nobody left to tell.
-        sys.stderr.close()
-        sys.exit(141)
+        # The reader of our output has gone (`| head`); what is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)  # the shell's code for a program ended by a closed pipe
 
 
 def run_command(verb: str) -> None:
@@ -224,6 +226,8 @@ def _stdin_lines() -> Iterator[str]:
     Raises:
         TranslatorError: a line is not UTF-8; those before it have been translated.
     """
+    if sys.stdin.isatty():
+        print("type a sentence a line; Ctrl-D ends", file=sys.stderr)
     for number, raw in enumerate(sys.stdin.buffer, start=1):
         try:
             yield raw.decode("utf-8").rstrip("\r\n")
@@ -240,4 +244,5 @@ def _growing_batches(lines: Iterable[str]) -> Iterator[list[str]]:
     iterator = iter(lines)
     while batch := list(islice(iterator, size)):
         yield batch
-        size = min(2 * size, _MOST_LINES_AT_ONCE)
+        if not sys.stdin.isatty():  # a person waits for each answer
+            size = min(2 * size, _MOST_LINES_AT_ONCE)

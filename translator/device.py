@@ -2,6 +2,8 @@
 
 import os
 import platform
+import resource
+import sys
 from pathlib import Path
 
 import torch
@@ -44,3 +46,9 @@ def describe_machine(device: torch.device) -> str:
     if device.type == "cuda":
         words = f"{torch.cuda.get_device_name(device)}; {words}"
     return words
+
+
+def peak_memory_bytes() -> int:
+    """The most memory that this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB

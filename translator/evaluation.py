@@ -2,13 +2,16 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import zip_longest
+from typing import Any
 
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from translator.corpus.held_out import Example
 from translator.errors import TranslatorError
+from translator.inference.translator import Translator
 
 
 @dataclass(frozen=True)
@@ -66,3 +69,34 @@ def content_hash(sources: Sequence[str], references: Sequence[Sequence[str]]) ->
     """SHA-256 of what is translated and compared with: the same exactly if these are the same."""
     lines = ("\t".join([src, *refs]) + "\n" for src, refs in zip(sources, references, strict=True))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def evaluate(
+    translator: Translator,
+    examples: list[Example],
+    beam_size: int,
+    length_penalty: float = 1.0,
+) -> tuple[list[str], dict[str, Any]]:
+    """Translate sentences and compare them with all their references.
+
+    Returns:
+        The translations; and the scores with everything that makes them repeatable, those of the
+        sentences with a near neighbour in training and of the novel ones apart.
+    """
+    sources = [example.src for example in examples]
+    references = [example.references for example in examples]
+    translations = translator.translate(sources, beam_size=beam_size, length_penalty=length_penalty)
+    lines = [translation.text for translation in translations]
+    slices = {}
+    for name, near in (("near", True), ("novel", False)):
+        chosen = [i for i, example in enumerate(examples) if example.near is near]
+        if chosen:
+            part = score([lines[i] for i in chosen], [references[i] for i in chosen])
+            slices[name] = {"sentences": part.sentences, "bleu": part.bleu, "chrf": part.chrf}
+    return lines, {
+        **asdict(score(lines, references)),
+        "split_sha256": content_hash(sources, references),
+        "beam_size": beam_size,
+        "length_penalty": length_penalty,
+        "slices": slices,
+    }

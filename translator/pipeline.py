@@ -1,28 +1,25 @@
 """The main job: prepare, train, measure, report; and the measuring by itself."""
 
 import datetime
-import resource
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from translator.batching import BatchStream, fixed_pairs, padding_share, sampled_pairs
 from translator.config import Config, differing_keys, save_config
-from translator.corpus.sources import read_lines
-from translator.corpus.split import Example
-from translator.device import describe_machine, pick_device
+from translator.corpus.held_out import read_examples
+from translator.device import describe_machine, peak_memory_bytes, pick_device
 from translator.errors import TranslatorError
-from translator.evaluation import content_hash, score
-from translator.files import os_errors_named, read_json_lines
+from translator.evaluation import evaluate
+from translator.files import os_errors_named
 from translator.inference.translator import Translator, load_translator
 from translator.model.transformer import Transformer, count_parameters
-from translator.prepare import Prepared, prepare
+from translator.prepare import Prepared, identity, prepare
 from translator.report import Sample, write_report
 from translator.run import Run
 from translator.tokenizer import Tokenizer
@@ -59,7 +56,7 @@ def train(config: Config, run: Run) -> None:
     if manifest is None:
         print(prepared.table(), file=sys.stderr)
         manifest = _start_run(config, run, prepared, model, make_batches())
-    elif manifest["corpus"] != prepared.report:
+    elif identity(manifest["corpus"]) != identity(prepared.report):
         raise TranslatorError(
             f"{run.path}: the corpus has changed since this run was started; restore it, or "
             "train into another --run-dir"
@@ -137,7 +134,7 @@ def _batches(config: Config, prepared: Prepared, tokenizer: Tokenizer) -> BatchS
 
 def _validator(run: Run, tokenizer: Tokenizer) -> Callable[[Transformer], float]:
     """Greedy BLEU on dev."""
-    examples = read_held_out(run, "dev")
+    examples = read_examples(run.held_out("dev"))
 
     def dev_bleu(model: Transformer) -> float:
         lines, scores = evaluate(Translator(model, tokenizer), examples, beam_size=1)
@@ -151,7 +148,7 @@ def _validator(run: Run, tokenizer: Tokenizer) -> Callable[[Transformer], float]
 def _finish(config: Config, run: Run, manifest: dict[str, Any], trainer: Trainer) -> None:
     """Measure the best weights on test, and write the report."""
     translator = load_translator(run, config.training.device)
-    examples = read_held_out(run, "test")
+    examples = read_examples(run.held_out("test"))
     print("translating the test set …", file=sys.stderr)
     _, greedy = evaluate(translator, examples, beam_size=1)
     lines, beam = evaluate(translator, examples, beam_size=BEAM_SIZE)
@@ -162,65 +159,12 @@ def _finish(config: Config, run: Run, manifest: dict[str, Any], trainer: Trainer
         "state": "finished",
         "progress": vars(trainer.progress),
         "scores": {"test, greedy": greedy, f"test, beam {BEAM_SIZE}": beam},
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_memory_bytes": peak_memory_bytes(),
     }
     print(write_report(run, config, manifest, samples, translator))
     run.write_manifest(manifest)
-
-
-def read_held_out(run: Run, split: str) -> list[Example]:
-    """The dev or test sentences that a run carries."""
-    return [Example(**record) for record in read_json_lines(run.held_out(split))]
-
-
-def evaluate(
-    translator: Translator,
-    examples: list[Example],
-    beam_size: int,
-    length_penalty: float = 1.0,
-) -> tuple[list[str], dict[str, Any]]:
-    """Translate sentences and compare them with all their references.
-
-    Returns:
-        The translations; and the scores with everything that makes them repeatable, those of the
-        sentences with a near neighbour in training and of the novel ones apart.
-    """
-    sources = [example.src for example in examples]
-    references = [example.references for example in examples]
-    translations = translator.translate(sources, beam_size=beam_size, length_penalty=length_penalty)
-    lines = [translation.text for translation in translations]
-    slices = {}
-    for name, near in (("near", True), ("novel", False)):
-        chosen = [i for i, example in enumerate(examples) if example.near is near]
-        if chosen:
-            part = score([lines[i] for i in chosen], [references[i] for i in chosen])
-            slices[name] = {"sentences": part.sentences, "bleu": part.bleu, "chrf": part.chrf}
-    return lines, {
-        **asdict(score(lines, references)),
-        "split_sha256": content_hash(sources, references),
-        "beam_size": beam_size,
-        "length_penalty": length_penalty,
-        "slices": slices,
-    }
-
-
-def read_test_files(src: Path, references: list[Path]) -> list[Example]:
-    """Sentences to evaluate on, from line-aligned files.
-
-    Raises:
-        TranslatorError: a file is missing, empty or unreadable, or the line counts differ.
-    """
-    columns = []
-    for path in (src, *references):
-        if not path.is_file():
-            raise TranslatorError(f"{path}: no such file")
-        columns.append([line for _, line in read_lines(path)])
-        if len(columns[-1]) != len(columns[0]):
-            raise TranslatorError(
-                f"{path} has {len(columns[-1])} lines, but {src} has {len(columns[0])}: each "
-                "sentence needs its reference on the same line"
-            )
-    if not columns[0]:
-        raise TranslatorError(f"{src}: the file is empty")
-    sources = [path.name for path in references]
-    return [Example(line, list(refs), sources) for line, *refs in zip(*columns, strict=True)]
+    print(
+        f"translate with: translator translate --run-dir {shlex.quote(str(run.path))} "
+        '"Where is the library?"',
+        file=sys.stderr,
+    )

@@ -8,6 +8,7 @@ DATA_DIR/prepared/CORPUS/            CORPUS is a hash of everything that decides
     tokenizer-HASH/ids/              the training pairs as piece ids, Arrow files
 """
 
+import hashlib
 import os
 import shutil
 import sys
@@ -147,6 +148,7 @@ def _make_corpus(config: Config, source: Source, folder: Path) -> None:
         "pairs_kept": len(cleaned),
         "groups": len(parts.train.unique("group")),
         "train_pairs": len(parts.train),
+        "train_sha256": _hash_pairs(parts.train),
         "unused_pairs": parts.unused_pairs,
     }
     for name, asked, examples in (
@@ -229,10 +231,28 @@ def _make_tokenizer(config: Config, corpus_dir: Path, folder: Path) -> None:
     write_text(folder / "report.json", json_line(report))
 
 
+def _hash_pairs(pairs: datasets.Dataset) -> str:
+    digest = hashlib.sha256()
+    for batch in pairs.select_columns(["src", "tgt"]).iter(batch_size=1000):
+        for src, tgt in zip(batch["src"], batch["tgt"], strict=True):
+            digest.update(f"{src}\t{tgt}\n".encode())
+    return digest.hexdigest()
+
+
 def _sentences(train: datasets.Dataset) -> Iterator[str]:
     for batch in train.select_columns(["src", "tgt"]).iter(batch_size=1000):
         yield from batch["src"]
         yield from batch["tgt"]
+
+
+def identity(report: dict[str, Any]) -> dict[str, Any]:
+    """The hashes of a preparation: equal exactly if training would see the same."""
+    return {
+        "train": report["train_sha256"],
+        "dev": report["dev"]["sha256"],
+        "test": report["test"]["sha256"],
+        "tokenizer": report["tokenizer_sha256"],
+    }
 
 
 def report_table(report: dict[str, Any]) -> str:
@@ -244,6 +264,7 @@ def report_table(report: dict[str, Any]) -> str:
         *((f"  dropped: {reason}", -count) for reason, count in report["dropped"].items()),
         ("pairs kept", report["pairs_kept"]),
         ("  for training", report["train_pairs"]),
+        ("    training: SHA-256", report["train_sha256"][:16]),
     ]
     for name in ("dev", "test"):
         part = report[name]

@@ -17,27 +17,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from translator.config import CorpusConfig
+from translator.corpus.held_out import Example
 from translator.corpus.text import fold, text_key
 
 # Dev and test together may take a fifth of a small corpus, not more: it is there to learn from.
 LARGEST_HELD_OUT_SHARE = 0.1
-
-
-@dataclass(frozen=True)
-class Example:
-    """A held-out source sentence.
-
-    Attributes:
-        src: the sentence to translate
-        references: all translations of it in the corpus
-        sources: the attribution of each of these pairs
-        near: a training source differs from it by one word only
-    """
-
-    src: str
-    references: list[str]
-    sources: list[str]
-    near: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,7 +186,7 @@ def check_leaks(train: Dataset, examples: list[Example]) -> tuple[LeakReport, li
             any(fold(reference) in seen_tgt for reference in example.references)
             for example in examples
         ),
-        near=sum(example.near for example in checked),
+        near=sum(example.near is True for example in checked),
     )
     return report, checked
 

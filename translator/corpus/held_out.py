@@ -1,0 +1,59 @@
+"""Sentences to measure a translator on: those held out by the split, or a user's own files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from translator.corpus.sources import read_lines
+from translator.errors import TranslatorError
+from translator.files import read_json_lines
+
+
+@dataclass(frozen=True)
+class Example:
+    """A held-out source sentence.
+
+    Attributes:
+        src: the sentence to translate
+        references: all translations of it in the corpus
+        sources: the attribution of each of these pairs
+        near: a training source differs from it by one word only; None where that is not known
+    """
+
+    src: str
+    references: list[str]
+    sources: list[str]
+    near: bool | None = None
+
+
+def read_examples(path: Path) -> list[Example]:
+    """Read the dev or test sentences that a run carries.
+
+    Raises:
+        TranslatorError: the file is missing or damaged.
+    """
+    try:
+        return [Example(**record) for record in read_json_lines(path)]
+    except TypeError as error:
+        raise TranslatorError(f"{path}: damaged ({error})") from error
+
+
+def read_test_files(src: Path, references: list[Path]) -> list[Example]:
+    """Sentences to evaluate on, from line-aligned files.
+
+    Raises:
+        TranslatorError: a file is missing, empty or unreadable, or the line counts differ.
+    """
+    columns = []
+    for path in (src, *references):
+        if not path.is_file():
+            raise TranslatorError(f"{path}: no such file")
+        columns.append([line for _, line in read_lines(path)])
+        if len(columns[-1]) != len(columns[0]):
+            raise TranslatorError(
+                f"{path} has {len(columns[-1])} lines, but {src} has {len(columns[0])}: each "
+                "sentence needs its reference on the same line"
+            )
+    if not columns[0]:
+        raise TranslatorError(f"{src}: the file is empty")
+    sources = [path.name for path in references]
+    return [Example(line, list(refs), sources) for line, *refs in zip(*columns, strict=True)]
