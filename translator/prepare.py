@@ -23,8 +23,9 @@ from tabulate import tabulate
 
 from translator.config import Config
 from translator.corpus.clean import clean
+from translator.corpus.held_out import Example
 from translator.corpus.sources import Source, find_source
-from translator.corpus.split import Example, add_groups, check_leaks, split
+from translator.corpus.split import add_groups, check_leaks, split
 from translator.errors import TranslatorError
 from translator.files import (
     fingerprint,
