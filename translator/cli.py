@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from jsonargparse import ArgumentError, Namespace
+from jsonargparse import Namespace
 
 from translator.errors import TranslatorError
-from translator.options import Parser, add_config_options, make_config, one_line
+from translator.options import Parser, add_config_options, load_config, make_config
 from translator.run import Run, last_run
 
 # Lines translated together at most: enough for batches of like length, few enough for memory.
@@ -180,30 +180,32 @@ def _parser(verb: str, command: Callable[[list[str]], None], example: str) -> Pa
     return Parser(
         prog=f"translator {verb}",
         description=f"{command.__doc__} Example: {example}",
-        exit_on_error=False,
-        allow_abbrev=False,
     )
 
 
 def _parse(parser: Parser, argv: list[str]) -> Namespace:
-    try:
-        return parser.parse_args(_config_first(argv))
-    except (ArgumentError, TypeError, ValueError) as error:
-        raise TranslatorError(one_line(str(error))) from error
+    options: Namespace = parser.parse_args(_config_first(argv))
+    return options
 
 
 def _config_first(argv: list[str]) -> list[str]:
-    """Move --config to the front, so that options win over files wherever they stand."""
+    """Move --config to the front, so that options win over files wherever they stand.
+
+    Raises:
+        TranslatorError: a file doesn't fit; it is named, which a parser of options wouldn't do.
+    """
     first: list[str] = []
     rest: list[str] = []
     arguments = iter(argv)
     for argument in arguments:
         if argument == "--config":
-            first += [argument, *islice(arguments, 1)]
+            first += [f"--config={path}" for path in islice(arguments, 1)]
         elif argument.startswith("--config="):
             first.append(argument)
         else:
             rest.append(argument)
+    for argument in first:
+        load_config(Path(argument.removeprefix("--config=")))
     return first + rest
 
 

@@ -3,39 +3,40 @@
 import difflib
 import re
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentParser
 
-from translator.config import Config, flatten
+from translator.config import Config
 from translator.errors import TranslatorError
 
 
 class Parser(ArgumentParser):
-    """A parser that raises `TranslatorError` with one line, the nearest name included."""
+    """A parser whose errors are a `TranslatorError` of one line, with the nearest name."""
+
+    def __init__(self, **settings: Any) -> None:
+        """Options must be written out: an abbreviation may mean another key tomorrow."""
+        super().__init__(exit_on_error=False, allow_abbrev=False, **settings)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Called by jsonargparse for everything that doesn't fit."""
-        raise TranslatorError(one_line(message)) from ex
+        raise TranslatorError(self._explain(" ".join(message.split()))) from ex
 
-
-def one_line(message: str) -> str:
-    """A jsonargparse message on one line; an unknown name gets the nearest known one."""
-    known = ["config", "run_dir", *flatten(Config())]
-    text = " ".join(message.split())
-    unknown = re.search(r"option '([\w.]+)'|[Kk]ey '([\w.]+)' is not|arguments: --([\w.-]+)", text)
-    if unknown:
-        name = next(filter(None, unknown.groups())).replace("-", "_")
-        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
-        return f'unknown key "{name}"; the nearest is "{nearest}"'
-    # Of a union's reasons ("Does not validate against …") the expected types say enough.
-    value = re.search(
-        r'key "([\w.]+)": Does not validate.*Expected a (.+?) - .*Given value: (.*)', text
-    )
-    if value:
-        expected = re.sub(r"<class '(\w+)'>", r"\1", value[2])
-        return f'"{value[1]}" must be of type {expected}, not "{value[3]}"'
-    return text
+    def _explain(self, message: str) -> str:
+        unknown = re.search(r"option '([\w.]+)'|[Kk]ey '([\w.]+)'|arguments: --([\w.-]+)", message)
+        if unknown:
+            name = next(filter(None, unknown.groups()))
+            known = [o.removeprefix("--") for o in self._option_string_actions if o[:2] == "--"]
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+            return f'unknown key "{name}"; the nearest is "{nearest}"'
+        # Of a union's reasons ("Does not validate against …") the expected types say enough.
+        value = re.search(
+            r'key "([\w.]+)": Does not validate.*Expected a (.+?) - .*Given value: (.*)', message
+        )
+        if value:
+            expected = re.sub(r"<class '(\w+)'>", r"\1", value[2])
+            return f'"{value[1]}" must be of type {expected}, not "{value[3]}"'
+        return message
 
 
 def add_config_options(parser: ArgumentParser) -> None:
@@ -52,13 +53,12 @@ def load_config(path: Path) -> Config:
     """
     if not path.is_file():
         raise TranslatorError(f"{path}: no such configuration file")
-    parser = Parser(exit_on_error=False)
+    parser = Parser()
     parser.add_class_arguments(Config)
     try:
-        parsed = parser.parse_path(str(path))
-        return make_config(parser, parsed)
-    except (TranslatorError, ArgumentError, TypeError, ValueError) as error:
-        raise TranslatorError(f"{path}: {one_line(str(error))}") from error
+        return make_config(parser, parser.parse_path(str(path)))
+    except TranslatorError as error:
+        raise TranslatorError(f"{path}: {error}") from error
 
 
 def make_config(parser: ArgumentParser, parsed: object) -> Config:

@@ -1,0 +1,78 @@
+"""What the README says to type works: its commands are parsed or run, its Python is run."""
+
+import io
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import PAIRS
+
+from translator.cli import COMMANDS, main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+LINES = [line for block in blocks("sh") for line in block.splitlines()]
+COMMAND_LINES = [line for line in LINES if line.startswith("translator ")]
+TABLE_COMMANDS = re.findall(r"`(translator train --config [^`]*)`", README)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, trained_run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that looks like a checkout in which the README was followed."""
+    shutil.copytree(trained_run, tmp_path / "runs" / "quickstart")
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    shutil.copy(PAIRS, tmp_path / "pairs.tsv")
+    for name in ("english.txt", "news.en", "news.es", "other.es"):
+        (tmp_path / name).write_text("One line.\nAnd another.\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_readme_has_commands_of_every_kind() -> None:
+    assert {line.split()[1] for line in COMMAND_LINES} == set(COMMANDS)
+    assert len(TABLE_COMMANDS) >= 4
+    assert len(blocks("python")) >= 2
+
+
+@pytest.mark.parametrize("line", COMMAND_LINES + TABLE_COMMANDS)
+def test_command(
+    line: str,
+    checkout: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    if "<" in words:
+        text = Path(words[words.index("<") + 1]).read_bytes()
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+        words = words[: words.index("<")]
+    if words[0] in ("train", "prepare", "tokenizer"):
+        # Training takes minutes: here the options are parsed and checked, and no more.
+        with pytest.raises(SystemExit) as stopped:
+            main([*words, "--print_config"])
+        assert stopped.value.code in (0, None)
+    else:
+        main(words)
+    assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python(code: str, checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.strip()
+
+
+def test_linked_files_exist() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert links
+    missing = [link for link in links if not (ROOT / link).exists()]
+    assert missing == []
