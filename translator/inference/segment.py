@@ -15,7 +15,8 @@ _PLACES = [
 def cut(text: str, fits: Callable[[str], bool]) -> list[str]:
     """Cut at sentence ends; where a part still doesn't fit, at clauses, then words, then anywhere.
 
-    Parts are joined as long as they fit together. Nothing but the white space at the cuts is lost.
+    Parts are joined as long as they fit together. Nothing is lost but white space: at the cuts,
+    and where it is more than one space between joined parts.
 
     Args:
         text: one line, not empty

@@ -43,6 +43,8 @@ def attend(
     Returns:
         The output (B, H, T, K), and the weights (B, H, T, S) or None.
     """
+    if causal and mask is not None:
+        mask, causal = mask | _future(query, key), False
     if mapping is softmax and not need_weights:
         visible = None if mask is None else ~mask
         output = F.scaled_dot_product_attention(
@@ -53,14 +55,15 @@ def attend(
     if mask is not None:
         scores = scores.masked_fill(mask, -math.inf)
     if causal:
-        scores = scores.masked_fill(_future(scores), -math.inf)
+        scores = scores.masked_fill(_future(query, key), -math.inf)
     weights = mapping(scores)  # (B, H, T, S)
     return weights @ value, weights if need_weights else None  # (B, H, T, K)
 
 
-def _future(scores: Tensor) -> Tensor:
+def _future(query: Tensor, key: Tensor) -> Tensor:
     """(T, S) bool, True where the key comes after the query."""
-    return torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+    shape = (query.size(-2), key.size(-2))
+    return torch.ones(shape, dtype=torch.bool, device=query.device).triu(1)
 
 
 class MultiHeadAttention(nn.Module):

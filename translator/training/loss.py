@@ -75,5 +75,4 @@ def batch_loss(model: Transformer, batch: Batch, smoothing: float) -> Tensor:
     real = targets != PAD_ID
     logits = model.logits(states[real])  # (N, V)
     # In half precision the sum over the vocabulary would lose its small terms.
-    with torch.autocast(logits.device.type, enabled=False):
-        return label_smoothed_cross_entropy(logits.float(), targets[real], smoothing)
+    return label_smoothed_cross_entropy(logits.float(), targets[real], smoothing)

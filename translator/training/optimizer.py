@@ -19,7 +19,10 @@ _NEWTON_SCHULZ_STEPS = 5
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:
-    """The nearest semi-orthogonal matrices, about: singular values end up in 0.7 … 1.2.
+    """The nearest semi-orthogonal matrices, about.
+
+    Singular values of more than some 1/500 of the Frobenius norm end up in 0.7 … 1.2; smaller ones
+    are raised some 480-fold.
 
     Args:
         matrices: (…, rows, columns)
@@ -28,13 +31,13 @@ def orthogonalise(matrices: Tensor) -> Tensor:
         The same shape: U · Vᵀ of the singular value decomposition U · S · Vᵀ, by Newton-Schulz.
     """
     a, b, c = _NEWTON_SCHULZ
-    wide = matrices.size(-2) > matrices.size(-1)
-    x: Tensor = matrices.mT if wide else matrices
+    tall = matrices.size(-2) > matrices.size(-1)
+    x: Tensor = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)  # no division by zero at a zero gradient
     for _ in range(_NEWTON_SCHULZ_STEPS):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if wide else x
+    return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):

@@ -1,0 +1,281 @@
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from translator.config import ModelConfig
+from translator.inference import search
+from translator.inference.search import Hypothesis, beam_search, greedy_search, length_limits
+from translator.model.transformer import Transformer
+from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
+
+SPECIAL = [PAD_ID, UNK_ID, BOS_ID]
+REAL = [4, 5, 6]  # the pieces of a vocabulary small enough to try everything
+WIDE = 3**3 * 4  # of a beam that holds all beginnings of four pieces
+LENGTHS = (6, 1, 3, 8, 2)
+VOCAB = 12
+SEEDS = pytest.mark.parametrize("seed", [2, 3, 4])
+PENALTIES = pytest.mark.parametrize("length_penalty", [0.0, 0.6, 1.0])
+
+
+def random_model(vocab_size: int = VOCAB) -> Transformer:
+    """Double precision, with sharp preferences.
+
+    One embedding for input and output would let a random model repeat the last piece for ever;
+    with the sign of its output turned, it writes anything but that one, and finds an end.
+    """
+    config = ModelConfig(d_model=16, n_heads=2, encoder_layers=2, decoder_layers=2, d_ff=24)
+    model = Transformer(config, vocab_size).double().eval().requires_grad_(False)
+    model.decoder_norm.weight.mul_(-2)
+    return model
+
+
+def prefer(model: Transformer, piece: int, by: float) -> Transformer:
+    """Put the logit of a piece far above all others at every place, or far below."""
+    model.decoder_norm.bias.fill_(1)  # the state is then this plus something that sums to zero
+    model.embedding.weight[piece] = by
+    return model
+
+
+def sources(*lengths: int, vocab_size: int = VOCAB) -> Tensor:
+    """Random ids of these lengths, eos counted, padded."""
+    rows = [
+        torch.cat([torch.randint(4, vocab_size, (n - 1,)), torch.tensor([EOS_ID])]) for n in lengths
+    ]
+    return pad_sequence(rows, batch_first=True, padding_value=PAD_ID)
+
+
+def greedy(model: Transformer, src: Tensor) -> list[Hypothesis]:
+    return greedy_search(model, src, src == PAD_ID)
+
+
+def beam(
+    model: Transformer, src: Tensor, size: int, length_penalty: float = 1.0, n_best: int = 1
+) -> list[list[Hypothesis]]:
+    return beam_search(model, src, src == PAD_ID, size, length_penalty, n_best)
+
+
+def next_log_probs(model: Transformer, src: Tensor, targets: list[list[int]]) -> Tensor:
+    """(N, T + 1, V) for one source without padding and N targets of one length."""
+    many = src.expand(len(targets), -1)
+    padding = torch.zeros_like(many, dtype=torch.bool)
+    tgt = torch.tensor([[BOS_ID, *ids] for ids in targets])
+    states, _ = model.decode(tgt, model.encode(many, padding), padding)
+    return model.logits(states).log_softmax(dim=-1)
+
+
+def log_prob_of(model: Transformer, src: Tensor, hypothesis: Hypothesis) -> float:
+    pieces = hypothesis.ids + [EOS_ID] * hypothesis.complete
+    assert hypothesis.length == len(pieces)
+    log_probs = next_log_probs(model, src, [hypothesis.ids])[0]
+    return sum(log_probs[place, piece].item() for place, piece in enumerate(pieces))
+
+
+def without_padding(src: Tensor) -> list[Tensor]:
+    return [row[row != PAD_ID] for row in src]
+
+
+def naive_greedy(model: Transformer, src: Tensor) -> tuple[list[int], float]:
+    """One source without padding, everything computed anew at each step."""
+    ids: list[int] = []
+    total = 0.0
+    for _ in range(2 * len(src) + 10):
+        log_probs = next_log_probs(model, src, [ids])[0, -1]
+        piece = max(range(EOS_ID, len(log_probs)), key=lambda i: log_probs[i].item())
+        total += log_probs[piece].item()
+        if piece == EOS_ID:
+            break
+        ids.append(piece)
+    return ids, total
+
+
+def assert_same(actual: list[Hypothesis], expected: list[Hypothesis]) -> None:
+    assert [h.ids for h in actual] == [h.ids for h in expected]
+    assert [h.complete for h in actual] == [h.complete for h in expected]
+    assert [h.length for h in actual] == [h.length for h in expected]
+    assert [h.log_prob for h in actual] == pytest.approx([h.log_prob for h in expected], abs=1e-4)
+
+
+@pytest.fixture
+def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most 3 or 4 pieces, eos counted, by the length of the source."""
+
+    def limits(src_padding_mask: Tensor) -> Tensor:
+        return 3 + (~src_padding_mask).sum(dim=1) % 2
+
+    monkeypatch.setattr(search, "length_limits", limits)
+
+
+def everything(
+    model: Transformer, src: Tensor, length_penalty: float
+) -> list[tuple[float, list[int]]]:
+    """The scores and ids of all complete targets of one source, the best first."""
+    scored = []
+    for length in range(3 + len(src) % 2):
+        targets = [list(ids) for ids in itertools.product(REAL, repeat=length)]
+        for ids, log_probs in zip(targets, next_log_probs(model, src, targets), strict=True):
+            total = sum(log_probs[i, piece].item() for i, piece in enumerate([*ids, EOS_ID]))
+            scored.append((total / (length + 1) ** length_penalty, ids))
+    return sorted(scored, reverse=True)
+
+
+def naive_beam(
+    model: Transformer, src: Tensor, size: int, length_penalty: float, n_best: int
+) -> list[Hypothesis]:
+    """One source without padding; everything computed anew, and no search ended early because
+    nothing better can come.
+    """
+    live: list[tuple[float, list[int]]] = [(0.0, [])]
+    done: list[Hypothesis] = []
+    for length in range(1, 2 * len(src) + 11):
+        log_probs = next_log_probs(model, src, [ids for _, ids in live])[:, -1].tolist()
+        candidates = sorted(
+            (
+                (total + log_probs[row][piece], [*ids, piece])
+                for row, (total, ids) in enumerate(live)
+                for piece in range(EOS_ID, len(log_probs[row]))
+            ),
+            reverse=True,
+        )
+        for total, ids in candidates[:size]:
+            if ids[-1] == EOS_ID:
+                done.append(Hypothesis(ids[:-1], total, length, complete=True))
+        live = [(total, ids) for total, ids in candidates if ids[-1] != EOS_ID][:size]
+        if len(done) >= size:
+            break
+    else:
+        if not done:
+            done = [Hypothesis(live[0][1], live[0][0], length, complete=False)]
+    return sorted(done, key=lambda h: h.score(length_penalty), reverse=True)[:n_best]
+
+
+def test_limit_is_twice_the_source_and_ten() -> None:
+    src = sources(6, 1)
+    assert length_limits(src == PAD_ID).tolist() == [22, 12]
+
+
+@SEEDS
+def test_greedy_takes_the_best_piece_each_time(seed: int) -> None:
+    torch.manual_seed(seed)
+    model, src = random_model(), sources(*LENGTHS)
+    for hypothesis, row in zip(greedy(model, src), without_padding(src), strict=True):
+        ids, total = naive_greedy(model, row)
+        assert hypothesis.ids == ids
+        assert hypothesis.log_prob == pytest.approx(total, abs=1e-4)
+
+
+@SEEDS
+def test_a_single_beam_is_greedy(seed: int) -> None:
+    torch.manual_seed(seed)
+    model, src = random_model(), sources(*LENGTHS)
+    assert_same([found for (found,) in beam(model, src, 1)], greedy(model, src))
+
+
+@PENALTIES
+@SEEDS
+@pytest.mark.parametrize(("size", "n_best"), [(2, 1), (3, 3), (5, 1), (5, 2)])
+def test_beam_search_is_the_naive_one(
+    size: int, n_best: int, length_penalty: float, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    model, src = random_model(), sources(*LENGTHS)
+    found = beam(model, src, size, length_penalty, n_best)
+    for hypotheses, row in zip(found, without_padding(src), strict=True):
+        assert_same(hypotheses, naive_beam(model, row, size, length_penalty, n_best))
+
+
+@PENALTIES
+@pytest.mark.parametrize("n_best", [1, 3, 10])
+@pytest.mark.usefixtures("short_limits")
+def test_wide_beam_finds_the_best_of_all(length_penalty: float, n_best: int) -> None:
+    model, src = random_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
+    found = beam(model, src, WIDE, length_penalty, n_best)
+    for hypotheses, row in zip(found, without_padding(src), strict=True):
+        expected = everything(model, row, length_penalty)[:n_best]
+        assert [h.ids for h in hypotheses] == [ids for _, ids in expected]
+        scores = [h.score(length_penalty) for h in hypotheses]
+        assert scores == pytest.approx([score for score, _ in expected], abs=1e-5)
+
+
+@pytest.mark.usefixtures("short_limits")
+def test_asked_for_more_than_there_are_all_come() -> None:
+    model, src = random_model(vocab_size=7), sources(4, 3, vocab_size=7)
+    found = beam(model, src, WIDE, n_best=WIDE)
+    assert [len(hypotheses) for hypotheses in found] == [1 + 3 + 9, 1 + 3 + 9 + 27]
+
+
+@PENALTIES
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
+@pytest.mark.usefixtures("short_limits")
+def test_no_beam_beats_the_best_of_all(length_penalty: float, size: int) -> None:
+    model, src = random_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
+    found = beam(model, src, size, length_penalty)
+    for (best,), row in zip(found, without_padding(src), strict=True):
+        if best.complete:
+            limit = everything(model, row, length_penalty)[0][0]
+            assert best.score(length_penalty) <= limit + 1e-5
+
+
+@PENALTIES
+@SEEDS
+def test_log_prob_is_that_of_the_ids(length_penalty: float, seed: int) -> None:
+    torch.manual_seed(seed)
+    model, src = random_model(), sources(*LENGTHS)
+    for hypotheses, row in zip(
+        beam(model, src, 4, length_penalty, n_best=4), without_padding(src), strict=True
+    ):
+        for hypothesis in hypotheses:
+            expected = log_prob_of(model, row, hypothesis)
+            assert hypothesis.log_prob == pytest.approx(expected, abs=1e-4)
+
+
+def test_score_divides_by_a_power_of_the_length() -> None:
+    hypothesis = Hypothesis([4, 5, 6], log_prob=-6.0, length=4, complete=True)
+    assert [hypothesis.score(penalty) for penalty in (0, 0.5, 1)] == [-6, -3, -1.5]
+
+
+@PENALTIES
+@SEEDS
+def test_hypotheses_are_different_and_the_best_is_first(length_penalty: float, seed: int) -> None:
+    torch.manual_seed(seed)
+    found = beam(random_model(), sources(*LENGTHS), 5, length_penalty, n_best=5)
+    assert max(len(hypotheses) for hypotheses in found) == 5
+    for hypotheses in found:
+        scores = [h.score(length_penalty) for h in hypotheses]
+        assert scores == sorted(scores, reverse=True)
+        assert len({tuple(h.ids) for h in hypotheses}) == len(hypotheses)
+
+
+@SEEDS
+def test_each_sentence_is_searched_as_if_alone(seed: int) -> None:
+    torch.manual_seed(seed)
+    model, src = random_model(), sources(*LENGTHS)
+    together, with_beam = greedy(model, src), beam(model, src, 4, n_best=4)
+    assert any(h.complete for h in together), "rows must leave the batch before its end"
+    for i, row in enumerate(without_padding(src)):
+        assert_same(greedy(model, row[None]), [together[i]])
+        assert_same(beam(model, row[None], 4, n_best=4)[0], with_beam[i])
+
+
+@pytest.mark.parametrize("special", SPECIAL)
+def test_special_pieces_are_never_found(special: int) -> None:
+    model, src = prefer(random_model(), special, by=10), sources(*LENGTHS)
+    for hypotheses in [greedy(model, src), *beam(model, src, 4, n_best=4)]:
+        for hypothesis in hypotheses:
+            assert not {*SPECIAL, EOS_ID} & set(hypothesis.ids)
+            best = next_log_probs(model, src[3], [hypothesis.ids])[0].argmax(dim=-1)
+            assert (best == special).all(), "nothing is tested"
+
+
+def test_search_that_finds_no_end_stops_at_the_limit() -> None:
+    model, src = prefer(random_model(), EOS_ID, by=-10), sources(*LENGTHS)
+    limits = [2 * length + 10 for length in LENGTHS]
+    for hypotheses in (greedy(model, src), [found for (found,) in beam(model, src, 4)]):
+        assert [h.complete for h in hypotheses] == [False] * len(LENGTHS)
+        assert [h.length for h in hypotheses] == limits
+        assert [len(h.ids) for h in hypotheses] == limits
+        for hypothesis, row in zip(hypotheses, without_padding(src), strict=True):
+            expected = log_prob_of(model, row, hypothesis)
+            assert hypothesis.log_prob == pytest.approx(expected, abs=1e-4)

@@ -1,0 +1,121 @@
+import math
+from typing import Any
+
+import pytest
+import torch
+from test_attention import copy_attention
+from torch import Tensor, nn
+
+from translator.model.layers import DecoderLayer, EncoderLayer, FeedForward, sinusoidal_positions
+
+B, S, T, D, H, D_FF = 3, 7, 5, 8, 2, 12
+AS_OURS: dict[str, Any] = {
+    "dropout": 0.0,
+    "activation": "relu",
+    "norm_first": True,
+    "batch_first": True,
+}
+
+
+def randomise(module: nn.Module) -> None:
+    """Move every weight, norms and biases too, away from where layers start alike."""
+    for parameter in module.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+
+
+def copy_feed_forward(ours: FeedForward, theirs: nn.Module) -> None:
+    theirs.linear1.load_state_dict(ours.widen.state_dict())  # type: ignore[union-attr, operator]
+    theirs.linear2.load_state_dict(ours.narrow.state_dict())  # type: ignore[union-attr, operator]
+
+
+def copy_encoder_layer(ours: EncoderLayer, theirs: nn.TransformerEncoderLayer) -> None:
+    """Give PyTorch's layer the weights of ours."""
+    copy_attention(ours.self_attention, theirs.self_attn)
+    copy_feed_forward(ours.feed_forward, theirs)
+    theirs.norm1.load_state_dict(ours.self_norm.state_dict())
+    theirs.norm2.load_state_dict(ours.ff_norm.state_dict())
+
+
+def copy_decoder_layer(ours: DecoderLayer, theirs: nn.TransformerDecoderLayer) -> None:
+    """Give PyTorch's layer the weights of ours."""
+    copy_attention(ours.self_attention, theirs.self_attn)
+    copy_attention(ours.cross_attention, theirs.multihead_attn)
+    copy_feed_forward(ours.feed_forward, theirs)
+    theirs.norm1.load_state_dict(ours.self_norm.state_dict())
+    theirs.norm2.load_state_dict(ours.cross_norm.state_dict())
+    theirs.norm3.load_state_dict(ours.ff_norm.state_dict())
+
+
+def vectors(length: int) -> Tensor:
+    return torch.randn(B, length, D, dtype=torch.float64)
+
+
+def padding_mask(length: int) -> Tensor:
+    """(B, length), True at the end of two of the rows."""
+    return torch.arange(length) >= torch.tensor([length, 4, 1])[:, None]
+
+
+def test_encoder_layer_is_that_of_pytorch() -> None:
+    ours = EncoderLayer(D, H, D_FF, dropout=0.0).double()
+    theirs = nn.TransformerEncoderLayer(D, H, D_FF, **AS_OURS).double()
+    randomise(ours)
+    copy_encoder_layer(ours, theirs)
+    x, padding = vectors(S), padding_mask(S)
+    expected = theirs(x, src_key_padding_mask=padding)
+    torch.testing.assert_close(ours(x, padding[:, None, None, :])[~padding], expected[~padding])
+
+
+def test_encoder_layer_without_mask_is_that_of_pytorch() -> None:
+    ours = EncoderLayer(D, H, D_FF, dropout=0.0).double()
+    theirs = nn.TransformerEncoderLayer(D, H, D_FF, **AS_OURS).double()
+    randomise(ours)
+    copy_encoder_layer(ours, theirs)
+    x = vectors(S)
+    torch.testing.assert_close(ours(x, None), theirs(x))
+
+
+@pytest.mark.parametrize("need_weights", [False, True])
+def test_decoder_layer_is_that_of_pytorch(need_weights: bool) -> None:
+    ours = DecoderLayer(D, H, D_FF, dropout=0.0).double()
+    theirs = nn.TransformerDecoderLayer(D, H, D_FF, **AS_OURS).double()
+    randomise(ours)
+    copy_decoder_layer(ours, theirs)
+    x, memory = vectors(T), vectors(S)
+    tgt_padding, memory_padding = padding_mask(T), padding_mask(S)
+    expected = theirs(
+        x,
+        memory,
+        tgt_mask=torch.tensor([[s > t for s in range(T)] for t in range(T)]),
+        tgt_key_padding_mask=tgt_padding,
+        memory_key_padding_mask=memory_padding,
+    )
+    keys, values = ours.cross_attention.keys_and_values(memory)
+    output, weights = ours(
+        x, keys, values, memory_padding[:, None, None, :], need_weights=need_weights
+    )
+    torch.testing.assert_close(output[~tgt_padding], expected[~tgt_padding])
+    assert (weights is not None) == need_weights
+
+
+def test_dropout_is_off_in_evaluation_and_on_in_training() -> None:
+    layer = EncoderLayer(D, H, D_FF, dropout=0.5).double()
+    x = vectors(S)
+    assert not torch.equal(layer(x, None), layer(x, None))
+    layer.eval()
+    assert torch.equal(layer(x, None), layer(x, None))
+
+
+def test_positions_are_those_of_the_paper() -> None:
+    """PE(pos, 2i) = sin(pos / 10000^(2i/D)), PE(pos, 2i + 1) = cos of the same; here the sines
+    are in the first half and the cosines in the second.
+    """
+    length, d_model = 60, 16
+    expected = torch.zeros(length, d_model)
+    for position in range(length):
+        for i in range(d_model // 2):
+            angle = position / 10000 ** (2 * i / d_model)
+            expected[position, i] = math.sin(angle)
+            expected[position, d_model // 2 + i] = math.cos(angle)
+    positions = sinusoidal_positions(length, d_model, torch.device("cpu"))
+    assert positions.dtype == torch.float32
+    torch.testing.assert_close(positions, expected, rtol=0, atol=1e-5)

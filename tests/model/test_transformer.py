@@ -1,0 +1,226 @@
+import math
+
+import pytest
+import torch
+from test_layers import AS_OURS, copy_decoder_layer, copy_encoder_layer, randomise
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from translator.config import ModelConfig
+from translator.model.layers import sinusoidal_positions
+from translator.model.transformer import Transformer, count_parameters
+from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID
+
+VOCAB = 20
+CONFIG = ModelConfig(d_model=16, n_heads=2, encoder_layers=2, decoder_layers=2, d_ff=24)
+
+
+def random_model() -> Transformer:
+    """Double precision, with weights large enough that everything depends on everything."""
+    model = Transformer(CONFIG, VOCAB).double().eval().requires_grad_(False)
+    randomise(model)
+    return model
+
+
+def random_pieces(*shape: int) -> Tensor:
+    return torch.randint(EOS_ID + 1, VOCAB, shape)
+
+
+def sources(*lengths: int) -> Tensor:
+    """Random ids of these lengths, eos counted, padded."""
+    rows = [torch.cat([random_pieces(n - 1), torch.tensor([EOS_ID])]) for n in lengths]
+    return pad_sequence(rows, batch_first=True, padding_value=PAD_ID)
+
+
+def prefixes(rows: int, length: int) -> Tensor:
+    """Random ids after bos."""
+    return torch.cat([torch.full((rows, 1), BOS_ID), random_pieces(rows, length - 1)], dim=1)
+
+
+def with_padding(ids: Tensor, columns: int) -> Tensor:
+    return nn.functional.pad(ids, (0, columns), value=PAD_ID)
+
+
+def read(model: Transformer, src: Tensor, tgt: Tensor) -> Tensor:
+    """The logits (B, T, V) of a whole target at once."""
+    memory = model.encode(src, src == PAD_ID)
+    return model.logits(model.decode(tgt, memory, src == PAD_ID)[0])
+
+
+def assert_same(actual: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
+
+
+def test_model_is_encoder_and_decoder_of_pytorch() -> None:
+    model = random_model()
+    d_model, n_heads, d_ff = CONFIG.d_model, CONFIG.n_heads, CONFIG.d_ff
+    encoder = nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(d_model, n_heads, d_ff, **AS_OURS),
+        CONFIG.encoder_layers,
+        norm=nn.LayerNorm(d_model),
+        enable_nested_tensor=False,
+    ).double()
+    decoder = nn.TransformerDecoder(
+        nn.TransformerDecoderLayer(d_model, n_heads, d_ff, **AS_OURS),
+        CONFIG.decoder_layers,
+        norm=nn.LayerNorm(d_model),
+    ).double()
+    for ours, theirs in zip(model.encoder, encoder.layers, strict=True):
+        copy_encoder_layer(ours, theirs)
+    for ours, theirs in zip(model.decoder, decoder.layers, strict=True):
+        copy_decoder_layer(ours, theirs)
+    encoder.norm.load_state_dict(model.encoder_norm.state_dict())
+    decoder.norm.load_state_dict(model.decoder_norm.state_dict())
+
+    def embed(ids: Tensor) -> Tensor:
+        positions = sinusoidal_positions(ids.size(1), d_model, ids.device)
+        return model.embedding.weight[ids] * math.sqrt(d_model) + positions
+
+    src, tgt = sources(7, 3, 1), prefixes(3, 6)
+    padding = src == PAD_ID
+    memory = encoder(embed(src), src_key_padding_mask=padding)
+    states = decoder(
+        embed(tgt),
+        memory,
+        tgt_mask=torch.ones(6, 6, dtype=torch.bool).triu(1),
+        memory_key_padding_mask=padding,
+    )
+    assert_same(model.encode(src, padding)[~padding], memory[~padding])
+    assert_same(read(model, src, tgt), states @ model.embedding.weight.T)
+
+
+def test_more_source_padding_changes_nothing() -> None:
+    model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
+    wider = with_padding(src, 4)
+    real = src != PAD_ID
+    memory = model.encode(wider, wider == PAD_ID)[:, : src.size(1)]
+    assert_same(memory[real], model.encode(src, ~real)[real])
+    assert_same(read(model, wider, tgt), read(model, src, tgt))
+
+
+def test_more_target_padding_changes_nothing() -> None:
+    model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
+    assert_same(read(model, src, with_padding(tgt, 4))[:, :6], read(model, src, tgt))
+
+
+def test_batch_order_changes_nothing() -> None:
+    model, src, tgt = random_model(), sources(7, 3, 5, 1), prefixes(4, 6)
+    order = torch.tensor([2, 0, 3, 1])
+    assert_same(read(model, src[order], tgt[order]), read(model, src, tgt)[order])
+
+
+def test_each_row_is_as_if_alone() -> None:
+    model, lengths, tgt = random_model(), (7, 3, 5, 1), prefixes(4, 6)
+    src = sources(*lengths)
+    together = read(model, src, tgt)
+    for row, length in enumerate(lengths):
+        alone = read(model, src[row : row + 1, :length], tgt[row : row + 1])
+        assert_same(together[row : row + 1], alone)
+
+
+def test_no_position_sees_the_target_after_it() -> None:
+    model, src, tgt = random_model(), sources(4), prefixes(1, 6)
+    before = read(model, src, tgt)
+    for position in range(1, 6):
+        changed = tgt.clone()
+        changed[0, position] = 4 if tgt[0, position] != 4 else 5
+        after = read(model, src, changed)
+        assert_same(after[:, :position], before[:, :position])
+        assert (after[:, position:] != before[:, position:]).any(dim=-1).all()
+
+
+def test_every_source_piece_reaches_every_logit_row() -> None:
+    model, src, tgt = random_model(), sources(5), prefixes(1, 3)
+    before = read(model, src, tgt)
+    for position in range(5):
+        changed = src.clone()
+        changed[0, position] = 4 if src[0, position] != 4 else 5
+        assert (read(model, changed, tgt) != before).any(dim=-1).all()
+
+
+def test_order_of_the_source_matters() -> None:
+    model, src, tgt = random_model(), sources(5), prefixes(1, 3)
+    src[0, :2] = torch.tensor([4, 5])
+    swapped = src.clone()
+    swapped[0, :2] = torch.tensor([5, 4])
+    assert not torch.allclose(read(model, src, tgt), read(model, swapped, tgt))
+
+
+def test_need_weights_gives_those_of_each_layer_and_the_same_states() -> None:
+    model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
+    padding = src == PAD_ID
+    memory = model.encode(src, padding)
+    plain, none = model.decode(tgt, memory, padding)
+    states, weights = model.decode(tgt, memory, padding, need_weights=True)
+    assert none == []
+    assert_same(states, plain)
+    assert [layer.shape for layer in weights] == [(3, CONFIG.n_heads, 6, 7)] * 2
+    assert not torch.allclose(weights[0], weights[1])
+    for layer in weights:
+        assert_same(layer.sum(dim=-1), torch.ones(3, CONFIG.n_heads, 6, dtype=torch.float64))
+
+
+def test_padding_of_the_memory_is_never_attended() -> None:
+    model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
+    padding = src == PAD_ID
+    memory = model.encode(src, padding)
+    _, weights = model.decode(tgt, memory, padding, need_weights=True)
+    for layer in weights:
+        by_key = layer.permute(0, 3, 1, 2)  # (B, S, H, T)
+        assert (by_key[padding] == 0).all()
+        assert (by_key[~padding] > 0).all()
+
+
+def test_step_by_step_is_as_all_at_once() -> None:
+    model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 9)
+    expected = read(model, src, tgt)
+    cache = model.start(model.encode(src, src == PAD_ID), src == PAD_ID, max_length=9)
+    for t in range(9):
+        assert cache.length == t
+        assert_same(model.step(tgt[:, t], cache), expected[:, t])
+
+
+def test_reordered_cache_goes_on_from_the_other_rows() -> None:
+    beams = 4
+    model, src = random_model(), sources(7, 3, 1).repeat_interleave(beams, dim=0)
+    cache = model.start(model.encode(src, src == PAD_ID), src == PAD_ID, max_length=8)
+    tgt = prefixes(len(src), 1)
+    for _ in range(8):
+        assert_same(model.step(tgt[:, -1], cache), read(model, src, tgt)[:, -1])
+        first = torch.arange(0, len(src), beams)[:, None]
+        rows = (first + torch.randint(beams, (3, beams))).flatten()
+        cache.reorder(rows)
+        tgt = torch.cat([tgt[rows], random_pieces(len(src), 1)], dim=1)
+
+
+def test_selected_cache_goes_on_with_the_chosen_rows() -> None:
+    model, src = random_model(), sources(7, 3, 1, 5)
+    cache = model.start(model.encode(src, src == PAD_ID), src == PAD_ID, max_length=8)
+    tgt = prefixes(len(src), 1)
+    for rows_left in (4, 6, 6, 3, 2, 2, 1):
+        assert_same(model.step(tgt[:, -1], cache), read(model, src, tgt)[:, -1])
+        rows = torch.randint(len(src), (rows_left,))
+        cache.select(rows)
+        src = src[rows]
+        tgt = torch.cat([tgt[rows], random_pieces(rows_left, 1)], dim=1)
+    assert_same(model.step(tgt[:, -1], cache), read(model, src, tgt)[:, -1])
+
+
+@pytest.mark.parametrize(("encoder_layers", "decoder_layers"), [(1, 3), (3, 1)])
+def test_depth_and_size_are_those_of_the_configuration(
+    encoder_layers: int, decoder_layers: int
+) -> None:
+    config = ModelConfig(16, 2, encoder_layers, decoder_layers, d_ff=24)
+    attention, norm = 4 * (16 * 16 + 16), 2 * 16
+    feed_forward = 16 * 24 + 24 + 24 * 16 + 16
+    in_encoder = encoder_layers * (attention + feed_forward + 2 * norm) + norm
+    in_decoder = decoder_layers * (2 * attention + feed_forward + 3 * norm) + norm
+    assert count_parameters(Transformer(config, VOCAB)) == VOCAB * 16 + in_encoder + in_decoder
+
+
+def test_a_fresh_model_guesses_about_evenly() -> None:
+    """Logits start with a variance near 1, so the first loss is near the log of the vocabulary."""
+    model = Transformer(ModelConfig(d_model=64, n_heads=2), 1000).eval()
+    src, tgt = torch.randint(4, 1000, (8, 10)), torch.randint(4, 1000, (8, 10))
+    with torch.no_grad():
+        assert read(model, src, tgt).var().item() == pytest.approx(1, abs=0.2)

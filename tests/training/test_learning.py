@@ -1,0 +1,143 @@
+"""Whether the model really learns: small tasks, learnt by rote or by rule."""
+
+import os
+from collections.abc import Callable, Sequence
+from itertools import cycle
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from translator.batching import Batch, BatchStream, PairIds, Ragged, make_batch
+from translator.config import ModelConfig, TrainingConfig
+from translator.inference.search import greedy_search
+from translator.model.transformer import Transformer
+from translator.tokenizer import EOS_ID, PAD_ID
+from translator.training.learner import Learner
+
+VOCAB = 20
+Ids = list[int]
+
+
+class Given:
+    """Batches that come in the order given, again and again."""
+
+    def __init__(self, *batches: Batch) -> None:
+        self._batches = cycle(batches)
+
+    def next(self) -> Batch:
+        return next(self._batches)
+
+
+def tiny_model() -> Transformer:
+    return Transformer(ModelConfig(d_model=32, n_heads=2, encoder_layers=2, decoder_layers=2,
+                                   d_ff=64), VOCAB)  # fmt: skip
+
+
+def random_ids(generator: np.random.Generator, rows: int) -> list[Ids]:
+    lengths = generator.integers(3, 9, rows)
+    return [generator.integers(EOS_ID + 1, VOCAB, length).tolist() for length in lengths]
+
+
+def pairs_of(src: list[Ids], tgt: list[Ids]) -> PairIds:
+    return PairIds(Ragged.from_lists(src), Ragged.from_lists(tgt))
+
+
+def random_pairs(rows: int) -> PairIds:
+    generator = np.random.default_rng(0)
+    return pairs_of(random_ids(generator, rows), random_ids(generator, rows))
+
+
+def greedy(model: Transformer, src: Tensor) -> list[Ids]:
+    return [hypothesis.ids for hypothesis in greedy_search(model.eval(), src, src == PAD_ID)]
+
+
+def learner_of(
+    model: Transformer, config: TrainingConfig, batches: Given | BatchStream, max_steps: int = 10
+) -> Learner:
+    return Learner(config, model, batches, max_steps)  # type: ignore[arg-type]
+
+
+def gradients_of_step(
+    monkeypatch: pytest.MonkeyPatch, config: TrainingConfig, batches: Sequence[Batch]
+) -> tuple[dict[str, Tensor], float, int]:
+    """The gradients that the optimizers are given in a step; and what the step returns."""
+    torch.manual_seed(0)
+    model = tiny_model()
+    learner = learner_of(model, config, Given(*batches))
+    monkeypatch.setattr(learner.optimizers, "step", lambda step: None)
+    total, tokens = learner.step(0)
+    return {name: p.grad for name, p in model.named_parameters()}, total, tokens  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_a_batch_is_learnt_by_heart(optimizer: Literal["muon", "adamw"]) -> None:
+    steps, rows = 250, 16
+    pairs = random_pairs(rows)
+    batch = make_batch(pairs, np.arange(rows))
+    model = tiny_model()
+    config = TrainingConfig(optimizer=optimizer, label_smoothing=0, warmup_steps=10)
+    learner = learner_of(model, config, Given(batch), steps)
+    losses = [total / tokens for total, tokens in map(learner.step, range(steps))]
+    assert losses[0] > 2
+    assert losses[-1] < 0.02
+    expected = np.split(pairs.tgt.values, pairs.tgt.offsets[1:-1])
+    assert greedy(model, batch.src) == [ids.tolist() for ids in expected]
+
+
+@pytest.mark.parametrize("rule", [list, lambda ids: ids[::-1]], ids=["copy", "reverse"])
+def test_a_rule_is_learnt_from_examples(rule: Callable[[Ids], Ids]) -> None:
+    """From any seed: this one is new each time."""
+    seed = int.from_bytes(os.urandom(4), "little")
+    torch.manual_seed(seed)
+    steps = 300
+
+    def pairs_of_epoch(epoch: int) -> PairIds:
+        src = random_ids(np.random.default_rng([seed, epoch]), 2000)
+        seen.update(map(tuple, src))
+        return pairs_of(src, [rule(ids) for ids in src])
+
+    seen: set[tuple[int, ...]] = set()
+    model = tiny_model()
+    config = TrainingConfig(label_smoothing=0, warmup_steps=20)
+    learner = learner_of(model, config, BatchStream(pairs_of_epoch, 512, seed), steps)
+    for step in range(steps):
+        learner.step(step)
+    others = random_ids(np.random.default_rng([seed, 0, 1]), 500)
+    unseen = [ids for ids in others if tuple(ids) not in seen]
+    assert len(unseen) > 300
+    src = Ragged.from_lists(unseen).padded(np.arange(len(unseen)), bos=False)
+    right = [found == rule(ids) for found, ids in zip(greedy(model, src), unseen, strict=True)]
+    assert np.mean(right) >= 0.95, f"seed {seed}"
+
+
+def test_accumulated_batches_are_as_one_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = random_pairs(10)
+    # Of different size, so that a mean of means would show.
+    parts = [make_batch(pairs, rows) for rows in (np.arange(7), np.arange(7, 10))]
+    joined = [make_batch(pairs, np.arange(10))]
+    two, one = (TrainingConfig(accumulation=n, max_grad_norm=0) for n in (2, 1))
+    gradients, total, tokens = gradients_of_step(monkeypatch, two, parts)
+    expected, expected_total, expected_tokens = gradients_of_step(monkeypatch, one, joined)
+    torch.testing.assert_close(gradients, expected)
+    assert total == pytest.approx(expected_total, rel=1e-6)
+    assert tokens == expected_tokens == int(pairs.tgt.lengths.sum()) + 10
+
+
+def test_a_long_gradient_is_clipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = [make_batch(random_pairs(10), np.arange(10))]
+    free, _, _ = gradients_of_step(monkeypatch, TrainingConfig(max_grad_norm=0), batch)
+    norm = sum(gradient.square().sum() for gradient in free.values()) ** 0.5
+    clipped, _, _ = gradients_of_step(
+        monkeypatch, TrainingConfig(max_grad_norm=norm.item() / 10), batch
+    )
+    torch.testing.assert_close(clipped, {name: g / 10 for name, g in free.items()})
+
+
+def test_a_short_gradient_is_not_clipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = [make_batch(random_pairs(10), np.arange(10))]
+    free, _, _ = gradients_of_step(monkeypatch, TrainingConfig(max_grad_norm=0), batch)
+    short, _, _ = gradients_of_step(monkeypatch, TrainingConfig(max_grad_norm=1e6), batch)
+    torch.testing.assert_close(short, free, rtol=0, atol=0)

@@ -1,0 +1,137 @@
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from translator.batching import Batch, Ragged
+from translator.config import ModelConfig
+from translator.model.transformer import Transformer
+from translator.tokenizer import PAD_ID
+from translator.training.loss import _ROWS_AT_ONCE, batch_loss, label_smoothed_cross_entropy
+
+VOCAB = 30
+SMOOTHINGS = pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.6])
+
+
+def logits_and_targets(rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Spread widely, so that some pieces are next to impossible."""
+    logits = (5 * torch.randn(rows, VOCAB, dtype=torch.float64)).to(dtype)
+    return logits.requires_grad_(), torch.randint(VOCAB, (rows,))
+
+
+@SMOOTHINGS
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rows", [1, 5, _ROWS_AT_ONCE, 2 * _ROWS_AT_ONCE + 3])
+@pytest.mark.parametrize("factor", [1.0, 0.01, -3.0, 0.0])
+def test_loss_and_gradient_are_those_of_pytorch(
+    smoothing: float, dtype: torch.dtype, rows: int, factor: float
+) -> None:
+    logits, targets = logits_and_targets(rows, dtype)
+    theirs = F.cross_entropy(logits, targets, reduction="sum", label_smoothing=smoothing)
+    (expected,) = torch.autograd.grad(theirs * factor, logits)
+    ours = label_smoothed_cross_entropy(logits.clone(), targets, smoothing)
+    torch.testing.assert_close(ours, theirs)
+    (gradient,) = torch.autograd.grad(ours * factor, logits)
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_huge_logits_overflow_nowhere() -> None:
+    logits = torch.tensor([[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4]], requires_grad=True)
+    targets = torch.tensor([1, 2])
+    theirs = F.cross_entropy(logits, targets, reduction="sum", label_smoothing=0.1)
+    (expected,) = torch.autograd.grad(theirs, logits)
+    ours = label_smoothed_cross_entropy(logits.clone(), targets, 0.1)
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(torch.autograd.grad(ours, logits)[0], expected)
+
+
+def random_model() -> Transformer:
+    config = ModelConfig(d_model=16, n_heads=2, encoder_layers=2, decoder_layers=2, d_ff=24)
+    model = Transformer(config, VOCAB)
+    for parameter in model.parameters():
+        parameter.data += 0.2 * torch.randn_like(parameter)
+    return model
+
+
+def random_batch(*lengths: tuple[int, int], padding: int = 0) -> Batch:
+    """Pairs of these lengths, eos not counted, with `padding` more columns than they need."""
+    sides = []
+    for side, bos in ((0, False), (1, True)):
+        rows = [torch.randint(4, VOCAB, (pair[side],)).tolist() for pair in lengths]
+        ragged = Ragged.from_lists(rows)
+        ids = ragged.padded(torch.arange(len(rows)).numpy(), bos=bos)
+        sides.append(F.pad(ids, (0, padding), value=PAD_ID))
+    return Batch(*sides, tgt_tokens=sum(tgt + 1 for _, tgt in lengths))
+
+
+def naive_loss(model: Transformer, batch: Batch, smoothing: float) -> Tensor:
+    memory = model.encode(batch.src, batch.src == PAD_ID)
+    states, _ = model.decode(batch.tgt[:, :-1], memory, batch.src == PAD_ID)
+    return F.cross_entropy(
+        (states @ model.embedding.weight.T).flatten(0, 1),
+        batch.tgt[:, 1:].flatten(),
+        ignore_index=PAD_ID,
+        reduction="sum",
+        label_smoothing=smoothing,
+    )
+
+
+def gradients(model: Transformer, loss: Tensor) -> dict[str, Tensor]:
+    named = dict(model.named_parameters())
+    return dict(zip(named, torch.autograd.grad(loss, list(named.values())), strict=True))
+
+
+@SMOOTHINGS
+def test_batch_loss_is_the_naive_one_with_its_gradients(smoothing: float) -> None:
+    model = random_model()
+    exact = copy.deepcopy(model).double()
+    # In all, more target pieces than are worked on at once.
+    batch = random_batch(*[(i % 7, (3 * i) % 11) for i in range(30)])
+    assert batch.tgt_tokens > _ROWS_AT_ONCE
+    theirs, ours = naive_loss(exact, batch, smoothing), batch_loss(model, batch, smoothing)
+    torch.testing.assert_close(ours, theirs.float())
+    expected = {name: g.float() for name, g in gradients(exact, theirs).items()}
+    largest = max(g.abs().max().item() for g in expected.values())
+    torch.testing.assert_close(gradients(model, ours), expected, rtol=0, atol=1e-5 * largest)
+
+
+def test_padding_changes_neither_loss_nor_gradients() -> None:
+    # In double precision but for the logits, which are taken as float32.
+    model = random_model().double()
+    tight = random_batch((5, 3), (2, 6))
+    padded = Batch(*(F.pad(ids, (0, 4), value=PAD_ID) for ids in (tight.src, tight.tgt)), 11)
+    ours, theirs = batch_loss(model, padded, 0.1), batch_loss(model, tight, 0.1)
+    torch.testing.assert_close(ours, theirs)
+    expected = gradients(model, theirs)
+    torch.testing.assert_close(gradients(model, ours), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_batch_loss_is_the_sum_over_its_pairs() -> None:
+    model = random_model()
+    batch = random_batch((5, 3), (2, 6), (4, 0))
+    alone = [
+        batch_loss(model, Batch(batch.src[i : i + 1], batch.tgt[i : i + 1], 0), 0.1)
+        for i in range(3)
+    ]
+    torch.testing.assert_close(batch_loss(model, batch, 0.1), torch.stack(alone).sum())
+
+
+def test_half_precision_gives_a_float32_loss_and_finite_float32_gradients() -> None:
+    model = random_model()
+    batch = random_batch(*[(i % 7, (3 * i) % 11) for i in range(30)])
+    exact = batch_loss(model, batch, 0.1)
+    expected = gradients(model, exact)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert model.embedding.weight.matmul(model.embedding.weight.T).dtype == torch.bfloat16
+        loss = batch_loss(model, batch, 0.1)
+    assert loss.dtype == torch.float32
+    assert loss.item() != exact.item()
+    assert loss.item() == pytest.approx(exact.item(), rel=0.01)
+    for name, gradient in gradients(model, loss).items():
+        assert gradient.dtype == torch.float32
+        assert gradient.isfinite().all()
+        if not name.endswith("key.bias"):  # in exact arithmetic its gradient is zero
+            cosine = F.cosine_similarity(gradient.flatten(), expected[name].flatten(), dim=0)
+            assert cosine > 0.98, name
