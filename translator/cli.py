@@ -14,7 +14,7 @@ from pathlib import Path
 from jsonargparse import Namespace
 
 from translator.errors import TranslatorError
-from translator.options import Parser, add_config_options, load_config, make_config
+from translator.options import Parser, add_config_options, is_empty, load_config, make_config
 from translator.run import Run, last_run
 
 # Lines translated together at most: enough for batches of like length, few enough for memory.
@@ -194,19 +194,22 @@ def _config_first(argv: list[str]) -> list[str]:
     Raises:
         TranslatorError: a file doesn't fit; it is named, which a parser of options wouldn't do.
     """
-    first: list[str] = []
+    paths: list[Path] = []
     rest: list[str] = []
     arguments = iter(argv)
     for argument in arguments:
         if argument == "--config":
-            first += [f"--config={path}" for path in islice(arguments, 1)]
+            name = next(arguments, None)
+            if name is None:
+                raise TranslatorError("--config needs the name of a YAML file after it")
+            paths.append(Path(name))
         elif argument.startswith("--config="):
-            first.append(argument)
+            paths.append(Path(argument.removeprefix("--config=")))
         else:
             rest.append(argument)
-    for argument in first:
-        load_config(Path(argument.removeprefix("--config=")))
-    return first + rest
+    for path in paths:
+        load_config(path)
+    return [f"--config={path}" for path in paths if not is_empty(path)] + rest
 
 
 def _add_model_options(parser: Parser) -> None:

@@ -1,6 +1,5 @@
 """BLEU and chrF by sacrebleu, with all references and with what makes a score repeatable."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
@@ -9,7 +8,7 @@ from typing import Any
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from translator.corpus.held_out import Example
+from translator.corpus.held_out import Example, content_hash
 from translator.errors import TranslatorError
 from translator.inference.translator import Translator
 
@@ -65,12 +64,6 @@ def score(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Sco
     )
 
 
-def content_hash(sources: Sequence[str], references: Sequence[Sequence[str]]) -> str:
-    """SHA-256 of what is translated and compared with: the same exactly if these are the same."""
-    lines = ("\t".join([src, *refs]) + "\n" for src, refs in zip(sources, references, strict=True))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
 def evaluate(
     translator: Translator,
     examples: list[Example],
@@ -95,7 +88,7 @@ def evaluate(
             slices[name] = {"sentences": part.sentences, "bleu": part.bleu, "chrf": part.chrf}
     return lines, {
         **asdict(score(lines, references)),
-        "split_sha256": content_hash(sources, references),
+        "split_sha256": content_hash(examples),
         "beam_size": beam_size,
         "length_penalty": length_penalty,
         "slices": slices,

@@ -39,13 +39,18 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
+    """Write `data` to `path` atomically."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(data)
+
+    write_atomically(path, write)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` atomically, as UTF-8 with LF line ends."""
-    write_atomically(path, lambda temporary: _write_text(temporary, text))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
+    write_bytes(path, text.encode())
 
 
 def write_json_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
@@ -53,8 +58,8 @@ def write_json_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
     write_text(path, "".join(json_line(record) for record in records))
 
 
-def json_line(record: dict[str, Any]) -> str:
-    """One JSON object as a line, accents readable."""
+def json_line(record: dict[str, Any] | list[Any]) -> str:
+    """One JSON value as a line, accents readable."""
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
@@ -67,7 +72,8 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     with os_errors_named(path):
         text = path.read_text(encoding="utf-8")
     records = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Only LF ends a line: U+2028 and others that `splitlines` cuts at may stand in a text.
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):
         try:
             records.append(json.loads(line))
         except json.JSONDecodeError as error:

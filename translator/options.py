@@ -2,9 +2,11 @@
 
 import difflib
 import re
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+import yaml
 from jsonargparse import ArgumentParser
 
 from translator.config import Config
@@ -23,9 +25,12 @@ class Parser(ArgumentParser):
         raise TranslatorError(self._explain(" ".join(message.split()))) from ex
 
     def _explain(self, message: str) -> str:
-        unknown = re.search(r"option '([\w.]+)'|[Kk]ey '([\w.]+)'|arguments: --([\w.-]+)", message)
+        unknown = re.search(
+            r"(?:Group '([\w.]+)' does not accept )?[Oo]ption '([\w.]+)'|arguments: --([\w.-]+)",
+            message,
+        )
         if unknown:
-            name = next(filter(None, unknown.groups()))
+            name = ".".join(filter(None, unknown.groups()))
             known = [o.removeprefix("--") for o in self._option_string_actions if o[:2] == "--"]
             nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
             return f'unknown key "{name}"; the nearest is "{nearest}"'
@@ -51,8 +56,8 @@ def load_config(path: Path) -> Config:
     Raises:
         TranslatorError: it is missing, is not YAML, or has a key or value that doesn't fit.
     """
-    if not path.is_file():
-        raise TranslatorError(f"{path}: no such configuration file")
+    if is_empty(path):
+        return Config()
     parser = Parser()
     parser.add_class_arguments(Config)
     try:
@@ -61,7 +66,29 @@ def load_config(path: Path) -> Config:
         raise TranslatorError(f"{path}: {error}") from error
 
 
+def is_empty(path: Path) -> bool:
+    """Whether a configuration file names no setting, which jsonargparse wouldn't take.
+
+    Raises:
+        TranslatorError: it is missing, is not YAML, or is not made of sections and keys.
+    """
+    if not path.is_file():
+        raise TranslatorError(f"{path}: no such configuration file")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise TranslatorError(
+            f"{path}: not readable YAML: {' '.join(str(error).split())}"
+        ) from error
+    if not isinstance(content, dict | None):
+        raise TranslatorError(f"{path}: no settings; write them as in configs/quickstart.yaml")
+    for name, section in (content or {}).items():
+        if is_dataclass(Config.__annotations__.get(name)) and not isinstance(section, dict):
+            raise TranslatorError(f'{path}: "{name}" must hold settings, not "{section}"')
+    return not content
+
+
 def make_config(parser: ArgumentParser, parsed: object) -> Config:
     """The settings among parsed options."""
-    values = parser.instantiate_classes(parsed)
+    values = parser.instantiate(parsed)
     return Config(**{name: getattr(values, name) for name in Config.__dataclass_fields__})

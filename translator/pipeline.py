@@ -68,8 +68,8 @@ def train(config: Config, run: Run) -> None:
     max_steps = manifest["max_steps"]
     learner = Learner(config.training, model, make_batches(), max_steps)
     trainer = Trainer(config.training, learner, _validator(run, tokenizer), run, max_steps)
-    if run.state.exists():
-        trainer.resume()
+    trainer.resume()
+    if trainer.progress.step:
         print(f"resuming {run.path} at step {trainer.progress.step}", file=sys.stderr)
     trainer.train()
     _finish(config, run, manifest, trainer)

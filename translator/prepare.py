@@ -23,7 +23,7 @@ from tabulate import tabulate
 
 from translator.config import Config
 from translator.corpus.clean import clean
-from translator.corpus.held_out import Example
+from translator.corpus.held_out import Example, content_hash
 from translator.corpus.sources import Source, find_source
 from translator.corpus.split import add_groups, check_leaks, split
 from translator.errors import TranslatorError
@@ -165,10 +165,9 @@ def _make_corpus(config: Config, source: Source, folder: Path) -> None:
                 f"(a tenth of it) instead of {asked}",
                 file=sys.stderr,
             )
-        path = folder / f"{name}.jsonl"
-        write_json_lines(path, map(asdict, checked))
+        write_json_lines(folder / f"{name}.jsonl", map(asdict, checked))
         report[name] = {**asdict(leaks), "references": _references(checked)}
-        report[name]["sha256"] = sha256_of(path)
+        report[name]["sha256"] = content_hash(checked)
     parts.train.save_to_disk(folder / "train")
     shutil.rmtree(work)
     report["seconds"] = round(time.monotonic() - started, 1)
@@ -177,12 +176,17 @@ def _make_corpus(config: Config, source: Source, folder: Path) -> None:
 
 def _read(source: Source, work: Path) -> datasets.Dataset:
     def rows() -> Iterator[dict[str, str]]:
-        yield from source.rows()
+        empty = True
+        for row in source.rows():
+            empty = False
+            yield row
+        if empty:
+            raise TranslatorError(f"{source.name}: the corpus is empty")
 
     text = datasets.Value("string")
     features = datasets.Features({"src": text, "tgt": text, "source": text})
     try:
-        pairs = datasets.Dataset.from_generator(
+        return datasets.Dataset.from_generator(
             rows, features=features, cache_dir=str(work), fingerprint=source.fingerprint
         )
     except datasets.exceptions.DatasetGenerationError as error:
@@ -190,9 +194,6 @@ def _read(source: Source, work: Path) -> datasets.Dataset:
         while cause is not None and not isinstance(cause, TranslatorError | OSError):
             cause = cause.__cause__ or cause.__context__
         raise cause or error from None
-    if len(pairs) == 0:
-        raise TranslatorError(f"{source.name}: the corpus is empty")
-    return pairs
 
 
 def _references(examples: list[Example]) -> int:

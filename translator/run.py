@@ -107,7 +107,7 @@ class Run:
         """All measurements; a last line that a kill has cut short is left out."""
         if not self.metrics.exists():
             return []
-        whole_lines = self.metrics.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
+        *whole_lines, _ = self.metrics.read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in whole_lines]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import sentencepiece
 
 from translator.errors import TranslatorError
-from translator.files import write_atomically
+from translator.files import write_bytes
 
 # Fixed for every run, so that no code has to ask a tokenizer for them.
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
@@ -51,11 +51,7 @@ def train_tokenizer(sentences: Iterable[str], vocab_size: int, path: Path) -> No
         )
     except RuntimeError as error:
         raise TranslatorError(_explain(str(error), vocab_size)) from error
-    write_atomically(path, lambda temporary: _write_bytes(temporary, model.getvalue()))
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
+    write_bytes(path, model.getvalue())
 
 
 def _explain(message: str, vocab_size: int) -> str:

@@ -7,13 +7,13 @@ import safetensors.torch
 from torch import nn
 
 from translator.errors import TranslatorError
-from translator.files import write_atomically
+from translator.files import write_bytes
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
     """Write a model's weights, as float32 on the CPU."""
     weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    write_atomically(path, lambda temporary: safetensors.torch.save_file(weights, temporary))
+    write_bytes(path, safetensors.torch.save(weights))
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

@@ -1,11 +1,12 @@
 """Sentences to measure a translator on: those held out by the split, or a user's own files."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from translator.corpus.sources import read_lines
 from translator.errors import TranslatorError
-from translator.files import read_json_lines
+from translator.files import json_line, read_json_lines
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,13 @@ class Example:
     references: list[str]
     sources: list[str]
     near: bool | None = None
+
+
+def content_hash(examples: list[Example]) -> str:
+    """SHA-256 of what is translated and compared with: the same exactly if these are the same."""
+    return hashlib.sha256(
+        "".join(json_line([example.src, *example.references]) for example in examples).encode()
+    ).hexdigest()
 
 
 def read_examples(path: Path) -> list[Example]:

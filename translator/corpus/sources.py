@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -281,7 +282,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             f"{path}, line {number}: not UTF-8 (byte 0x{error.object[error.start]:02x} at column "
             f"{error.start + 1}); convert it, for example with: iconv -f latin1 -t utf-8"
         ) from error
-    except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise TranslatorError(f"{path}, after line {number}: can't be read ({error})") from error
 
 

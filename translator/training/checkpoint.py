@@ -1,5 +1,6 @@
 """A training state on disk: complete, never by half, loaded without unpickling code."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from translator.errors import TranslatorError
-from translator.files import write_atomically
+from translator.files import write_bytes
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:
@@ -30,8 +31,15 @@ def restore_random_state(state: dict[str, Tensor], device: torch.device) -> None
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
-    """Write a training state: tensors, numbers, texts, and lists and dicts of these."""
-    write_atomically(path, lambda temporary: torch.save(state, temporary))
+    """Write a training state: tensors, numbers, texts, and lists and dicts of these.
+
+    Raises:
+        TranslatorError: it can't be written; the state before it is left as it was.
+    """
+    # Through memory, since on a full disk torch's own writer doesn't say what is wrong.
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_bytes(path, buffer.getbuffer())
 
 
 def load_state(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from tqdm import tqdm
@@ -46,6 +46,8 @@ class Progress:
         best_step: the step of it
         evaluations_without_gain: since then
         dev_bleu: the latest
+        loss_sum: in nats, since the last line in metrics.jsonl
+        loss_tokens: target pieces it was summed over
     """
 
     step: int = 0
@@ -55,6 +57,8 @@ class Progress:
     best_step: int = 0
     evaluations_without_gain: int = 0
     dev_bleu: float = 0.0
+    loss_sum: float = 0.0
+    loss_tokens: int = 0
 
 
 class Trainer:
@@ -92,7 +96,6 @@ class Trainer:
             TrainingStoppedError: Ctrl-C or SIGTERM; the step is finished and the state saved.
         """
         progress = self.progress
-        loss_sum = loss_tokens = 0.0
         with self._bar() as bar, _stop_requests() as stop_requested:
             while progress.step < self.max_steps and not self._out_of_patience():
                 started = time.perf_counter()
@@ -100,11 +103,11 @@ class Trainer:
                 progress.seconds += time.perf_counter() - started
                 progress.step += 1
                 progress.tgt_tokens += tokens
-                loss_sum, loss_tokens = loss_sum + loss, loss_tokens + tokens
+                progress.loss_sum += loss
+                progress.loss_tokens += tokens
                 bar.update()
                 if progress.step % _STEPS_PER_RECORD == 0:
-                    self._record_loss(bar, loss_sum / loss_tokens)
-                    loss_sum = loss_tokens = 0.0
+                    self._record_loss(bar)
                 if self._evaluation_due():
                     self._evaluate(bar)
                 elif time.monotonic() - self._saved_at > 60 * self.config.checkpoint_minutes:
@@ -144,8 +147,10 @@ class Trainer:
         )
         bar.write(message, file=sys.stderr)
 
-    def _record_loss(self, bar: "tqdm[NoReturn]", loss: float) -> None:
+    def _record_loss(self, bar: "tqdm[NoReturn]") -> None:
         progress = self.progress
+        loss = progress.loss_sum / progress.loss_tokens
+        progress.loss_sum, progress.loss_tokens = 0.0, 0
         speed = progress.tgt_tokens / progress.seconds
         record = {
             "step": progress.step,
@@ -182,12 +187,19 @@ class Trainer:
         self._saved_at = time.monotonic()
 
     def resume(self) -> None:
-        """Go on from the saved state, as if there had been no interruption.
+        """Go on from the saved state, if there is one, as if there had been no interruption.
 
         Raises:
             TranslatorError: the state is damaged.
         """
-        state = load_state(self.run.state)
+        if self.run.state.exists():
+            self._restore(load_state(self.run.state))
+        # What was measured after the state was saved will be measured again.
+        records = self.run.read_metrics()
+        kept = [record for record in records if record["step"] <= self.progress.step]
+        write_json_lines(self.run.metrics, kept)
+
+    def _restore(self, state: dict[str, Any]) -> None:
         try:
             self.progress = Progress(**state["progress"])
             self.learner.load_state_dict(state["learner"])
@@ -202,10 +214,6 @@ class Trainer:
                 f"those of an uninterrupted run (--training.threads {threads} prevents that)",
                 file=sys.stderr,
             )
-        # What was measured after the state was saved will be measured again.
-        records = self.run.read_metrics()
-        kept = [record for record in records if record["step"] <= self.progress.step]
-        write_json_lines(self.run.metrics, kept)
 
 
 @contextmanager
