@@ -1,0 +1,294 @@
+"""Every command as a user runs it: in a process of its own, on real files."""
+
+import json
+import os
+import shutil
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PAIRS, TINY_OPTIONS, Cli
+
+from translator import load
+from translator.cli import COMMANDS, main
+
+FILES_OF_A_RUN = {
+    "attention.png",
+    "config.yaml",
+    "curves.png",
+    "dev.jsonl",
+    "metrics.jsonl",
+    "report.md",
+    "run.json",
+    "test.jsonl",
+    "tokenizer.model",
+    "training_state.pt",
+    "weights.safetensors",
+}
+SENTENCES = [
+    "The baker opens at seven.",
+    "My grandmother grows roses.",
+    "Where does the boat leave from?",
+]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def run_copy(trained_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained_run, tmp_path / "runs" / "copy"))
+
+
+# --- prepare and train ----------------------------------------------------------------------------
+
+
+def test_prepare_prints_its_table(cli: Cli) -> None:
+    result = cli("prepare", *TINY_OPTIONS)
+    assert result.returncode == 0, result.stderr
+    rows = [line.rsplit("  ", 1) for line in result.stdout.splitlines()]
+    table = {row[0].strip(): row[1].strip() for row in rows if len(row) == 2}
+    assert table["corpus"] == PAIRS.name
+    assert table["pairs read"] == str(len(PAIRS.read_text(encoding="utf-8").splitlines()))
+    assert table["vocabulary"] == "300"
+    assert table["test: sources seen in training"] == "0"
+
+
+def test_train_leaves_a_whole_run_and_shows_what_it_can(cli: Cli, tmp_path: Path) -> None:
+    result = cli("train", *TINY_OPTIONS, "--seed=7", "--training.max_steps=40")
+    assert result.returncode == 0, result.stderr
+    run = tmp_path / "runs" / "quickstart"
+    assert {path.name for path in run.iterdir()} == FILES_OF_A_RUN
+    for picture in ("curves.png", "attention.png"):
+        assert (run / picture).read_bytes().startswith(b"\x89PNG")
+    sources = [json.loads(line)["src"] for line in (run / "test.jsonl").open(encoding="utf-8")]
+    shown = [
+        line.split(maxsplit=1)[1]
+        for line in result.stdout.splitlines()
+        if line.startswith("source ")
+    ]
+    assert len(shown) == 10
+    assert set(shown) <= set(sources)
+    manifest = read_json(run / "run.json")
+    scores = manifest["scores"]["test, beam 5"]
+    assert f"{scores['bleu']:.2f}" in result.stdout
+    assert f"{scores['chrf']:.2f}" in result.stdout
+    report = (run / "report.md").read_text(encoding="utf-8")
+    for part in (
+        PAIRS.name,
+        manifest["corpus"]["licence"],
+        scores["split_sha256"],
+        manifest["corpus"]["train_sha256"][:16],
+        scores["bleu_signature"],
+        scores["chrf_signature"],
+        "seed: 7",
+        *shown,
+    ):
+        assert part in report
+
+
+def test_a_finished_run_is_left_as_it_is(cli: Cli, run_copy: Path) -> None:
+    before = contents(run_copy)
+    result = cli("train", *TINY_OPTIONS, "--run-dir", str(run_copy))
+    assert result.returncode == 0
+    assert "finished" in result.stderr
+    assert contents(run_copy) == before
+
+
+def test_another_configuration_is_refused_by_its_keys(
+    run_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(run_copy)
+    changed = ["--seed=2", "--model.dropout=0.3"]
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", *TINY_OPTIONS, *changed, "--run-dir", str(run_copy)])
+    [line] = capsys.readouterr().err.splitlines()
+    assert "configuration: model.dropout, seed differ;" in line
+    assert contents(run_copy) == before
+
+
+def test_the_opposite_direction_trains_on_the_same_split(trained_run: Path, tmp_path: Path) -> None:
+    opposite = ["--corpus.direction=es-en", "--training.max_steps=2", "--training.evaluations=1"]
+    folders = [f"--run-dir={tmp_path / 'back'}", f"--data_dir={tmp_path / 'data'}"]
+    main(["train", *TINY_OPTIONS, *opposite, *folders])
+    english, spanish = zip(
+        *(line.split("\t")[:2] for line in PAIRS.read_text(encoding="utf-8").splitlines()),
+        strict=True,
+    )
+    for split in ("dev", "test"):
+        lines = (tmp_path / "back" / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+        examples = [json.loads(line) for line in lines]
+        assert {example["src"] for example in examples} <= set(spanish)
+        assert {ref for example in examples for ref in example["references"]} <= set(english)
+    forth, back = (
+        read_json(run / "run.json")["corpus"]["train_pairs"]
+        for run in (trained_run, tmp_path / "back")
+    )
+    assert forth == back
+
+
+# --- evaluate -------------------------------------------------------------------------------------
+
+
+def test_evaluate_gives_the_same_as_json_and_as_a_table(
+    cli: Cli, trained_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["evaluate", "--run-dir", str(trained_run)]
+    result = json.loads(cli(*options, "--json").stdout)
+    main(options)
+    plain = dict(line.rsplit(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    for key in ("bleu_signature", "chrf_signature", "split_sha256"):
+        assert plain[key] == result[key]
+    for key in ("bleu", "chrf", "sentences", "references"):
+        assert round(float(plain[key]), 2) == round(result[key], 2)
+    assert result == read_json(trained_run / "run.json")["scores"]["test, beam 5"]
+
+
+def test_evaluate_finds_the_best_dev_score_again(
+    trained_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--split", "dev", "--beam-size", "1", "--json"]
+    main(["evaluate", "--run-dir", str(trained_run), *options])
+    result = json.loads(capsys.readouterr().out)
+    assert result["bleu"] == read_json(trained_run / "run.json")["progress"]["best_bleu"]
+
+
+def test_evaluate_on_own_files_agrees_with_sacrebleu(
+    cli: Cli, trained_run: Path, tmp_path: Path
+) -> None:
+    """Both score what `translate` says."""
+    options = ["--run-dir", str(trained_run), "--beam-size", "3"]
+    (tmp_path / "src").write_text("\n".join(SENTENCES) + "\n", encoding="utf-8")
+    translated = cli("translate", *options, stdin="\n".join(SENTENCES)).stdout
+    (tmp_path / "hyp").write_text(translated, encoding="utf-8")
+    # References near the translations, since a score of 0 would show little.
+    lines = translated.splitlines()
+    references = [[f"{line} Fin." for line in lines], [*lines[:1], "Rosas.", "¿De dónde?"]]
+    for name, reference in zip(("ref1", "ref2"), references, strict=True):
+        (tmp_path / name).write_text("\n".join(reference) + "\n", encoding="utf-8")
+
+    ours = json.loads(
+        cli("evaluate", *options, "--src", "src", "--ref", "ref1", "ref2", "--json").stdout
+    )
+    arguments = ["ref1", "ref2", "-i", "hyp", "-m", "bleu", "chrf", "--format", "json", "-w", "9"]
+    bleu, chrf = json.loads(cli(*arguments, program=("-m", "sacrebleu")).stdout)
+    assert 1 < ours["bleu"] < 99
+    assert (round(ours["bleu"], 9), round(ours["chrf"], 9)) == (bleu["score"], chrf["score"])
+    assert ours["bleu_signature"] == bleu["signature"]
+    assert ours["chrf_signature"] == chrf["signature"]
+    assert (ours["sentences"], ours["references"]) == (3, 6)
+
+
+# --- translate ------------------------------------------------------------------------------------
+
+
+def test_translate_gives_a_line_for_each_line_in_order(cli: Cli, trained_run: Path) -> None:
+    lines = [SENTENCES[0], "", SENTENCES[1], "  \t", SENTENCES[2], SENTENCES[0]]
+    result = cli(
+        "translate", "--run-dir", str(trained_run), "--beam-size", "1", stdin="\n".join(lines)
+    )
+    translator = load(trained_run)
+    expected = [translator.translate([line], beam_size=1)[0].text for line in lines]
+    assert result.stdout.split("\n") == [*expected, ""]
+    assert expected[1] == expected[3] == ""
+    assert expected[0] != expected[2]
+
+
+def test_translate_takes_texts_as_arguments(cli: Cli, trained_run: Path) -> None:
+    result = cli("translate", *SENTENCES, "--run-dir", str(trained_run))
+    expected = [translation.text for translation in load(trained_run).translate(SENTENCES)]
+    assert result.stdout.splitlines() == expected
+
+
+def test_alternatives_have_the_number_of_their_line_and_a_score(
+    cli: Cli, trained_run: Path
+) -> None:
+    options = ["--run-dir", str(trained_run), "--n-best", "3", "--beam-size", "4", "--scores"]
+    result = cli("translate", *options, stdin="\n".join(SENTENCES))
+    rows = [line.split("\t") for line in result.stdout.splitlines()]
+    assert sorted({int(number) for number, _, _ in rows}) == [1, 2, 3]
+    for number, translation in enumerate(
+        load(trained_run).translate(SENTENCES, n_best=3, beam_size=4), start=1
+    ):
+        mine = [(text, float(score)) for n, score, text in rows if int(n) == number]
+        assert [text for text, _ in mine] == [text for text, _ in translation.alternatives]
+        scores = [score for _, score in translation.alternatives]
+        assert [score for _, score in mine] == pytest.approx(scores, abs=1e-4)
+
+
+def test_warnings_go_to_standard_error_with_the_line(cli: Cli, trained_run: Path) -> None:
+    stdin = f"{SENTENCES[0]}\nThe 猫 sleeps.\n"
+    result = cli("translate", "--run-dir", str(trained_run), stdin=stdin)
+    assert len(result.stdout.splitlines()) == 2
+    assert "猫" not in result.stdout
+    [warning] = [line for line in result.stderr.splitlines() if "never seen" in line]
+    assert warning.startswith("line 2: ")
+    assert "猫" in warning
+
+
+def test_the_run_trained_last_is_the_default(
+    run_copy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The other run is damaged, so that it shows when it is taken."""
+    other = Path(shutil.copytree(run_copy, run_copy.with_name("other"))) / "weights.safetensors"
+    other.write_bytes(b"damaged")
+    os.utime(run_copy / "weights.safetensors", (2000, 2000))
+    monkeypatch.chdir(tmp_path)
+    os.utime(other, (1000, 1000))
+    main(["translate", "Yes."])
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    os.utime(other, (3000, 3000))
+    with pytest.raises(SystemExit):
+        main(["translate", "Yes."])
+    assert "runs/other/weights.safetensors" in capsys.readouterr().err
+
+
+# --- help, and the way in -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_help_has_an_example(cli: Cli, verb: str) -> None:
+    result = cli(verb, "--help")
+    assert result.returncode == 0
+    assert f"Example: translator {verb} " in " ".join(result.stdout.split())
+
+
+def test_without_a_command_all_are_listed(cli: Cli) -> None:
+    result = cli()
+    assert result.returncode == 0
+    for verb in ("prepare", "tokenizer", "train", "evaluate", "translate"):
+        assert f"\n  {verb} " in result.stdout
+
+
+def test_the_installed_command_is_the_same() -> None:
+    [script] = entry_points(group="console_scripts", name="translator")
+    assert script.load() is main
+
+
+def test_the_python_api_translates(trained_run: Path) -> None:
+    [translation] = load(str(trained_run), device="cpu").translate(["Good evening."])
+    assert isinstance(translation.text, str)
+    assert translation.text
+    assert translation.score < 0
+
+
+def test_settings_come_from_files_and_options_win(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Wherever --config stands."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text("tokenizer:\n  vocab_size: 200\nseed: 3\n")
+    options = [f"--corpus.files={PAIRS}", "--tokenizer.vocab_size=150", "--config", "small.yaml"]
+    main(["prepare", *options])
+    [row] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("vocabulary")]
+    assert row.split() == ["vocabulary", "150"]

@@ -1,0 +1,49 @@
+"""The scripts of a checkout do what the commands do."""
+
+from pathlib import Path
+
+import sentencepiece
+from conftest import PAIRS, TINY_OPTIONS, Cli
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+def test_every_script_has_a_test_here() -> None:
+    names = {"evaluate", "prepare_data", "train", "train_tokenizer", "translate"}
+    assert {path.stem for path in SCRIPTS.glob("*.py")} == names
+
+
+def test_prepare_data(cli: Cli) -> None:
+    result = cli(*TINY_OPTIONS, program=[str(SCRIPTS / "prepare_data.py")])
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[0].split() == ["corpus", PAIRS.name]
+
+
+def test_train_tokenizer(cli: Cli, tmp_path: Path) -> None:
+    """The whole output is the path of a model of the wanted size."""
+    result = cli(*TINY_OPTIONS, program=[str(SCRIPTS / "train_tokenizer.py")])
+    assert result.returncode == 0, result.stderr
+    path = tmp_path / result.stdout.strip()
+    assert path.name == "tokenizer.model"
+    assert sentencepiece.SentencePieceProcessor(model_file=str(path)).vocab_size() == 300
+
+
+def test_train(cli: Cli, trained_run: Path) -> None:
+    """A finished run, since training itself is tested elsewhere."""
+    options = [*TINY_OPTIONS, "--run-dir", str(trained_run)]
+    result = cli(*options, program=[str(SCRIPTS / "train.py")])
+    assert result.returncode == 0, result.stderr
+    assert f"{trained_run} is finished" in result.stderr
+
+
+def test_evaluate(cli: Cli, trained_run: Path) -> None:
+    result = cli("--run-dir", str(trained_run), program=[str(SCRIPTS / "evaluate.py")])
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split()[0] == "bleu"
+
+
+def test_translate(cli: Cli, trained_run: Path) -> None:
+    options = ["--run-dir", str(trained_run), "Good evening.", "Goodbye."]
+    result = cli(*options, program=[str(SCRIPTS / "translate.py")])
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 2

@@ -1,0 +1,156 @@
+"""Text in, text out: whatever the text is."""
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from translator import load
+from translator.errors import TranslatorError
+from translator.inference.translator import Translator
+
+
+@pytest.fixture(scope="module")
+def translator(trained_run: Path) -> Translator:
+    return load(trained_run)
+
+
+SENTENCES = [
+    "The boat leaves at noon.",
+    "Why?",
+    "My neighbour paints small pictures of the harbour when the weather is good.",
+    "She sings.",
+    "We have no milk, no bread and no time.",
+    "Does your uncle still live in that old house near the river?",
+    "Yes.",
+    "He opened the window because the room was too hot for all of us.",
+    "It works.",
+    "The two girls found a shiny coin under the bridge yesterday.",
+]
+
+
+@settings(max_examples=40, deadline=None)
+@given(text=st.text(st.characters(), max_size=60))  # surrogates and controls included
+@example("a\nb\r\nc\x85d\u2028e")
+@example("\ud800 half a pair \udfff")
+@example("👩\u200d👩\u200d👧 🇪🇸")
+@example("\x00\x1b[31m\x7f")
+@example("Ελληνικά, 日本語, العربية, हिन्दी")
+@example("ﬁ Å Å e\u0301")
+@example("İSTANBUL ŞİİR")
+@example("STRASSE ß ŉ")
+def test_any_text_gives_one_line(translator: Translator, text: str) -> None:
+    [translation] = translator.translate([text], beam_size=2)
+    assert len(translation.text.splitlines()) <= 1
+    assert translation.text == translation.text.strip()
+    translation.text.encode("utf-8")
+    assert all("\n" not in warning for warning in translation.warnings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [("The boat leaves at noon. " * 500)[:10_000], "a" * 10_000],
+    ids=["sentences", "one word"],
+)
+def test_a_very_long_text_is_translated_in_parts(translator: Translator, text: str) -> None:
+    [translation] = translator.translate([text], beam_size=1)
+    assert any("parts" in warning for warning in translation.warnings)
+    assert translation.text
+    assert "\n" not in translation.text
+
+
+def test_a_short_text_has_no_warning_of_parts(translator: Translator) -> None:
+    [translation] = translator.translate(SENTENCES[:1], beam_size=1)
+    assert not any("parts" in warning for warning in translation.warnings)
+
+
+def test_parts_are_translated_as_they_would_be_alone(translator: Translator) -> None:
+    sentence = "My neighbour paints small pictures of the old harbour and of the big green hill."
+    whole, alone = translator.translate([" ".join([sentence] * 4), sentence], beam_size=1)
+    assert whole.text == " ".join([alone.text] * 4)
+
+
+def test_capitals_give_the_capitals_of_the_same_translation(translator: Translator) -> None:
+    shouted, spoken = translator.translate(["WHERE IS THE CAT?", "Where is the cat?"])
+    assert shouted.text == spoken.text.upper()
+    assert shouted.text != spoken.text
+
+
+def test_a_short_abbreviation_is_not_shouting(translator: Translator) -> None:
+    [translation] = translator.translate(["TV"], beam_size=1)
+    assert not translation.text.isupper()
+
+
+def test_unknown_characters_are_named(translator: Translator) -> None:
+    [translation] = translator.translate(["The cat and the 猫 and the ж."], beam_size=1)
+    [warning] = [w for w in translation.warnings if "never seen" in w]
+    assert warning.endswith(": 猫 ж")
+
+
+def test_known_characters_give_no_warning(translator: Translator) -> None:
+    translations = translator.translate(SENTENCES, beam_size=1)
+    assert not any("never seen" in w for t in translations for w in t.warnings)
+
+
+def test_warnings_belong_to_their_text(translator: Translator) -> None:
+    first, second, third = translator.translate(["Why?", "The 猫.", "Yes."], beam_size=1)
+    assert any("猫" in warning for warning in second.warnings)
+    assert not any("猫" in warning for warning in first.warnings + third.warnings)
+
+
+def test_order_and_company_are_of_no_account(translator: Translator) -> None:
+    alone = {text: translator.translate([text], beam_size=1)[0].text for text in SENTENCES}
+    assert len(set(alone.values())) > 3
+    shuffled = random.Random(5).sample(SENTENCES * 3, k=3 * len(SENTENCES))
+    together = translator.translate(shuffled, beam_size=1)
+    assert [t.text for t in together] == [alone[text] for text in shuffled]
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t ", "\u200b\ufeff", "\x00"])
+def test_an_empty_text_gives_an_empty_one(translator: Translator, text: str) -> None:
+    empty, full = translator.translate([text, "Yes."])
+    assert (empty.text, empty.alternatives, empty.warnings) == ("", [], [])
+    assert full.text
+
+
+def test_no_texts_give_none(translator: Translator) -> None:
+    assert translator.translate([]) == []
+
+
+def test_a_text_instead_of_a_list_is_refused(translator: Translator) -> None:
+    with pytest.raises(TranslatorError, match="list"):
+        translator.translate("Where is the cat?")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"beam_size": 0}, {"n_best": 0}, {"n_best": 3, "beam_size": 2}, {"length_penalty": -0.5}],
+    ids=str,
+)
+def test_arguments_that_make_no_sense_are_refused(
+    translator: Translator, options: dict[str, float]
+) -> None:
+    with pytest.raises(TranslatorError, match="beam_size"):
+        translator.translate(["Yes."], **options)  # type: ignore[arg-type]
+
+
+def test_alternatives_are_distinct_and_the_best_comes_first(translator: Translator) -> None:
+    [translation] = translator.translate(["The boat leaves at noon."], beam_size=4, n_best=4)
+    scores = [score for _, score in translation.alternatives]
+    assert translation.alternatives[0] == (translation.text, translation.score)
+    assert scores == sorted(scores, reverse=True)
+    assert 2 <= len({text for text, _ in translation.alternatives}) == len(scores) <= 4
+
+
+def test_cross_attention_has_a_distribution_for_each_target_piece(translator: Translator) -> None:
+    src, tgt, layers = translator.cross_attention("The boat leaves at noon.", "El barco sale.")
+    assert src[-1] == tgt[-1] == "</s>"
+    assert "".join(src[:-1]).replace("▁", " ").strip() == "The boat leaves at noon."
+    assert "".join(tgt[:-1]).replace("▁", " ").strip() == "El barco sale."
+    assert [layer.shape for layer in layers] == [(2, len(tgt), len(src))] * 2  # layers of 2 heads
+    for layer in layers:
+        assert (layer >= 0).all()
+        torch.testing.assert_close(layer.sum(dim=-1), torch.ones(2, len(tgt)))
