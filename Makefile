@@ -17,7 +17,7 @@ test: $(VENV)/installed-dev
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "translator needs Python 3.11 or newer: make train PYTHON=python3.12"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # never half a one
 
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml
 	@echo "installing into $(VENV) (a minute or two) …"

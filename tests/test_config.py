@@ -147,6 +147,11 @@ def test_other_languages() -> None:
     assert (config.src_lang, config.tgt_lang) == ("fr", "de")
 
 
+def test_a_language_may_have_a_hyphen() -> None:
+    config = CorpusConfig(languages=["en", "pt-br"], direction="pt-br-en")
+    assert (config.src_lang, config.tgt_lang) == ("pt-br", "en")
+
+
 def test_files_and_hub_exclude_each_other() -> None:
     with pytest.raises(TranslatorError, match=r"corpus\.files and corpus\.hub_name are both set"):
         CorpusConfig(files="a.tsv", hub_name="someone/pairs")
@@ -243,7 +248,7 @@ def test_differing_keys_are_named() -> None:
 
 
 def test_keys_free_to_change_on_resumption() -> None:
-    other = Config(training=TrainingConfig(checkpoint_minutes=9), data_dir="elsewhere")
+    other = Config(training=TrainingConfig(checkpoint_minutes=9, threads=3), data_dir="elsewhere")
     assert differing_keys(Config(), other) == []
     assert differing_keys(Config(), replace(other, seed=7)) == ["seed"]
 

@@ -4,17 +4,17 @@ Results go to standard output; progress, notes and errors to standard error. An 
 user can mend is one line, and the exit code 2.
 """
 
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 
 from jsonargparse import Namespace
 
 from translator.errors import TranslatorError
-from translator.options import Parser, add_config_options, is_empty, load_config, make_config
+from translator.options import Parser, add_config_options, has_settings, make_config
 from translator.run import Run, last_run
 
 # Lines translated together at most: enough for batches of like length, few enough for memory.
@@ -142,6 +142,9 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 def main(argv: list[str] | None = None) -> None:
     """Run a command; exit with code 2 after a line that says what the user can mend."""
     arguments = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")  # as the input, whatever the locale says
     try:
         if not arguments or arguments[0] in ("-h", "--help"):
             print(_overview())
@@ -207,9 +210,7 @@ def _config_first(argv: list[str]) -> list[str]:
             paths.append(Path(argument.removeprefix("--config=")))
         else:
             rest.append(argument)
-    for path in paths:
-        load_config(path)
-    return [f"--config={path}" for path in paths if not is_empty(path)] + rest
+    return [f"--config={path}" for path in paths if has_settings(path)] + rest
 
 
 def _add_model_options(parser: Parser) -> None:
@@ -244,10 +245,24 @@ def _stdin_lines() -> Iterator[str]:
 
 
 def _growing_batches(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Batches of 1, 2, 4 … lines: the first answer comes at once, the later ones fast."""
+    """Batches of 1, 2, 4 … lines: the first answer comes at once, the later ones fast.
+
+    What comes before a line that can't be read is still given.
+    """
     size = 1
-    iterator = iter(lines)
-    while batch := list(islice(iterator, size)):
+    batch: list[str] = []
+    try:
+        for line in lines:
+            batch.append(line)
+            if len(batch) < size:
+                continue
+            yield batch
+            batch = []
+            if not sys.stdin.isatty():  # a person waits for each answer
+                size = min(2 * size, _MOST_LINES_AT_ONCE)
+    except TranslatorError:
+        if batch:
+            yield batch
+        raise
+    if batch:
         yield batch
-        if not sys.stdin.isatty():  # a person waits for each answer
-            size = min(2 * size, _MOST_LINES_AT_ONCE)

@@ -53,9 +53,8 @@ class CorpusConfig:
         for name in ("languages", "hub_columns"):
             if len(getattr(self, name)) != 2:
                 raise TranslatorError(f"corpus.{name} must name exactly two, such as [en, es]")
-        src, _, tgt = self.direction.partition("-")
-        if sorted([src, tgt]) != sorted(self.languages) or src == tgt:
-            first, second = self.languages
+        first, second = self.languages
+        if first == second or self.direction not in (f"{first}-{second}", f"{second}-{first}"):
             raise TranslatorError(
                 f'corpus.direction is "{self.direction}", but corpus.languages are {first} and '
                 f'{second}: write "{first}-{second}" or "{second}-{first}"'
@@ -66,12 +65,14 @@ class CorpusConfig:
     @property
     def src_lang(self) -> str:
         """The language translated from."""
-        return self.direction.partition("-")[0]
+        first, second = self.languages
+        return first if self.direction == f"{first}-{second}" else second
 
     @property
     def tgt_lang(self) -> str:
         """The language translated into."""
-        return self.direction.partition("-")[2]
+        first, second = self.languages
+        return second if self.src_lang == first else first
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class TrainingConfig:
         max_steps: optimizer steps; wins over max_minutes
         max_minutes: minutes of training, turned into steps once, from the speed measured at the
             start; evaluation is not counted
-        batch_tokens: target positions in a batch, padding included
+        batch_tokens: positions in a batch, padding included, of the longer of its two sides
         accumulation: batches whose gradients make one step
         optimizer: muon (matrices by Muon, the rest by AdamW) or adamw (all by AdamW)
         muon_learning_rate: peak rate of the matrices under muon
@@ -204,10 +205,15 @@ class Config:
     seed: int = 1
     data_dir: str = "data"
 
+    def __post_init__(self) -> None:
+        """Check what a type can't say."""
+        if self.seed < 0:
+            raise TranslatorError("seed must not be negative")
 
-# Where a run looks for its data, how it is displayed and how often it is saved may change between
-# a run's start and its resumption: none of these changes a single weight.
-FREE_ON_RESUME = ("data_dir", "training.checkpoint_minutes")
+
+# What may change between a run's start and its resumption. Where its data lies and how often it is
+# saved change no weight; another number of threads does, in the last digits: the trainer says so.
+FREE_ON_RESUME = ("data_dir", "training.checkpoint_minutes", "training.threads")
 
 
 def flatten(config: Config) -> dict[str, Any]:

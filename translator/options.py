@@ -56,7 +56,7 @@ def load_config(path: Path) -> Config:
     Raises:
         TranslatorError: it is missing, is not YAML, or has a key or value that doesn't fit.
     """
-    if is_empty(path):
+    if not has_settings(path):
         return Config()
     parser = Parser()
     parser.add_class_arguments(Config)
@@ -66,11 +66,12 @@ def load_config(path: Path) -> Config:
         raise TranslatorError(f"{path}: {error}") from error
 
 
-def is_empty(path: Path) -> bool:
-    """Whether a configuration file names no setting, which jsonargparse wouldn't take.
+def has_settings(path: Path) -> bool:
+    """Whether a configuration file names any setting; jsonargparse takes no empty one.
 
     Raises:
-        TranslatorError: it is missing, is not YAML, or is not made of sections and keys.
+        TranslatorError: it is missing, is not YAML, or has a key or type that doesn't fit. Values
+            that contradict each other are left to `make_config`, since options may mend them.
     """
     if not path.is_file():
         raise TranslatorError(f"{path}: no such configuration file")
@@ -85,7 +86,15 @@ def is_empty(path: Path) -> bool:
     for name, section in (content or {}).items():
         if is_dataclass(Config.__annotations__.get(name)) and not isinstance(section, dict):
             raise TranslatorError(f'{path}: "{name}" must hold settings, not "{section}"')
-    return not content
+    if not content:
+        return False
+    parser = Parser()
+    parser.add_class_arguments(Config)
+    try:
+        parser.parse_path(str(path))
+    except TranslatorError as error:
+        raise TranslatorError(f"{path}: {error}") from error
+    return True
 
 
 def make_config(parser: ArgumentParser, parsed: object) -> Config:

@@ -77,6 +77,8 @@ def train(config: Config, run: Run) -> None:
 
 def _open_run(config: Config, run: Run) -> dict[str, Any] | None:
     """The manifest of a run that exists, checked against the configuration; None for a new one."""
+    if run.path.name in ("", ".."):
+        raise TranslatorError(f"--run-dir {run.path}: give the run a folder of its own")
     if not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir())):
         return None
     manifest = run.read_manifest()

@@ -102,7 +102,7 @@ def prepare_tokenizer(config: Config, corpus_dir: Path) -> Path:
 
 def _corpus_dir(config: Config, source: Source) -> Path:
     settings = asdict(config.corpus)
-    for name in ("files", "hub_name", "hub_config", "hub_split", "hub_columns", "hub_licence"):
+    for name in ("files", "hub_name", "hub_config", "hub_split", "hub_columns"):
         settings.pop(name)  # the source's own fingerprint speaks for these
     key = fingerprint(PREPARE_VERSION, source.fingerprint, settings)
     return Path(config.data_dir) / "prepared" / key
@@ -122,7 +122,11 @@ def _make_once(folder: Path, make: Callable[[Path], None]) -> None:
         partial.mkdir(parents=True)
         try:
             make(partial)
-            partial.rename(folder)
+            try:
+                partial.rename(folder)
+            except OSError:
+                if not folder.exists():  # else another process was faster, with the same content
+                    raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 

@@ -106,6 +106,8 @@ def _scores_table(manifest: dict[str, Any], style: str) -> str:
         rows.append((name, *_score_cells(scores), *signatures))
         rows += [(f"{name}, {part}", *_score_cells(s)) for part, s in scores["slices"].items()]
     headers = ["", "sentences", "BLEU", "chrF", "BLEU signature", "chrF signature"]
+    if style == "github":  # the signatures hold what separates its columns
+        rows = [tuple(str(cell).replace("|", "\\|") for cell in row) for row in rows]
     return str(tabulate(rows, headers=headers, tablefmt=style, disable_numparse=True))
 
 

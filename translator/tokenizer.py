@@ -18,6 +18,9 @@ PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
 # SentencePiece counts in so many shards; fixed, so that every machine trains the same model.
 _TRAINING_THREADS = 4
 
+# In bytes. SentencePiece skips longer ones, with their characters; cleaning has long cut them off.
+_LONGEST_SENTENCE = 1 << 24
+
 
 def train_tokenizer(sentences: Iterable[str], vocab_size: int, path: Path) -> None:
     """Train a byte-pair-encoding model (Sennrich et al. 2016) and write it to `path`.
@@ -47,6 +50,7 @@ def train_tokenizer(sentences: Iterable[str], vocab_size: int, path: Path) -> No
             bos_id=BOS_ID,
             eos_id=EOS_ID,
             num_threads=_TRAINING_THREADS,
+            max_sentence_length=_LONGEST_SENTENCE,
             minloglevel=2,
         )
     except RuntimeError as error:

@@ -205,6 +205,12 @@ MISTAKES = [
         ],
         ("corpus.files", "corpus.hub_name", "keep one"),
     ),
+    Mistake("a negative seed", command("train", "--seed=-1"), ("seed", "negative")),
+    Mistake(
+        "a run without a folder of its own",
+        command("train", *TINY_OPTIONS, "--run-dir", "."),
+        ("--run-dir", "folder of its own"),
+    ),
     # configuration files
     Mistake(
         "no configuration file",
@@ -443,10 +449,12 @@ def test_the_largest_vocabulary_it_names_works(
 
 
 def test_lines_before_the_bad_one_are_translated(cli: Cli, trained_run: Path) -> None:
-    result = cli("translate", "--run-dir", str(trained_run), stdin=b"Good evening.\nCaf\xe9\n")
+    """Also those that wait for a batch to be filled."""
+    stdin = b"Good evening.\n" * 9 + b"Caf\xe9\n" + b"Good evening.\n" * 9
+    result = cli("translate", "--run-dir", str(trained_run), stdin=stdin)
     assert result.returncode == 2
-    assert len(result.stdout.splitlines()) == 1
-    assert result.stderr.splitlines()[-1].startswith("translator: standard input, line 2: ")
+    assert len(result.stdout.splitlines()) == 9
+    assert result.stderr.splitlines()[-1].startswith("translator: standard input, line 10: ")
 
 
 # --- in a process of its own: what the operating system has a part in -----------------------------

@@ -256,6 +256,14 @@ def test_hub_flat_columns_of_another_part(hub: Path) -> None:
     assert texts(rows) == PAIRS
 
 
+def test_hub_local_copy_that_is_edited_is_another_corpus(hub: Path) -> None:
+    fingerprints = set()
+    for pairs in (PAIRS, PAIRS[:1], PAIRS):
+        write_json_lines(hub, [{"en": e, "es": s} for e, s in pairs])
+        fingerprints.add(find_source(CorpusConfig(hub_name=str(hub)), hub).fingerprint)
+    assert len(fingerprints) == 2
+
+
 def test_hub_columns_belong_to_the_languages_in_order(hub: Path) -> None:
     write_json_lines(hub, [{"left": e, "right": s} for e, s in PAIRS])
     rows = read_hub(hub, languages=["es", "en"], hub_columns=["right", "left"])

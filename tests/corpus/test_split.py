@@ -160,10 +160,25 @@ def chain(name: str) -> list[Pair]:
     return [(f"{name} {n}", f"{name} número {m}") for n, m in links]
 
 
+@pytest.mark.parametrize("config", [EN_ES, ES_EN])
+@pytest.mark.parametrize("salt", range(5))
+def test_a_group_larger_than_may_be_held_out_stays_in_training(
+    config: CorpusConfig, salt: int
+) -> None:
+    """However its hash falls: most of it would neither be learnt from nor measured."""
+    large = [(f"Ship {salt} {n // 2}", f"Nave {salt} {(n + 1) // 2}") for n in range(100)]
+    own = [(f"Lone boat {salt} {n}", f"Barco solo {salt} {n}") for n in range(100)]
+    parts = parts_of(large + own, config)
+    flip = slice(None) if config is EN_ES else slice(None, None, -1)
+    assert {pair[flip] for pair in large} <= set(train_pairs(parts))
+    assert (len(parts.test), len(parts.dev), parts.unused_pairs) == (2, 3, 0)
+
+
 def test_group_larger_than_needed_is_held_out_whole() -> None:
-    parts = parts_of(chain("Boat") + chain("Train") + chain("Bus"))
-    assert [len(parts.train), len(parts.test), len(parts.dev)] == [40, 2, 3]
-    assert parts.unused_pairs == 80 - len(held_out_pairs(parts))
+    chains = [chain(f"Boat {n}") for n in range(22)]
+    parts = parts_of([pair for pairs in chains for pair in pairs])
+    assert [len(parts.train), len(parts.test), len(parts.dev)] == [20 * len(chains[0]), 2, 3]
+    assert parts.unused_pairs == 2 * len(chains[0]) - len(held_out_pairs(parts))
 
 
 @pytest.mark.parametrize("names", [["Boat"], ["Boat", "Train"]])

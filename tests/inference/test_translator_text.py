@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from translator import load
 from translator.errors import TranslatorError
+from translator.inference.search import Hypothesis
 from translator.inference.translator import Translator
+from translator.tokenizer import UNK_ID
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,43 @@ def test_unknown_characters_are_named(translator: Translator) -> None:
     [translation] = translator.translate(["The cat and the 猫 and the ж."], beam_size=1)
     [warning] = [w for w in translation.warnings if "never seen" in w]
     assert warning.endswith(": 猫 ж")
+
+
+def test_a_part_of_unknown_characters_alone_is_copied(translator: Translator) -> None:
+    [translation] = translator.translate(["猫 ж"], beam_size=2)
+    assert (translation.text, translation.score) == ("猫 ж", 0.0)
+    assert translation.warnings == ["characters that the model has never seen are copied: 猫 ж"]
+
+
+def test_the_model_never_reads_an_unknown_piece(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[list[int]] = []
+    search = Translator._search
+
+    def note(self: Translator, ids: list[list[int]], *options: float) -> object:
+        read.extend(ids)
+        return search(self, ids, *options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Translator, "_search", note)
+    translator.translate(["The 猫 sleeps."])
+    assert UNK_ID in translator.tokenizer.encode(["The 猫 sleeps."])[0]
+    assert UNK_ID not in read[0]
+
+
+def test_a_text_found_twice_is_given_once_with_its_better_score(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two ways to cut it into pieces are two hypotheses."""
+    whole, other = translator.tokenizer.encode(["Sí.", "¿"])
+    found = [
+        Hypothesis(whole, -1.0, 1, True),
+        Hypothesis(other, -2.0, 1, True),
+        Hypothesis(whole[:], -3.0, 1, True),
+    ]
+    monkeypatch.setattr(Translator, "_search", lambda *arguments: [found])
+    [translation] = translator.translate(["Yes."], n_best=3)
+    assert translation.alternatives == [("Sí.", -1.0), ("¿", -2.0)]
 
 
 def test_known_characters_give_no_warning(translator: Translator) -> None:

@@ -26,7 +26,7 @@ class Source:
     Attributes:
         name: what the reports call it
         licence: licence and attribution, for the reports
-        fingerprint: changes when the content does
+        fingerprint: changes when the content does, or the name it is published under
         rows: starts reading; each row has src, tgt and source
     """
 
@@ -164,7 +164,9 @@ def hub_data_set(config: CorpusConfig) -> Source:
             }
 
     asked = [config.hub_name, config.hub_config, config.hub_split, config.hub_columns]
-    return Source(label, config.hub_licence, fingerprint(*asked), rows)
+    # A local copy may be edited; what a name on the hub stands for is taken to stay the same.
+    copies = sorted(path for path in Path(str(config.hub_name)).rglob("*") if path.is_file())
+    return Source(label, config.hub_licence, fingerprint(*asked, *map(sha256_of, copies)), rows)
 
 
 def _nested(example: dict[str, Any], column: str, label: str, number: int) -> str:

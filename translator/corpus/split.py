@@ -8,6 +8,7 @@ form a group, and a group falls on one side as a whole.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from translator.config import CorpusConfig
 from translator.corpus.held_out import Example
 from translator.corpus.text import fold, text_key
 
-# Dev and test together may take a fifth of a small corpus, not more: it is there to learn from.
+# Dev and test together take about a fifth of a small corpus, not more: it is there to learn from.
 LARGEST_HELD_OUT_SHARE = 0.1
 
 
@@ -67,7 +68,8 @@ def split(pairs: Dataset, config: CorpusConfig) -> Split:
     """Hold out whole groups for test and dev, in the order of their hashes.
 
     Groups are taken until both languages have enough distinct sentences, so that a model of the
-    opposite direction, trained on the same corpus, has the same training side.
+    opposite direction, trained on the same corpus, has the same training side. A group with more
+    sentences than may be held out stays in training, or most of it would be lost.
 
     Args:
         pairs: columns src, tgt, source and group
@@ -80,39 +82,39 @@ def split(pairs: Dataset, config: CorpusConfig) -> Split:
     order = np.argsort(np.asarray(pairs.with_format("numpy")["group"][:]), kind="stable")
     sentences = min(len(pairs.unique("src")), len(pairs.unique("tgt")))
     limit = int(sentences * LARGEST_HELD_OUT_SHARE)
-    groups = _groups(pairs, order)
-    held_out, parts, unused = 0, [], 0
+    groups = _groups(pairs, order, largest=limit)
+    held_out: list[int] = []
+    parts, unused = [], 0
     for wanted in (config.test_sentences, config.dev_sentences):
         taken: list[dict[str, Any]] = []
         src_sentences: set[str] = set()
         tgt_sentences: set[str] = set()
         while min(len(src_sentences), len(tgt_sentences)) < min(wanted, limit):
-            group = next(groups, None)
-            if group is None:
+            indices, group = next(groups, ([], []))
+            if not group:
                 break
+            held_out.extend(indices)
             taken.extend(group)
             src_sentences.update(row["src"] for row in group)
             tgt_sentences.update(row["tgt"] for row in group)
         examples = _examples(taken)[: min(wanted, limit)]
         parts.append(examples)
         unused += len(taken) - sum(len(example.references) for example in examples)
-        held_out += len(taken)
     test, dev = parts
     # In the corpus's own order again, so that the training side reads like the corpus.
-    train = pairs.select(np.sort(order[held_out:]))
+    train = pairs.select(np.delete(np.arange(len(pairs)), held_out))
     return Split(train=train, dev=dev, test=test, unused_pairs=unused)
 
 
-def _groups(pairs: Dataset, order: npt.NDArray[np.int64]) -> Iterator[list[dict[str, Any]]]:
-    rows: list[dict[str, Any]] = []
-    for index in order:
-        row = pairs[int(index)]
-        if rows and row["group"] != rows[0]["group"]:
-            yield sorted(rows, key=lambda row: (row["src"], row["tgt"]))
-            rows = []
-        rows.append(row)
-    if rows:
-        yield sorted(rows, key=lambda row: (row["src"], row["tgt"]))
+def _groups(
+    pairs: Dataset, order: npt.NDArray[np.int64], largest: int
+) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+    """Indices and rows of each group with at most `largest` sentences in either language."""
+    by_group = groupby(map(int, order), key=lambda index: pairs[index]["group"])
+    for indices in (list(members) for _, members in by_group):
+        rows = [pairs[index] for index in indices]
+        if max(len({row[side] for row in rows}) for side in ("src", "tgt")) <= largest:
+            yield indices, sorted(rows, key=lambda row: (row["src"], row["tgt"]))
 
 
 def _examples(rows: list[dict[str, Any]]) -> list[Example]:
@@ -142,7 +144,7 @@ class LeakReport:
     Attributes:
         sentences: held-out source sentences
         src_seen: of them, sources that occur in training, case and punctuation folded
-        tgt_seen: references that occur on the target side of training, folded likewise
+        tgt_seen: of them, those with a reference that occurs in training, folded likewise
         near: sources of which a training source differs by one word (replaced, added or left out)
     """
 

@@ -1,5 +1,6 @@
 """Text in, text out: what a trained run is for."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -74,7 +75,8 @@ class Translator:
 
         A text of several lines becomes one. Text in capitals is translated in lower case and
         raised again, since models hardly ever see capitals. Text that is too long is cut at
-        sentence ends, clauses or words, and the translations of the parts are joined.
+        sentence ends, clauses or words, and the translations of the parts are joined. Characters
+        that the model has never seen are left out; a part that has no others is copied.
 
         Args:
             texts: any number, of any length
@@ -95,10 +97,15 @@ class Translator:
         jobs = [self._job(text) for text in texts]
         parts = [(job, part) for job in jobs for part in job.parts]
         ids = self.tokenizer.encode([part for _, part in parts])
-        hypotheses = self._search(ids, beam_size, length_penalty, n_best)
-        for (job, part), part_ids, found in zip(parts, ids, hypotheses, strict=True):
-            job.hypotheses.append(found)
-            job.warnings += self._warnings(part, part_ids, found)
+        # No training sentence had an unknown piece: a model can't know what to do with one.
+        known = [[i for i in row if i != UNK_ID] for row in ids]
+        hypotheses = self._search(known, beam_size, length_penalty, n_best)
+        for (job, part), part_ids, known_ids, found in zip(
+            parts, ids, known, hypotheses, strict=True
+        ):
+            copied = not self.tokenizer.decode([known_ids])[0].strip()
+            job.hypotheses.append([] if copied else found)
+            job.warnings += self._warnings(part, part_ids, job.hypotheses[-1])
         return [self._translation(job, length_penalty, n_best) for job in jobs]
 
     def _job(self, text: str) -> _Job:
@@ -147,10 +154,13 @@ class Translator:
         warnings = []
         if UNK_ID in ids:
             unknown = [c for c in dict.fromkeys(part) if UNK_ID in self.tokenizer.encode([c])[0]]
+            done = "ignored" if found else "copied"
             warnings.append(
-                f"characters that the model has never seen are ignored: {' '.join(unknown)}"
+                f"characters that the model has never seen are {done}: {' '.join(unknown)}"
             )
-        if not found[0].complete:
+        if found and not found[0].ids:
+            warnings.append(f'the model has nothing to say to "{part}"')
+        if found and not found[0].complete:
             warnings.append("the model found no end; its translation is stopped")
         return warnings
 
@@ -158,8 +168,13 @@ class Translator:
         """Join the parts: the k-th best of a text has the k-th best of each part."""
         alternatives = []
         for k in range(n_best if job.parts else 0):
-            chosen = [found[min(k, len(found) - 1)] for found in job.hypotheses]
-            text = " ".join(filter(None, self.tokenizer.decode([h.ids for h in chosen])))
+            chosen = [found[min(k, len(found) - 1)] for found in job.hypotheses if found]
+            texts = iter(self.tokenizer.decode([h.ids for h in chosen]))
+            joined = [
+                next(texts) if found else part
+                for part, found in zip(job.parts, job.hypotheses, strict=True)
+            ]
+            text = " ".join(filter(None, joined))
             whole = Hypothesis(
                 ids=[i for h in chosen for i in h.ids],
                 log_prob=sum(h.log_prob for h in chosen),
@@ -167,9 +182,16 @@ class Translator:
                 complete=all(h.complete for h in chosen),
             )
             alternatives.append(
-                (text.upper() if job.shouted else text, whole.score(length_penalty))
+                (
+                    text.upper() if job.shouted else text,
+                    whole.score(length_penalty) if chosen else 0.0,
+                )
             )
-        alternatives = list(dict.fromkeys(alternatives))
+        # Several ways to cut one text into pieces, or to raise its letters, give it twice.
+        best: dict[str, float] = {}
+        for text, value in alternatives:
+            best[text] = max(value, best.get(text, -math.inf))
+        alternatives = sorted(best.items(), key=lambda alternative: -alternative[1])
         text, score = alternatives[0] if alternatives else ("", 0.0)
         return Translation(text, score, alternatives, list(dict.fromkeys(job.warnings)))
 
