@@ -98,6 +98,11 @@ def test_a_part_of_unknown_characters_alone_is_copied(translator: Translator) ->
     assert translation.warnings == ["characters that the model has never seen are copied: 猫 ж"]
 
 
+@pytest.mark.parametrize("text", ["1984", "3.50 + 4 = 7.50", "?!", "…"])
+def test_a_text_without_letters_is_copied(translator: Translator, text: str) -> None:
+    assert translator.translate([text])[0].text == text
+
+
 def test_the_model_never_reads_an_unknown_piece(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,7 +76,7 @@ class Translator:
         A text of several lines becomes one. Text in capitals is translated in lower case and
         raised again, since models hardly ever see capitals. Text that is too long is cut at
         sentence ends, clauses or words, and the translations of the parts are joined. Characters
-        that the model has never seen are left out; a part that has no others is copied.
+        that the model has never seen are left out; a part without a letter that it knows is copied.
 
         Args:
             texts: any number, of any length
@@ -103,7 +103,8 @@ class Translator:
         for (job, part), part_ids, known_ids, found in zip(
             parts, ids, known, hypotheses, strict=True
         ):
-            copied = not self.tokenizer.decode([known_ids])[0].strip()
+            # Numbers, signs and scripts it can't read are the same in both languages.
+            copied = not any(map(str.isalpha, self.tokenizer.decode([known_ids])[0]))
             job.hypotheses.append([] if copied else found)
             job.warnings += self._warnings(part, part_ids, job.hypotheses[-1])
         return [self._translation(job, length_penalty, n_best) for job in jobs]
