@@ -115,6 +115,13 @@ def test_a_damaged_json_line_is_named(tmp_path: Path) -> None:
         read_json_lines(path)
 
 
+def test_a_json_line_cut_inside_a_character_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes('{"a": 1}\n{"a": "ñ'.encode()[:-1])
+    with pytest.raises(TranslatorError, match=r"a\.jsonl, line 2: not JSON"):
+        read_json_lines(path)
+
+
 def test_a_missing_json_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(TranslatorError, match=r"none\.jsonl"):
         read_json_lines(tmp_path / "none.jsonl")

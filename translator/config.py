@@ -175,10 +175,8 @@ class TrainingConfig:
         _require_positive("training", self, *names, "learning_rate", "evaluations")
         if self.max_steps is not None:
             _require_positive("training", self, "max_steps")
-        for name in (
-            *("warmup_steps", "weight_decay", "max_grad_norm", "patience", "threads"),
-            "checkpoint_minutes",
-        ):
+        rest = ("warmup_steps", "weight_decay", "max_grad_norm", "patience", "checkpoint_minutes")
+        for name in (*rest, "threads"):
             if getattr(self, name) < 0:
                 raise TranslatorError(f"training.{name} must not be negative")
         _require_fraction("training", self, "label_smoothing")

@@ -69,15 +69,14 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     Raises:
         TranslatorError: the file is missing, or a line of it is not JSON.
     """
-    with os_errors_named(path):
-        text = path.read_text(encoding="utf-8")
     records = []
-    # Only LF ends a line: U+2028 and others that `splitlines` cuts at may stand in a text.
-    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise TranslatorError(f"{path}, line {number}: not JSON ({error.msg})") from error
+    # As bytes, of which LF alone ends a line: a text may hold U+2028 and other ends of lines.
+    with os_errors_named(path), path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                records.append(json.loads(line))
+            except ValueError as error:  # bad JSON, or a character cut in two
+                raise TranslatorError(f"{path}, line {number}: not JSON ({error})") from error
     return records
 
 

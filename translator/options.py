@@ -2,12 +2,14 @@
 
 import difflib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from translator.config import Config
 from translator.errors import TranslatorError
@@ -56,14 +58,10 @@ def load_config(path: Path) -> Config:
     Raises:
         TranslatorError: it is missing, is not YAML, or has a key or value that doesn't fit.
     """
-    if not has_settings(path):
-        return Config()
-    parser = Parser()
-    parser.add_class_arguments(Config)
-    try:
-        return make_config(parser, parser.parse_path(str(path)))
-    except TranslatorError as error:
-        raise TranslatorError(f"{path}: {error}") from error
+    parser = _file_parser()
+    with _errors_naming(path):
+        settings = _parse_file(parser, path)
+        return Config() if settings is None else make_config(parser, settings)
 
 
 def has_settings(path: Path) -> bool:
@@ -73,28 +71,41 @@ def has_settings(path: Path) -> bool:
         TranslatorError: it is missing, is not YAML, or has a key or type that doesn't fit. Values
             that contradict each other are left to `make_config`, since options may mend them.
     """
+    with _errors_naming(path):
+        return _parse_file(_file_parser(), path) is not None
+
+
+def _file_parser() -> Parser:
+    parser = Parser()
+    parser.add_class_arguments(Config)
+    return parser
+
+
+@contextmanager
+def _errors_naming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except TranslatorError as error:
+        raise TranslatorError(f"{path}: {error}") from error
+
+
+def _parse_file(parser: Parser, path: Path) -> Namespace | None:
+    """The settings of a file, or None if there are none."""
     if not path.is_file():
-        raise TranslatorError(f"{path}: no such configuration file")
+        raise TranslatorError("no such configuration file")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise TranslatorError(
-            f"{path}: not readable YAML: {' '.join(str(error).split())}"
-        ) from error
-    if not isinstance(content, dict | None):
-        raise TranslatorError(f"{path}: no settings; write them as in configs/quickstart.yaml")
-    for name, section in (content or {}).items():
-        if is_dataclass(Config.__annotations__.get(name)) and not isinstance(section, dict):
-            raise TranslatorError(f'{path}: "{name}" must hold settings, not "{section}"')
+        raise TranslatorError(f"not readable YAML: {' '.join(str(error).split())}") from error
     if not content:
-        return False
-    parser = Parser()
-    parser.add_class_arguments(Config)
-    try:
-        parser.parse_path(str(path))
-    except TranslatorError as error:
-        raise TranslatorError(f"{path}: {error}") from error
-    return True
+        return None
+    if not isinstance(content, dict):
+        raise TranslatorError("no settings; write them as in configs/quickstart.yaml")
+    for name, section in content.items():
+        if is_dataclass(Config.__annotations__.get(name)) and not isinstance(section, dict):
+            raise TranslatorError(f'"{name}" must hold settings, not "{section}"')
+    settings: Namespace = parser.parse_path(str(path))
+    return settings
 
 
 def make_config(parser: ArgumentParser, parsed: object) -> Config:

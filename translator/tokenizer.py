@@ -18,7 +18,8 @@ PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
 # SentencePiece counts in so many shards; fixed, so that every machine trains the same model.
 _TRAINING_THREADS = 4
 
-# In bytes. SentencePiece skips longer ones, with their characters; cleaning has long cut them off.
+# In bytes. SentencePiece would skip sentences over 4,192, and with them characters of the corpus;
+# cleaning alone decides what is too long.
 _LONGEST_SENTENCE = 1 << 24
 
 

@@ -77,12 +77,12 @@ def split(pairs: Dataset, config: CorpusConfig) -> Split:
 
     Returns:
         Exactly as many test and dev sources as asked, or a tenth of the corpus each where that
-        is less.
+        is less; fewer if the groups that may be held out have no more.
     """
-    order = np.argsort(np.asarray(pairs.with_format("numpy")["group"][:]), kind="stable")
+    group_of_pair = np.asarray(pairs.with_format("numpy")["group"][:])
     sentences = min(len(pairs.unique("src")), len(pairs.unique("tgt")))
     limit = int(sentences * LARGEST_HELD_OUT_SHARE)
-    groups = _groups(pairs, order, largest=limit)
+    groups = _groups(pairs, group_of_pair, largest=limit)
     held_out: list[int] = []
     parts, unused = [], 0
     for wanted in (config.test_sentences, config.dev_sentences):
@@ -107,11 +107,12 @@ def split(pairs: Dataset, config: CorpusConfig) -> Split:
 
 
 def _groups(
-    pairs: Dataset, order: npt.NDArray[np.int64], largest: int
+    pairs: Dataset, group_of_pair: npt.NDArray[np.int64], largest: int
 ) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
     """Indices and rows of each group with at most `largest` sentences in either language."""
-    by_group = groupby(map(int, order), key=lambda index: pairs[index]["group"])
-    for indices in (list(members) for _, members in by_group):
+    order = np.argsort(group_of_pair, kind="stable").tolist()
+    for _, members in groupby(order, key=group_of_pair.__getitem__):
+        indices = list(members)
         rows = [pairs[index] for index in indices]
         if max(len({row[side] for row in rows}) for side in ("src", "tgt")) <= largest:
             yield indices, sorted(rows, key=lambda row: (row["src"], row["tgt"]))
