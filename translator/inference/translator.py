@@ -51,7 +51,7 @@ class _Job:
     parts: list[str]
     shouted: bool
     warnings: list[str]
-    hypotheses: list[list[Hypothesis]]
+    hypotheses: list[list[Hypothesis]]  # of each part; none for a part that is copied
 
 
 class Translator:
@@ -99,14 +99,16 @@ class Translator:
         ids = self.tokenizer.encode([part for _, part in parts])
         # No training sentence had an unknown piece: a model can't know what to do with one.
         known = [[i for i in row if i != UNK_ID] for row in ids]
-        hypotheses = self._search(known, beam_size, length_penalty, n_best)
-        for (job, part), part_ids, known_ids, found in zip(
-            parts, ids, known, hypotheses, strict=True
-        ):
-            # Numbers, signs and scripts it can't read are the same in both languages.
-            copied = not any(map(str.isalpha, self.tokenizer.decode([known_ids])[0]))
-            job.hypotheses.append([] if copied else found)
-            job.warnings += self._warnings(part, part_ids, job.hypotheses[-1])
+        # Numbers, signs and scripts it can't read are the same in both languages.
+        readable = [
+            i for i, text in enumerate(self.tokenizer.decode(known)) if any(map(str.isalpha, text))
+        ]
+        searched = self._search([known[i] for i in readable], beam_size, length_penalty, n_best)
+        hypotheses = dict(zip(readable, searched, strict=True))
+        for i, (job, part) in enumerate(parts):
+            found = hypotheses.get(i, [])
+            job.hypotheses.append(found)
+            job.warnings += self._warnings(part, ids[i], found)
         return [self._translation(job, length_penalty, n_best) for job in jobs]
 
     def _job(self, text: str) -> _Job:
@@ -167,7 +169,8 @@ class Translator:
 
     def _translation(self, job: _Job, length_penalty: float, n_best: int) -> Translation:
         """Join the parts: the k-th best of a text has the k-th best of each part."""
-        alternatives = []
+        # Several ways to cut one text into pieces, or to raise its letters, give it twice.
+        best: dict[str, float] = {}
         for k in range(n_best if job.parts else 0):
             chosen = [found[min(k, len(found) - 1)] for found in job.hypotheses if found]
             texts = iter(self.tokenizer.decode([h.ids for h in chosen]))
@@ -182,16 +185,10 @@ class Translator:
                 length=sum(h.length for h in chosen),
                 complete=all(h.complete for h in chosen),
             )
-            alternatives.append(
-                (
-                    text.upper() if job.shouted else text,
-                    whole.score(length_penalty) if chosen else 0.0,
-                )
-            )
-        # Several ways to cut one text into pieces, or to raise its letters, give it twice.
-        best: dict[str, float] = {}
-        for text, value in alternatives:
-            best[text] = max(value, best.get(text, -math.inf))
+            if job.shouted:
+                text = text.upper()
+            score = whole.score(length_penalty) if chosen else 0.0
+            best[text] = max(score, best.get(text, -math.inf))
         alternatives = sorted(best.items(), key=lambda alternative: -alternative[1])
         text, score = alternatives[0] if alternatives else ("", 0.0)
         return Translation(text, score, alternatives, list(dict.fromkeys(job.warnings)))
