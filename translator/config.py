@@ -1,4 +1,4 @@
-"""Every setting, its default and its reason.
+"""Every setting: what it does, its default, and what to know before changing it.
 
 The defaults are the quickstart: they and `configs/quickstart.yaml` are the same (a test sees to
 it). YAML files override them, and dotted options of the command line override both.
@@ -27,7 +27,7 @@ class CorpusConfig:
         hub_split: the part of the data set to take pairs from
         hub_columns: the columns of the two `languages`; a dot goes into a nested column
         hub_licence: the data set's licence and attribution, for the report
-        max_chars: drop pairs with a longer side; the longest default sentence has 380 or so
+        max_chars: drop pairs with a longer side; the longest default sentence has 332
         max_length_ratio: drop pairs whose word counts differ by more than this factor
         dev_sentences: source sentences for tuning; at most a tenth of the corpus
         test_sentences: source sentences for the final score; at most a tenth of the corpus

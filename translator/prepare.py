@@ -166,7 +166,7 @@ def _make_corpus(config: Config, source: Source, folder: Path) -> None:
         if len(examples) < asked:
             print(
                 f"note: the corpus is small, so {name} has {len(examples)} source sentences "
-                f"(a tenth of it) instead of {asked}",
+                f"(at most a tenth of it is held out) instead of {asked}",
                 file=sys.stderr,
             )
         write_json_lines(folder / f"{name}.jsonl", map(asdict, checked))

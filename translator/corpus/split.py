@@ -21,7 +21,8 @@ from translator.config import CorpusConfig
 from translator.corpus.held_out import Example
 from translator.corpus.text import fold, text_key
 
-# Dev and test together take about a fifth of a small corpus, not more: it is there to learn from.
+# Dev and test have at most a tenth of a small corpus's sentences each: it is there to learn from.
+# As groups are held out whole, a few more pairs may be kept from training.
 LARGEST_HELD_OUT_SHARE = 0.1
 
 

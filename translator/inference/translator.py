@@ -32,9 +32,10 @@ class Translation:
     """The translation of a text.
 
     Attributes:
-        text: one line; empty for an empty text
-        score: log-probability divided by length ** length_penalty (see `Hypothesis.score`)
-        alternatives: the n best as (text, score), this one first
+        text: one line; empty for an empty text, or where the model has nothing to say
+        score: log-probability divided by length ** length_penalty (see `Hypothesis.score`),
+            copied parts not counted; 0 if nothing was translated
+        alternatives: up to n, the best first, as (text, score)
         warnings: what the reader should know: cut parts, unknown characters, a stopped search
     """
 
@@ -76,7 +77,8 @@ class Translator:
         A text of several lines becomes one. Text in capitals is translated in lower case and
         raised again, since models hardly ever see capitals. Text that is too long is cut at
         sentence ends, clauses or words, and the translations of the parts are joined. Characters
-        that the model has never seen are left out; a part without a letter that it knows is copied.
+        that the model has never seen are left out, unless a part has no letter that it knows: such
+        a part is copied.
 
         Args:
             texts: any number, of any length
