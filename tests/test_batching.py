@@ -276,3 +276,15 @@ def test_sampled_epochs_cut_the_same_text_into_other_pieces(
     assert sampled(0).tgt.values.tolist() != sampled(1).tgt.values.tolist()
     for epoch in (0, 1):
         assert texts_of_epoch(sampled, tokenizer, epoch) == [line[1] for line in LINES[:60]]
+
+
+@given(st.integers(1, 9), st.integers(1, 5))
+def test_a_split_batch_holds_every_pair_once(rows: int, count: int) -> None:
+    pairs = pairs_of(random_rows(rows, 6, seed=1), random_rows(rows, 6, seed=2))
+    whole = make_batch(pairs, np.arange(rows))
+    parts = whole.split(count)
+    assert len(parts) <= count
+    assert torch.equal(torch.cat([part.src for part in parts]), whole.src)
+    assert torch.equal(torch.cat([part.tgt for part in parts]), whole.tgt)
+    for part in parts:
+        assert part.tgt_tokens == int((part.tgt[:, 1:] != PAD_ID).sum())

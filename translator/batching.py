@@ -82,6 +82,11 @@ class Batch:
         """(B, S), True at padding."""
         return self.src == PAD_ID
 
+    def split(self, count: int) -> list["Batch"]:
+        """Its pairs in at most `count` parts of about equal size."""
+        sides = zip(self.src.chunk(count), self.tgt.chunk(count), strict=True)
+        return [Batch(src, tgt, int((tgt[:, 1:] != PAD_ID).sum())) for src, tgt in sides]
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
         src, tgt = (ids.to(device, non_blocking=True) for ids in (self.src, self.tgt))

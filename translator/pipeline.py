@@ -13,7 +13,7 @@ import torch
 from translator.batching import BatchStream, fixed_pairs, padding_share, sampled_pairs
 from translator.config import Config, differing_keys, save_config
 from translator.corpus.held_out import read_examples
-from translator.device import describe_machine, peak_memory_bytes, pick_device
+from translator.device import describe_machine, keep_freed_memory, peak_memory_bytes, pick_device
 from translator.errors import TranslatorError
 from translator.evaluation import evaluate
 from translator.files import os_errors_named
@@ -44,6 +44,7 @@ def train(config: Config, run: Run) -> None:
         return
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
+    keep_freed_memory()
     device = pick_device(config.training.device)
     prepared = prepare(config)
     tokenizer = Tokenizer(prepared.tokenizer_dir / "tokenizer.model")
@@ -66,7 +67,7 @@ def train(config: Config, run: Run) -> None:
         manifest["max_steps"] = steps_for_minutes(config.training, model, make_batches)
         run.write_manifest(manifest)
     max_steps = manifest["max_steps"]
-    learner = Learner(config.training, model, make_batches(), max_steps)
+    learner = Learner(config.training, model, make_batches(), max_steps, config.seed)
     trainer = Trainer(config.training, learner, _validator(run, tokenizer), run, max_steps)
     trainer.resume()
     if trainer.progress.step:

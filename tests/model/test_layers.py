@@ -6,7 +6,13 @@ import torch
 from test_attention import copy_attention
 from torch import Tensor, nn
 
-from translator.model.layers import DecoderLayer, EncoderLayer, FeedForward, sinusoidal_positions
+from translator.model.layers import (
+    DecoderLayer,
+    Dropout,
+    EncoderLayer,
+    FeedForward,
+    sinusoidal_positions,
+)
 
 B, S, T, D, H, D_FF = 3, 7, 5, 8, 2, 12
 AS_OURS: dict[str, Any] = {
@@ -103,6 +109,34 @@ def test_dropout_is_off_in_evaluation_and_on_in_training() -> None:
     assert not torch.equal(layer(x, None), layer(x, None))
     layer.eval()
     assert torch.equal(layer(x, None), layer(x, None))
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_dropout_zeroes_its_share_and_keeps_the_mean(rate: float) -> None:
+    x = torch.full((1000, 1001), 3.0)  # not a multiple of the bytes in a word
+    dropped = Dropout(rate)(x)
+    share = (dropped == 0).double().mean().item()
+    # Within six standard deviations of the rate, which is rounded to a 256th.
+    assert abs(share - rate) < 1 / 512 + 6 * (rate * (1 - rate) / x.numel()) ** 0.5
+    scale = 256 / (256 - round(256 * rate))
+    torch.testing.assert_close(dropped[dropped != 0].unique(), torch.tensor([3 * scale]))
+
+
+def test_dropout_sends_gradients_through_what_it_kept() -> None:
+    x = torch.randn(20, 30, requires_grad=True)
+    dropped = Dropout(0.5)(x)
+    (gradient,) = torch.autograd.grad(dropped.sum(), x)
+    torch.testing.assert_close(gradient, (dropped != 0) * 2.0)
+
+
+def test_dropout_draws_from_the_generator_it_is_given() -> None:
+    dropout, x = Dropout(0.5), torch.ones(50, 50)
+    dropout.generator = torch.Generator().manual_seed(1)
+    first, second = dropout(x), dropout(x)
+    assert not torch.equal(first, second)
+    torch.rand(1)  # another generator's draws are none of its business
+    dropout.generator.manual_seed(1)
+    assert torch.equal(dropout(x), first)
 
 
 def test_positions_are_those_of_the_paper() -> None:

@@ -57,7 +57,7 @@ def greedy(model: Transformer, src: Tensor) -> list[Ids]:
 def learner_of(
     model: Transformer, config: TrainingConfig, batches: Given | BatchStream, max_steps: int = 10
 ) -> Learner:
-    return Learner(config, model, batches, max_steps)  # type: ignore[arg-type]
+    return Learner(config, model, batches, max_steps, seed=1)  # type: ignore[arg-type]
 
 
 def gradients_of_step(
@@ -124,6 +124,52 @@ def test_accumulated_batches_are_as_one_joined(monkeypatch: pytest.MonkeyPatch) 
     torch.testing.assert_close(gradients, expected)
     assert total == pytest.approx(expected_total, rel=1e-6)
     assert tokens == expected_tokens == int(pairs.tgt.lengths.sum()) + 10
+
+
+def gradients_with_threads(
+    monkeypatch: pytest.MonkeyPatch, threads: int, dropout: float
+) -> tuple[dict[str, Tensor], float]:
+    """Of one step on a batch, with as many workers as threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        torch.manual_seed(0)
+        shape = ModelConfig(d_model=32, n_heads=2, d_ff=64, dropout=dropout)
+        model = Transformer(shape, VOCAB)
+        pairs = random_pairs(101)
+        learner = learner_of(model, TrainingConfig(), Given(make_batch(pairs, np.arange(101))))
+        assert learner.workers.count == threads
+        monkeypatch.setattr(learner.optimizers, "step", lambda step: None)
+        total, _ = learner.step(0)
+        return {name: p.grad for name, p in model.named_parameters()}, total  # type: ignore[misc]
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_workers_side_by_side_find_the_gradients_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, expected_total = gradients_with_threads(monkeypatch, 1, dropout=0)
+    for threads in (2, 3):
+        gradients, total = gradients_with_threads(monkeypatch, threads, dropout=0)
+        torch.testing.assert_close(gradients, expected, rtol=0, atol=1e-5)
+        assert total == pytest.approx(expected_total, rel=1e-5)
+
+
+def test_workers_side_by_side_draw_the_same_however_they_take_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected, _ = gradients_with_threads(monkeypatch, 2, dropout=0.3)
+    for _ in range(5):
+        gradients, _ = gradients_with_threads(monkeypatch, 2, dropout=0.3)
+        torch.testing.assert_close(gradients, expected, rtol=0, atol=0)
+
+
+def test_each_step_drops_other_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = make_batch(random_pairs(10), np.arange(10))
+    model = Transformer(ModelConfig(d_model=32, n_heads=2, d_ff=64, dropout=0.3), VOCAB)
+    learner = learner_of(model, TrainingConfig(), Given(batch))
+    monkeypatch.setattr(learner.optimizers, "step", lambda step: None)
+    losses = [learner.step(step)[0] for step in (0, 1, 0)]
+    assert losses[0] == losses[2] != losses[1]
 
 
 def test_a_long_gradient_is_clipped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,42 +9,56 @@ from translator.batching import Batch, Ragged
 from translator.config import ModelConfig
 from translator.model.transformer import Transformer
 from translator.tokenizer import PAD_ID
-from translator.training.loss import _ROWS_AT_ONCE, batch_loss, label_smoothed_cross_entropy
+from translator.training.loss import _ROWS_AT_ONCE, batch_loss, projected_cross_entropy
 
-VOCAB = 30
+VOCAB, WIDTH = 30, 8
+ROWS_AT_ONCE = _ROWS_AT_ONCE["cpu"]
 SMOOTHINGS = pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.6])
 
 
-def logits_and_targets(rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def states_and_targets(rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     """Spread widely, so that some pieces are next to impossible."""
-    logits = (5 * torch.randn(rows, VOCAB, dtype=torch.float64)).to(dtype)
-    return logits.requires_grad_(), torch.randint(VOCAB, (rows,))
+    states = torch.randn(rows, WIDTH, dtype=torch.float64).to(dtype).requires_grad_()
+    embedding = (2 * torch.randn(VOCAB, WIDTH, dtype=torch.float64)).to(dtype).requires_grad_()
+    return states, embedding, torch.randint(VOCAB, (rows,))
 
 
 @SMOOTHINGS
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("rows", [1, 5, _ROWS_AT_ONCE, 2 * _ROWS_AT_ONCE + 3])
+@pytest.mark.parametrize("rows", [1, 5, ROWS_AT_ONCE, 2 * ROWS_AT_ONCE + 3])
 @pytest.mark.parametrize("factor", [1.0, 0.01, -3.0, 0.0])
-def test_loss_and_gradient_are_those_of_pytorch(
+def test_loss_and_gradients_are_those_of_pytorch(
     smoothing: float, dtype: torch.dtype, rows: int, factor: float
 ) -> None:
-    logits, targets = logits_and_targets(rows, dtype)
-    theirs = F.cross_entropy(logits, targets, reduction="sum", label_smoothing=smoothing)
-    (expected,) = torch.autograd.grad(theirs * factor, logits)
-    ours = label_smoothed_cross_entropy(logits.clone(), targets, smoothing)
+    states, embedding, targets = states_and_targets(rows, dtype)
+    theirs = F.cross_entropy(
+        states @ embedding.T, targets, reduction="sum", label_smoothing=smoothing
+    )
+    expected = torch.autograd.grad(theirs * factor, (states, embedding))
+    ours = projected_cross_entropy(states, embedding, targets, smoothing)
     torch.testing.assert_close(ours, theirs)
-    (gradient,) = torch.autograd.grad(ours * factor, logits)
-    torch.testing.assert_close(gradient, expected)
+    gradients = torch.autograd.grad(ours * factor, (states, embedding))
+    largest = max(gradient.abs().max().item() for gradient in expected)
+    for gradient, right in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(gradient, right, rtol=1e-5, atol=1e-6 * largest)
 
 
 def test_huge_logits_overflow_nowhere() -> None:
-    logits = torch.tensor([[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4]], requires_grad=True)
+    states = torch.eye(2, requires_grad=True)
+    embedding = torch.tensor([[1e4, -1e4], [-1e4, -1e4], [0.0, -1e4]], requires_grad=True)
     targets = torch.tensor([1, 2])
-    theirs = F.cross_entropy(logits, targets, reduction="sum", label_smoothing=0.1)
-    (expected,) = torch.autograd.grad(theirs, logits)
-    ours = label_smoothed_cross_entropy(logits.clone(), targets, 0.1)
+    theirs = F.cross_entropy(states @ embedding.T, targets, reduction="sum", label_smoothing=0.1)
+    expected = torch.autograd.grad(theirs, (states, embedding))
+    ours = projected_cross_entropy(states, embedding, targets, 0.1)
     torch.testing.assert_close(ours, theirs)
-    torch.testing.assert_close(torch.autograd.grad(ours, logits)[0], expected)
+    torch.testing.assert_close(torch.autograd.grad(ours, (states, embedding)), expected)
+
+
+def test_nothing_to_predict_costs_nothing() -> None:
+    states, embedding, targets = states_and_targets(0, torch.float32)
+    loss = projected_cross_entropy(states, embedding, targets, 0.1)
+    assert loss.item() == 0
+    assert torch.autograd.grad(loss, embedding)[0].abs().max() == 0
 
 
 def random_model() -> Transformer:
@@ -89,7 +103,7 @@ def test_batch_loss_is_the_naive_one_with_its_gradients(smoothing: float) -> Non
     exact = copy.deepcopy(model).double()
     # In all, more target pieces than are worked on at once.
     batch = random_batch(*[(i % 7, (3 * i) % 11) for i in range(30)])
-    assert batch.tgt_tokens > _ROWS_AT_ONCE
+    assert batch.tgt_tokens > ROWS_AT_ONCE
     theirs, ours = naive_loss(exact, batch, smoothing), batch_loss(model, batch, smoothing)
     torch.testing.assert_close(ours, theirs.float())
     expected = {name: g.float() for name, g in gradients(exact, theirs).items()}
@@ -98,7 +112,6 @@ def test_batch_loss_is_the_naive_one_with_its_gradients(smoothing: float) -> Non
 
 
 def test_padding_changes_neither_loss_nor_gradients() -> None:
-    # In double precision but for the logits, which are taken as float32.
     model = random_model().double()
     tight = random_batch((5, 3), (2, 6))
     padded = Batch(*(F.pad(ids, (0, 4), value=PAD_ID) for ids in (tight.src, tight.tgt)), 11)

@@ -24,6 +24,36 @@ def sinusoidal_positions(length: int, d_model: int, device: torch.device) -> Ten
     return torch.cat([angles.sin(), angles.cos()], dim=-1)  # (T, D)
 
 
+class Dropout(nn.Module):
+    """Zeroes a share of the values while training and scales up the rest (Srivastava et al. 2014).
+
+    PyTorch's own draws a float a value, from one generator for all threads. This one draws a byte,
+    which takes a fifth of the time on a processor, and from a generator that may be its own, so
+    that threads side by side draw the same however they take turns.
+
+    Args:
+        rate: share of the values to drop, rounded to a multiple of 1/256
+
+    Attributes:
+        generator: what to draw from, on the values' device; None for PyTorch's default
+    """
+
+    def __init__(self, rate: float) -> None:
+        """Keep the rate."""
+        super().__init__()
+        self.dropped = round(256 * rate)
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape to the same."""
+        if not self.training or not self.dropped:
+            return x
+        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
+        words.random_(-(2**63), None, generator=self.generator)  # all 64 bits
+        drawn = words.view(torch.uint8)[: x.numel()].view(x.shape)
+        return x * (drawn >= self.dropped) * (256 / (256 - self.dropped))
+
+
 class FeedForward(nn.Module):
     """Two linear maps with a ReLU between, for each position by itself."""
 
@@ -53,7 +83,7 @@ class EncoderLayer(nn.Module):
         self.self_attention = MultiHeadAttention(d_model, n_heads)
         self.ff_norm = nn.LayerNorm(d_model)
         self.feed_forward = FeedForward(d_model, d_ff)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(B, S, D) to (B, S, D).
@@ -82,7 +112,7 @@ class DecoderLayer(nn.Module):
         self.cross_attention = MultiHeadAttention(d_model, n_heads)
         self.ff_norm = nn.LayerNorm(d_model)
         self.feed_forward = FeedForward(d_model, d_ff)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,

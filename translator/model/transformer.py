@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from translator.config import ModelConfig
 from translator.model.cache import DecoderCache, LayerCache
-from translator.model.layers import DecoderLayer, EncoderLayer, sinusoidal_positions
+from translator.model.layers import DecoderLayer, Dropout, EncoderLayer, sinusoidal_positions
 
 
 class Transformer(nn.Module):
@@ -24,7 +24,7 @@ class Transformer(nn.Module):
         self.encoder_norm = nn.LayerNorm(config.d_model)
         self.decoder = nn.ModuleList(DecoderLayer(*shape) for _ in range(config.decoder_layers))
         self.decoder_norm = nn.LayerNorm(config.d_model)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.apply(_initialise)
         # Times √D on the way in, this gives vectors of variance 1; on the way out, logits of it.
         nn.init.normal_(self.embedding.weight, std=config.d_model**-0.5)

@@ -5,29 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from translator.errors import TranslatorError
 from translator.files import write_bytes
-
-
-def random_state(device: torch.device) -> dict[str, Tensor]:
-    """Where PyTorch's random generators stand."""
-    state = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
-    elif device.type == "mps":
-        state["mps"] = torch.mps.get_rng_state()
-    return state
-
-
-def restore_random_state(state: dict[str, Tensor], device: torch.device) -> None:
-    """Put the generators back where they stood."""
-    torch.set_rng_state(state["cpu"])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state["cuda"], device)
-    elif device.type == "mps":
-        torch.mps.set_rng_state(state["mps"])
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:

@@ -6,13 +6,17 @@ from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from translator.batching import BatchStream
+from translator.batching import Batch, BatchStream
 from translator.config import TrainingConfig
+from translator.model.layers import Dropout
 from translator.model.transformer import Transformer
 from translator.training.loss import batch_loss
 from translator.training.optimizer import AveragedWeights, Optimizers
+from translator.training.workers import Workers
 
 # The first steps are slow (memory is taken, kernels are chosen): not counted in the speed.
 _WARMING_STEPS = 3
@@ -20,19 +24,71 @@ _WARMING_STEPS = 3
 _TIMED_STEPS = 25
 # Kept back of a time budget, for a machine that slows down when it gets warm or busy.
 _RESERVE = 0.05
+# With less than this, a worker's products are too small to keep a core busy.
+_POSITIONS_PER_WORKER = 512
+
+
+class Replica:
+    """A model as one worker sees it: the same weights, but a dropout that draws by itself."""
+
+    def __init__(self, model: Transformer) -> None:
+        """Copy the modules; deepcopy finds the parameters copied already: as themselves."""
+        themselves = {id(parameter): parameter for parameter in model.parameters()}
+        self.model = deepcopy(model, memo=themselves).train()
+        self.parameters = list(model.parameters())
+        self.device = self.parameters[0].device
+        self._generator = torch.Generator(self.device)
+        for module in self.model.modules():
+            if isinstance(module, Dropout):
+                module.generator = self._generator
+
+    def gradients(
+        self, batch: Batch, tokens: int, smoothing: float, seed: int
+    ) -> tuple[float, tuple[Tensor, ...]]:
+        """Read a batch, forwards and backwards.
+
+        Args:
+            batch: or the part of one
+            tokens: target pieces of the whole step, over which the loss is averaged
+            smoothing: see `TrainingConfig.label_smoothing`
+            seed: start of the dropout
+
+        Returns:
+            The summed loss in nats; and the gradient of the mean loss for each parameter.
+        """
+        self._generator.manual_seed(seed)
+        with _autocast(self.device):
+            loss = batch_loss(self.model, batch.to(self.device), smoothing)
+        return loss.item(), torch.autograd.grad(loss / tokens, self.parameters)
 
 
 class Learner:
     """A model, the batches it learns from, and its optimizers."""
 
     def __init__(
-        self, config: TrainingConfig, model: Transformer, batches: BatchStream, max_steps: int
+        self,
+        config: TrainingConfig,
+        model: Transformer,
+        batches: BatchStream,
+        max_steps: int,
+        seed: int,
     ) -> None:
-        """Set up; `max_steps` is the step at which the learning rates reach zero."""
+        """Set up.
+
+        Args:
+            config: how to learn
+            model: its weights are changed
+            batches: what to learn from
+            max_steps: the step at which the learning rates reach zero
+            seed: start of the dropout
+        """
         self.config = config
         self.model = model
         self.batches = batches
+        self.seed = seed
         self.device = next(model.parameters()).device
+        self.workers = Workers(_worker_count(config, self.device))
+        self._replicas = [Replica(model) for _ in range(self.workers.count)]
         self.optimizers = Optimizers(model, config, max_steps)
         self.average = AveragedWeights(model, config.ema_decay) if config.ema_decay else None
 
@@ -45,29 +101,45 @@ class Learner:
         """Make a step (counted from 0) on the next batches.
 
         The gradient is that of the mean loss over all target pieces of the step, however they
-        are spread over its batches.
+        are spread over its batches and over the workers. What dropout draws depends on the seed
+        and the step alone.
 
         Returns:
             The summed loss in nats, and the number of target pieces.
         """
-        self.model.train()
         batches = [self.batches.next() for _ in range(self.config.accumulation)]
         tokens = sum(batch.tgt_tokens for batch in batches)
+        parameters = list(self.model.parameters())
         total = 0.0
-        for batch in batches:
-            with _autocast(self.device):
-                loss = batch_loss(self.model, batch.to(self.device), self.config.label_smoothing)
-            (loss / tokens).backward()  # type: ignore[no-untyped-call]
-            total += loss.item()
+        sums: list[Tensor] = []
+        for number, batch in enumerate(batches):
+            parts = batch.split(self.workers.count)
+            seeds = np.random.SeedSequence([self.seed, step, number]).generate_state(len(parts))
+            results = self.workers.map(
+                lambda replica, part, seed: replica.gradients(
+                    part, tokens, self.config.label_smoothing, seed
+                ),
+                self._replicas,
+                parts,
+                seeds.tolist(),
+            )
+            for loss, gradients in results:
+                total += loss
+                if sums:
+                    torch._foreach_add_(sums, gradients)
+                else:
+                    sums = list(gradients)
+        for parameter, gradient in zip(parameters, sums, strict=True):
+            parameter.grad = gradient
         if self.config.max_grad_norm:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
+            torch.nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm)
         self.optimizers.step(step)
         if self.average is not None:
             self.average.update(self.model, step)
         return total, tokens
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides the steps to come, but for the random generators."""
+        """Everything that decides the steps to come, but for the configuration and the seed."""
         return {
             "batches": self.batches.state(),
             "optimizers": self.optimizers.state_dict(),
@@ -87,19 +159,14 @@ class Learner:
 def steps_for_minutes(
     config: TrainingConfig, model: Transformer, make_batches: Callable[[], BatchStream]
 ) -> int:
-    """How many steps fit into `max_minutes`, from the speed of real steps on a copy of the model.
-
-    Neither the model nor the random generators are touched.
-    """
-    device = next(model.parameters()).device
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        trial = Learner(config, deepcopy(model), make_batches(), _TIMED_STEPS)
-        for step in range(_WARMING_STEPS):
-            trial.step(step)
-        started = time.perf_counter()
-        for step in range(_TIMED_STEPS):
-            trial.step(step)
-        seconds = (time.perf_counter() - started) / _TIMED_STEPS
+    """How many steps fit into `max_minutes`, from the speed of real steps of a copied model."""
+    trial = Learner(config, deepcopy(model), make_batches(), _TIMED_STEPS, seed=0)
+    for step in range(_WARMING_STEPS):
+        trial.step(step)
+    started = time.perf_counter()
+    for step in range(_TIMED_STEPS):
+        trial.step(step)
+    seconds = (time.perf_counter() - started) / _TIMED_STEPS
     return max(1, int(config.max_minutes * 60 * (1 - _RESERVE) / seconds))
 
 
@@ -108,3 +175,10 @@ def _autocast(device: torch.device) -> AbstractContextManager[object]:
     if device.type == "cuda":
         return torch.autocast("cuda", dtype=torch.bfloat16)
     return nullcontext()
+
+
+def _worker_count(config: TrainingConfig, device: torch.device) -> int:
+    """One for each thread, if the batch is large enough; a GPU shares its work out by itself."""
+    if device.type != "cpu":
+        return 1
+    return max(1, min(torch.get_num_threads(), config.batch_tokens // _POSITIONS_PER_WORKER))

@@ -15,7 +15,7 @@ from translator.model.transformer import Transformer
 # speed near zero rather than for an exact limit (Jordan et al. 2024,
 # kellerjordan.github.io/posts/muon).
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-_NEWTON_SCHULZ_STEPS = 5
+NEWTON_SCHULZ_STEPS = 5
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     are raised some 480-fold.
 
     Args:
-        matrices: (…, rows, columns)
+        matrices: (count, rows, columns)
 
     Returns:
         The same shape: U · Vᵀ of the singular value decomposition U · S · Vᵀ, by Newton-Schulz.
@@ -34,9 +34,10 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     tall = matrices.size(-2) > matrices.size(-1)
     x: Tensor = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)  # no division by zero at a zero gradient
-    for _ in range(_NEWTON_SCHULZ_STEPS):
+    for _ in range(NEWTON_SCHULZ_STEPS):
         gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)  # b · gram + c · gram²
+        x = torch.baddbmm(x, polynomial, x, beta=a)  # a · x + polynomial · x
     return x.mT if tall else x
 
 

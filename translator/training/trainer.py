@@ -17,12 +17,7 @@ from translator.errors import TranslatorError
 from translator.files import write_json_lines
 from translator.model.transformer import Transformer
 from translator.run import Run
-from translator.training.checkpoint import (
-    load_state,
-    random_state,
-    restore_random_state,
-    save_state,
-)
+from translator.training.checkpoint import load_state, save_state
 from translator.training.learner import Learner
 from translator.weights import save_weights
 
@@ -180,7 +175,6 @@ class Trainer:
         state = {
             "progress": vars(self.progress),
             "learner": self.learner.state_dict(),
-            "random": random_state(self.learner.device),
             "threads": torch.get_num_threads(),
         }
         save_state(state, self.run.state)
@@ -203,7 +197,6 @@ class Trainer:
         try:
             self.progress = Progress(**state["progress"])
             self.learner.load_state_dict(state["learner"])
-            restore_random_state(state["random"], self.learner.device)
             threads = state["threads"]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise TranslatorError(f"{self.run.state}: not a state of this run ({error})") from error
