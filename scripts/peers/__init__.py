@@ -1,0 +1,1 @@
+"""Other toolkits, set up to do the same as ours."""
