@@ -223,7 +223,8 @@ def main() -> None:
     arguments, options = parser.parse_known_args()
     folder: Path = arguments.folder
     if folder.exists():
-        sys.exit(f"bench_training: {folder} is there already; name a new --folder")
+        print(f"bench_training: {folder} is there already; name a new --folder", file=sys.stderr)
+        sys.exit(2)
     rates = [matrix_rate()]
     run, ours = train_ours(["--training.evaluations", "30", *options], folder / "translator")
     rates.append(matrix_rate())

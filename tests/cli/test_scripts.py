@@ -1,5 +1,6 @@
 """The scripts of a checkout do what the commands do."""
 
+import json
 from pathlib import Path
 
 import sentencepiece
@@ -9,7 +10,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 def test_every_script_has_a_test_here() -> None:
-    names = {"evaluate", "prepare_data", "train", "train_tokenizer", "translate"}
+    names = {"bench_training", "evaluate", "prepare_data", "train", "train_tokenizer", "translate"}
     assert {path.stem for path in SCRIPTS.glob("*.py")} == names
 
 
@@ -47,3 +48,23 @@ def test_translate(cli: Cli, trained_run: Path) -> None:
     result = cli(*options, program=[str(SCRIPTS / "translate.py")])
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.splitlines()) == 2
+
+
+def test_bench_training(cli: Cli, tmp_path: Path) -> None:
+    """Without JoeyNMT, which says so; with a picture and every measure in JSON."""
+    options = ["--folder", "bench", "--json", "measures.json", *TINY_OPTIONS]
+    result = cli(*options, program=[str(SCRIPTS / "bench_training.py")])
+    assert result.returncode == 0, result.stderr
+    assert "joeynmt: skipped, there is no .venv-joeynmt/bin/python" in result.stderr
+    assert (tmp_path / "bench" / "curves.png").stat().st_size > 0
+    records = json.loads((tmp_path / "measures.json").read_text())
+    values = {r["measure"]: r["value"] for r in records if r["system"] == "translator"}
+    assert values["target_tokens_per_second"] > 0
+    for share in ("matmul_share", "model_matmul_share", "padding_share", "input_share"):
+        assert 0 < values[share] < 1
+    assert "seconds_to_bleu_25" in values
+    again = cli(*options, program=[str(SCRIPTS / "bench_training.py")])
+    assert again.returncode == 2
+    assert again.stderr.splitlines() == [
+        "bench_training: bench is there already; name a new --folder"
+    ]
