@@ -12,7 +12,9 @@ from translator.config import (
     TokenizerConfig,
     TrainingConfig,
     differing_keys,
+    flatten,
     save_config,
+    settings_for_budget,
 )
 from translator.errors import TranslatorError
 from translator.options import load_config
@@ -46,6 +48,21 @@ def test_configuration_loads(path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES[1:])
 def test_the_others_differ_from_the_quickstart(name: str) -> None:
     assert differing_keys(load_config(CONFIGS / f"{name}.yaml"), Config())
+
+
+@pytest.mark.parametrize(("name", "minutes"), [("quickstart", 10), ("laptop-1h", 60)])
+def test_the_budget_of_a_configuration_gives_its_model(name: str, minutes: float) -> None:
+    from_file = flatten(load_config(CONFIGS / f"{name}.yaml"))
+    expected = flatten(Config()) | settings_for_budget(minutes)
+    differing = {key for key in from_file if from_file[key] != expected[key]}
+    assert differing <= {"training.max_minutes", "training.evaluations"}
+
+
+@pytest.mark.parametrize("minutes", [0.01, 2, 10, 19.9, 20, 30, 40, 60, 600])
+def test_every_budget_gives_a_model_no_narrower_than_a_smaller_one(minutes: float) -> None:
+    assert settings_for_budget(minutes).keys() <= flatten(Config()).keys()
+    widths = [settings_for_budget(m).get("model.d_model", 128) for m in (minutes / 2, minutes)]
+    assert widths == sorted(widths)
 
 
 # --- reading --------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
+from translator.config import settings_for_budget
 from translator.errors import TranslatorError
 from translator.options import Parser, add_config_options, has_settings, make_config
 from translator.run import Run, last_run
@@ -187,7 +188,14 @@ def _parser(verb: str, command: Callable[[list[str]], None], example: str) -> Pa
 
 
 def _parse(parser: Parser, argv: list[str]) -> Namespace:
-    options: Namespace = parser.parse_args(_config_first(argv))
+    arguments = _config_first(argv)
+    # --print_config prints, and ends the program, as soon as it is parsed.
+    quiet = [argument for argument in arguments if not argument.startswith("--print_config")]
+    options: Namespace = parser.parse_args(quiet)
+    if "training" in options:
+        # What neither an option nor a file says is for the time budget to decide.
+        parser.set_defaults(settings_for_budget(options.training.max_minutes))
+        options = parser.parse_args(arguments)
     return options
 
 

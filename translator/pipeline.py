@@ -4,6 +4,7 @@ import datetime
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -25,6 +26,7 @@ from translator.run import Run
 from translator.tokenizer import Tokenizer
 from translator.training.learner import Learner, steps_for_minutes
 from translator.training.trainer import Trainer
+from translator.training.warm_start import start_from_cooccurrence
 
 # What the final measurement uses for its second score and for the samples.
 BEAM_SIZE = 5
@@ -67,9 +69,15 @@ def train(config: Config, run: Run) -> None:
         manifest["max_steps"] = steps_for_minutes(config.training, model, make_batches)
         run.write_manifest(manifest)
     max_steps = manifest["max_steps"]
-    learner = Learner(config.training, model, make_batches(), max_steps, config.seed)
+    batches = make_batches()
+    started = time.perf_counter()
+    if config.training.warm_start and not run.state.exists():
+        start_from_cooccurrence(model, batches.pairs)
+    warm_start_seconds = time.perf_counter() - started
+    learner = Learner(config.training, model, batches, max_steps, config.seed)
     trainer = Trainer(config.training, learner, _validator(run, tokenizer), run, max_steps)
     trainer.resume()
+    trainer.progress.seconds += warm_start_seconds  # it is a part of the training
     if trainer.progress.step:
         print(f"resuming {run.path} at step {trainer.progress.step}", file=sys.stderr)
     trainer.train()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from conftest import PAIRS, TINY_OPTIONS, Cli
 
 from translator import load
@@ -317,3 +318,26 @@ def test_the_tables_of_the_report_are_whole(trained_run: Path) -> None:
     tables = [row for row in rows if row.startswith("| test") or row.startswith("|       ")]
     assert len(tables) >= 3
     assert {row.replace("\\|", "").count("|") for row in tables} == {7}
+
+
+def printed_settings(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
+    """What `train` would train with."""
+    with pytest.raises(SystemExit):
+        main(["train", *options, "--print_config"])
+    settings: dict[str, Any] = yaml.safe_load(capsys.readouterr().out)
+    return settings
+
+
+def test_the_time_budget_decides_what_nothing_else_says(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    hour = "--training.max_minutes=60"
+    narrow = printed_settings(capsys)["model"]
+    wide = printed_settings(capsys, hour)["model"]
+    assert wide["d_model"] > narrow["d_model"]
+    assert printed_settings(capsys, hour, "--model.dropout=0.4")["model"] == wide | {"dropout": 0.4}
+    own = tmp_path / "own.yaml"
+    own.write_text("model:\n  d_ff: 100\ntraining:\n  max_minutes: 60\n")
+    assert printed_settings(capsys, f"--config={own}")["model"] == wide | {"d_ff": 100}
+    both = printed_settings(capsys, f"--config={own}", "--training.max_minutes=10")["model"]
+    assert both == narrow | {"d_ff": 100}

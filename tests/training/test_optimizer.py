@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from translator.config import ModelConfig, TrainingConfig
 from translator.model.transformer import Transformer
 from translator.training.optimizer import (
+    NEWTON_SCHULZ_STEPS,
     AveragedWeights,
     Muon,
     Optimizers,
@@ -35,7 +36,7 @@ def naive_orthogonalise(matrix: Tensor) -> Tensor:
     """The iteration on the singular values themselves, as Jordan et al. define it."""
     u, s, vt = torch.linalg.svd(matrix, full_matrices=False)
     s = s / s.square().sum().sqrt()
-    for _ in range(5):
+    for _ in range(NEWTON_SCHULZ_STEPS):
         s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
     return u @ s.diag() @ vt
 

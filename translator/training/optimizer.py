@@ -15,14 +15,15 @@ from translator.model.transformer import Transformer
 # speed near zero rather than for an exact limit (Jordan et al. 2024,
 # kellerjordan.github.io/posts/muon).
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-NEWTON_SCHULZ_STEPS = 5
+# Jordan et al. take five. Three give the same BLEU here, in three fifths of the time.
+NEWTON_SCHULZ_STEPS = 3
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:
     """The nearest semi-orthogonal matrices, about.
 
-    Singular values of more than some 1/500 of the Frobenius norm end up in 0.7 … 1.2; smaller ones
-    are raised some 480-fold.
+    Singular values of more than some 1/50 of the Frobenius norm end up in 0.68 … 1.21; smaller ones
+    are raised some 40-fold.
 
     Args:
         matrices: (count, rows, columns)
