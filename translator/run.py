@@ -21,7 +21,7 @@ from translator.files import json_line, os_errors_named, write_text
 from translator.options import load_config
 
 # Raised when this code can't read the runs of earlier code any more.
-FORMAT = 1
+FORMAT = 2
 DEFAULT_RUNS = Path("runs")
 
 

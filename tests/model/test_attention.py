@@ -28,12 +28,12 @@ def padding_mask() -> Tensor:
 
 
 def copy_attention(ours: MultiHeadAttention, theirs: nn.MultiheadAttention) -> None:
-    """Give PyTorch's layer the weights of ours."""
+    """Give PyTorch's layer the weights of ours, which has no biases."""
     inputs = (ours.query, ours.key, ours.value)
     theirs.in_proj_weight.data = torch.cat([part.weight.data for part in inputs])
-    theirs.in_proj_bias.data = torch.cat([part.bias.data for part in inputs])
+    theirs.in_proj_bias.data.zero_()
     theirs.out_proj.weight.data = ours.output.weight.data
-    theirs.out_proj.bias.data = ours.output.bias.data
+    theirs.out_proj.bias.data.zero_()
 
 
 def hardmax(scores: Tensor) -> Tensor:

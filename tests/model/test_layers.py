@@ -29,9 +29,10 @@ def randomise(module: nn.Module) -> None:
         parameter.data += 0.3 * torch.randn_like(parameter)
 
 
-def copy_feed_forward(ours: FeedForward, theirs: nn.Module) -> None:
-    theirs.linear1.load_state_dict(ours.widen.state_dict())  # type: ignore[union-attr, operator]
-    theirs.linear2.load_state_dict(ours.narrow.state_dict())  # type: ignore[union-attr, operator]
+def copy_feed_forward(ours: FeedForward, theirs: Any) -> None:
+    for linear, part in ((theirs.linear1, ours.widen), (theirs.linear2, ours.narrow)):
+        linear.weight.data = part.weight.data
+        linear.bias.data.zero_()
 
 
 def copy_encoder_layer(ours: EncoderLayer, theirs: nn.TransformerEncoderLayer) -> None:

@@ -211,8 +211,8 @@ def test_depth_and_size_are_those_of_the_configuration(
     encoder_layers: int, decoder_layers: int
 ) -> None:
     config = ModelConfig(16, 2, encoder_layers, decoder_layers, d_ff=24)
-    attention, norm = 4 * (16 * 16 + 16), 2 * 16
-    feed_forward = 16 * 24 + 24 + 24 * 16 + 16
+    attention, norm = 4 * 16 * 16, 2 * 16
+    feed_forward = 2 * 16 * 24
     in_encoder = encoder_layers * (attention + feed_forward + 2 * norm) + norm
     in_decoder = decoder_layers * (2 * attention + feed_forward + 3 * norm) + norm
     assert count_parameters(Transformer(config, VOCAB)) == VOCAB * 16 + in_encoder + in_decoder

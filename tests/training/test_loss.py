@@ -44,8 +44,10 @@ def test_loss_and_gradients_are_those_of_pytorch(
 
 
 def test_huge_logits_overflow_nowhere() -> None:
-    states = torch.eye(2, requires_grad=True)
-    embedding = torch.tensor([[1e4, -1e4], [-1e4, -1e4], [0.0, -1e4]], requires_grad=True)
+    # exp(1e4) overflows in double precision too, where the rounding is too small to be in the way.
+    states = torch.eye(2, dtype=torch.float64, requires_grad=True)
+    embedding = torch.tensor([[1e4, -1e4], [-1e4, -1e4], [0.0, -1e4]], dtype=torch.float64)
+    embedding.requires_grad_()
     targets = torch.tensor([1, 2])
     theirs = F.cross_entropy(states @ embedding.T, targets, reduction="sum", label_smoothing=0.1)
     expected = torch.autograd.grad(theirs, (states, embedding))
@@ -145,6 +147,5 @@ def test_half_precision_gives_a_float32_loss_and_finite_float32_gradients() -> N
     for name, gradient in gradients(model, loss).items():
         assert gradient.dtype == torch.float32
         assert gradient.isfinite().all()
-        if not name.endswith("key.bias"):  # in exact arithmetic its gradient is zero
-            cosine = F.cosine_similarity(gradient.flatten(), expected[name].flatten(), dim=0)
-            assert cosine > 0.98, name
+        cosine = F.cosine_similarity(gradient.flatten(), expected[name].flatten(), dim=0)
+        assert cosine > 0.98, name

@@ -55,13 +55,13 @@ class Dropout(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear maps with a ReLU between, for each position by itself."""
+    """Two linear maps without biases, a ReLU between, for each position by itself."""
 
     def __init__(self, d_model: int, d_ff: int) -> None:
         """Widen from d_model to d_ff and back."""
         super().__init__()
-        self.widen = nn.Linear(d_model, d_ff)
-        self.narrow = nn.Linear(d_ff, d_model)
+        self.widen = nn.Linear(d_model, d_ff, bias=False)
+        self.narrow = nn.Linear(d_ff, d_model, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""

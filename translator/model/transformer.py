@@ -118,7 +118,6 @@ class Transformer(nn.Module):
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)  # Glorot & Bengio 2010: keeps the variance
-        nn.init.zeros_(module.bias)
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -46,34 +46,50 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, states: Tensor, embedding: Tensor, targets: Tensor, smoothing: float
     ) -> Tensor:
-        rows = _ROWS_AT_ONCE[states.device.type]
-        at_target, elsewhere = 1 - smoothing, smoothing / len(embedding)
-        losses = []
-        state_gradients = torch.empty_like(states)
-        embedding_gradient = torch.zeros_like(embedding)
-        parts = (torch.split(tensor, rows) for tensor in (states, targets, state_gradients))
-        for state, target, state_gradient in zip(*parts, strict=True):
-            logits = F.linear(state, embedding)  # (rows, V)
-            # In half precision the sum over the vocabulary would lose its small terms.
-            log_p = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
-            target = target[:, None]
-            losses.append(-at_target * log_p.gather(1, target).sum() - elsewhere * log_p.sum())
-            # d loss / d logits = p - q
-            gradient = log_p.exp_()
-            if smoothing:
-                gradient.sub_(elsewhere)
-            gradient.scatter_add_(1, target, gradient.new_full(target.shape, -at_target))
-            gradient = gradient.to(logits.dtype)
-            state_gradient.copy_(gradient @ embedding)
-            embedding_gradient += gradient.T @ state
-        ctx.save_for_backward(state_gradients, embedding_gradient)
-        return torch.stack(losses).sum() if losses else states.new_zeros(())
+        ctx.dtypes = states.dtype, embedding.dtype
+        device = states.device.type
+        if torch.is_autocast_enabled(device):
+            half = torch.get_autocast_dtype(device)
+            states, embedding = states.to(half), embedding.to(half)
+        # Everything but the logits is in their type, by hand: products into a given tensor are.
+        with torch.autocast(device, enabled=False):
+            return _learn_in_blocks(ctx, states, embedding, targets, smoothing)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        state_gradients, embedding_gradient = ctx.saved_tensors
-        return state_gradients * grad, embedding_gradient * grad, None, None
+        gradients = zip(ctx.saved_tensors, ctx.dtypes, strict=True)
+        of_states, of_embedding = (gradient.to(dtype) * grad for gradient, dtype in gradients)
+        return of_states, of_embedding, None, None
+
+
+def _learn_in_blocks(
+    ctx: Any, states: Tensor, embedding: Tensor, targets: Tensor, smoothing: float
+) -> Tensor:
+    """The loss; its gradients go into `ctx`."""
+    at_target, elsewhere = 1 - smoothing, smoothing / len(embedding)
+    state_gradients, embedding_gradient = torch.empty_like(states), torch.zeros_like(embedding)
+    ctx.save_for_backward(state_gradients, embedding_gradient)
+    parts = (
+        torch.split(tensor, _ROWS_AT_ONCE[states.device.type])
+        for tensor in (states, targets[:, None], state_gradients)
+    )
+    loss = states.new_zeros((), dtype=torch.promote_types(states.dtype, torch.float32))
+    for state, target, state_gradient in zip(*parts, strict=True):
+        # In half precision the sum over the vocabulary would lose its small terms.
+        logits = F.linear(state, embedding).to(loss.dtype)  # (rows, V)
+        p = logits.softmax(dim=-1)
+        # log Z from the likeliest piece, whose p is at least 1 / V.
+        log_z = logits.amax(dim=-1) - p.amax(dim=-1).log()
+        # -Σ q log p, where log p is logit - log Z
+        loss += log_z.sum() - at_target * logits.gather(1, target).sum() - elsewhere * logits.sum()
+        # d loss / d logits = p - q
+        gradient = p.sub_(elsewhere) if smoothing else p
+        gradient.scatter_add_(1, target, gradient.new_full(target.shape, -at_target))
+        gradient = gradient.to(states.dtype)
+        torch.mm(gradient, embedding, out=state_gradient)
+        torch.addmm(embedding_gradient, gradient.T, state, out=embedding_gradient)
+    return loss
 
 
 def batch_loss(model: Transformer, batch: Batch, smoothing: float) -> Tensor:
