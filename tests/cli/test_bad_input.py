@@ -15,6 +15,7 @@ import torch
 from conftest import TINY_OPTIONS, Cli, assert_one_clear_line
 
 from translator.cli import main
+from translator.run import FORMAT
 
 WEIGHTS = ["weights.safetensors"]
 ENOUGH_PAIRS = "".join(
@@ -272,7 +273,7 @@ MISTAKES = [
     Mistake(
         "a vocabulary too large for the corpus",
         pairs_file(ENOUGH_PAIRS),
-        ("tokenizer.vocab_size 4000", "too large", "--tokenizer.vocab_size", "or less"),
+        ("tokenizer.vocab_size 8000", "too large", "--tokenizer.vocab_size", "or less"),
     ),
     Mistake(
         "a vocabulary too small for the letters",
@@ -299,7 +300,7 @@ MISTAKES = [
     Mistake(
         "a run of another format",
         on_run("evaluate", damage=lambda run: edit_manifest(run, format=99)),
-        ("format 99", "format 1"),
+        ("format 99", f"format {FORMAT}"),
     ),
     Mistake(
         "a run manifest cut off",

@@ -11,7 +11,7 @@ from translator.batching import Batch
 from translator.model.transformer import Transformer
 from translator.tokenizer import PAD_ID
 
-# Rows of logits worked on at once. 128 × 4,000 floats are 2 MB, which stay in a processor's cache;
+# Rows of logits worked on at once. 128 × 8,000 floats are 4 MB, which stay in a processor's cache;
 # a GPU wants large products.
 _ROWS_AT_ONCE = {"cpu": 128, "cuda": 4096, "mps": 4096}
 
