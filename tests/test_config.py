@@ -265,7 +265,8 @@ def test_differing_keys_are_named() -> None:
 
 
 def test_keys_free_to_change_on_resumption() -> None:
-    other = Config(training=TrainingConfig(checkpoint_minutes=9, threads=3), data_dir="elsewhere")
+    training = TrainingConfig(checkpoint_minutes=9, threads=3, precision="float32")
+    other = Config(training=training, data_dir="elsewhere")
     assert differing_keys(Config(), other) == []
     assert differing_keys(Config(), replace(other, seed=7)) == ["seed"]
 

@@ -36,6 +36,7 @@ OPTIONS = [
     "--training.max_steps=70",
     "--training.evaluations=3",
     "--training.checkpoint_minutes=1e-9",
+    "--training.precision=bfloat16",
 ]
 KILLS = 3
 
@@ -291,3 +292,15 @@ def test_a_changed_corpus_stops_the_resumption(stopped_copy: Run) -> None:
     with pytest.raises(TranslatorError, match="the corpus has changed"):
         pipeline.train(stopped_copy.load_config(), stopped_copy)
     assert stopped_copy.state.read_bytes() == before
+
+
+def test_what_rounds_otherwise_is_said(
+    stopped_copy: Run, data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["train", *OPTIONS, "--training.precision=float32", f"--run-dir={stopped_copy.path}",
+          f"--data_dir={data_dir}"])  # fmt: skip
+    said = capsys.readouterr().err
+    assert "precision bfloat16, now with float32" in said
+    assert "--training.precision bfloat16 prevents that" in said
+    assert "threads 1, now" not in said
+    assert stopped_copy.read_manifest()["state"] == "finished"

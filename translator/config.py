@@ -153,6 +153,9 @@ class TrainingConfig:
         checkpoint_minutes: minutes between saved states; evaluation always saves one
         device: auto takes cuda, else mps, else cpu
         threads: processor threads; 0 for PyTorch's choice (one per core)
+        precision: of matrix products in training: auto takes bfloat16 where the processor or GPU
+            has units for it, which then halve the time of a step or nearly so, and float32
+            elsewhere; weights and sums are always float32
     """
 
     max_steps: int | None = None
@@ -173,6 +176,7 @@ class TrainingConfig:
     checkpoint_minutes: float = 1.0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     threads: int = 0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     def __post_init__(self) -> None:
         """Check what a type can't say."""
@@ -236,8 +240,13 @@ def settings_for_budget(minutes: float) -> dict[str, Any]:
 
 
 # What may change between a run's start and its resumption. Where its data lies and how often it is
-# saved change no weight; another number of threads does, in the last digits: the trainer says so.
-FREE_ON_RESUME = ("data_dir", "training.checkpoint_minutes", "training.threads")
+# saved change no weight; threads and precision do, by a rounding: the trainer says so.
+FREE_ON_RESUME = (
+    "data_dir",
+    "training.checkpoint_minutes",
+    "training.threads",
+    "training.precision",
+)
 
 
 def flatten(config: Config) -> dict[str, Any]:

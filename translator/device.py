@@ -1,10 +1,12 @@
 """The device to compute on, and what to call this machine in a report."""
 
 import ctypes
+import functools
 import os
 import platform
 import resource
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -32,6 +34,46 @@ def pick_device(wanted: str) -> torch.device:
         others = ", ".join(name for name, available in there.items() if available)
         raise TranslatorError(f"the device {wanted} is not there; this machine has: {others}")
     return torch.device(wanted)
+
+
+# How much faster a product in bfloat16 must be to pay for the conversions around it. Units for it
+# (AVX512-BF16, AMX) make it 2 to 8 times as fast; without them it is some 100 times slower.
+_WORTHWHILE = 1.4
+# Side of the products tried, and how often each is: the best time counts, should others disturb.
+_TRIED_SIZE, _TRIES = 256, 5
+
+
+def pick_precision(wanted: str, device: torch.device) -> str:
+    """What to compute a training's matrix products in; weights and sums stay in float32.
+
+    Args:
+        wanted: float32, bfloat16, or auto: bfloat16 where the device has units for it, which on a
+            processor is tried out; not yet on mps, where it isn't measured
+        device: where they are computed
+
+    Returns:
+        float32 or bfloat16, the name of a type of PyTorch's.
+    """
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        pays = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        pays = device.type == "cpu" and _bfloat16_pays()
+    return "bfloat16" if pays else "float32"
+
+
+@functools.cache
+def _bfloat16_pays() -> bool:
+    """Whether this processor multiplies matrices faster in bfloat16."""
+    best = {torch.float32: float("inf"), torch.bfloat16: float("inf")}
+    for _ in range(_TRIES):
+        for dtype in best:
+            matrix = torch.ones(_TRIED_SIZE, _TRIED_SIZE, dtype=dtype)
+            started = time.perf_counter()
+            torch.mm(matrix, matrix)
+            best[dtype] = min(best[dtype], time.perf_counter() - started)
+    return best[torch.float32] > _WORTHWHILE * best[torch.bfloat16]
 
 
 # Names of two of glibc's settings, from its malloc.h.

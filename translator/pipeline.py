@@ -14,7 +14,13 @@ import torch
 from translator.batching import BatchStream, fixed_pairs, padding_share, sampled_pairs
 from translator.config import Config, differing_keys, save_config
 from translator.corpus.held_out import read_examples
-from translator.device import describe_machine, keep_freed_memory, peak_memory_bytes, pick_device
+from translator.device import (
+    describe_machine,
+    keep_freed_memory,
+    peak_memory_bytes,
+    pick_device,
+    pick_precision,
+)
 from translator.errors import TranslatorError
 from translator.evaluation import evaluate
 from translator.files import os_errors_named
@@ -105,6 +111,7 @@ def _start_run(
     config: Config, run: Run, prepared: Prepared, model: Transformer, batches: BatchStream
 ) -> dict[str, Any]:
     """Make the run folder: everything but what training adds."""
+    device = next(model.parameters()).device
     manifest: dict[str, Any] = {
         "state": "training",
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -113,7 +120,8 @@ def _start_run(
         "padding_share": padding_share(batches.pairs, batches.batches),
         "corpus": prepared.report,
         "versions": {name: version(name) for name in ("translator", "torch", "sentencepiece")},
-        "machine": describe_machine(next(model.parameters()).device),
+        "machine": describe_machine(device),
+        "precision": pick_precision(config.training.precision, device),
     }
     partial = run.path.with_name(f".{run.path.name}.partial")
     with os_errors_named(run.path):
@@ -127,8 +135,8 @@ def _start_run(
         new.write_manifest(manifest)
         partial.replace(run.path)
     print(
-        f"training {manifest['parameters']:,} parameters on {manifest['machine']}; padding is "
-        f"{manifest['padding_share']:.1%} of the batches",
+        f"training {manifest['parameters']:,} parameters in {manifest['precision']} on "
+        f"{manifest['machine']}; padding is {manifest['padding_share']:.1%} of the batches",
         file=sys.stderr,
     )
     return run.read_manifest()

@@ -90,7 +90,7 @@ heads.
 
 ## Where and with what
 
-- machine: {manifest["machine"]}
+- machine: {manifest["machine"]}; matrix products of the training in {manifest["precision"]}
 - versions: {", ".join(f"{name} {number}" for name, number in manifest["versions"].items())}
 - started: {manifest["started"]}
 - seed: {config.seed}

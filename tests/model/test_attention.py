@@ -142,3 +142,17 @@ def test_causal_layer_is_that_of_pytorch() -> None:
     expected, _ = theirs(x, x, x, attn_mask=future)
     output, _ = ours(x, *ours.keys_and_values(x), causal=True)
     torch.testing.assert_close(output, expected)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_bfloat16_is_rounded_and_nothing_else(causal: bool) -> None:
+    exact = [heads(S).float().bfloat16().double().detach().requires_grad_() for _ in range(3)]
+    half = [x.detach().bfloat16().requires_grad_() for x in exact]
+    mask = padding_mask()[:, None, None, :]
+    expected, _ = attend(*exact, mask=mask, causal=causal)
+    output, _ = attend(*half, mask=mask, causal=causal)
+    assert output.dtype == torch.bfloat16
+    torch.testing.assert_close(output.double(), expected, rtol=2**-8, atol=1e-6)
+    wanted = torch.autograd.grad(expected.sum(), exact)
+    for gradient, right in zip(torch.autograd.grad(output.sum(), half), wanted, strict=True):
+        torch.testing.assert_close(gradient.double(), right, rtol=2**-8, atol=1e-5)

@@ -72,13 +72,18 @@ def gradients_of_step(
     return {name: p.grad for name, p in model.named_parameters()}, total, tokens  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-def test_a_batch_is_learnt_by_heart(optimizer: Literal["muon", "adamw"]) -> None:
+def test_a_batch_is_learnt_by_heart(
+    optimizer: Literal["muon", "adamw"], precision: Literal["float32", "bfloat16"]
+) -> None:
     steps, rows = 250, 16
     pairs = random_pairs(rows)
     batch = make_batch(pairs, np.arange(rows))
     model = tiny_model()
-    config = TrainingConfig(optimizer=optimizer, label_smoothing=0, warmup_steps=10)
+    config = TrainingConfig(
+        optimizer=optimizer, label_smoothing=0, warmup_steps=10, precision=precision
+    )
     learner = learner_of(model, config, Given(batch), steps)
     losses = [total / tokens for total, tokens in map(learner.step, range(steps))]
     assert losses[0] > 2
@@ -118,7 +123,9 @@ def test_accumulated_batches_are_as_one_joined(monkeypatch: pytest.MonkeyPatch) 
     # Of different size, so that a mean of means would show.
     parts = [make_batch(pairs, rows) for rows in (np.arange(7), np.arange(7, 10))]
     joined = [make_batch(pairs, np.arange(10))]
-    two, one = (TrainingConfig(accumulation=n, max_grad_norm=0) for n in (2, 1))
+    two, one = (
+        TrainingConfig(accumulation=n, max_grad_norm=0, precision="float32") for n in (2, 1)
+    )
     gradients, total, tokens = gradients_of_step(monkeypatch, two, parts)
     expected, expected_total, expected_tokens = gradients_of_step(monkeypatch, one, joined)
     torch.testing.assert_close(gradients, expected)
@@ -137,7 +144,8 @@ def gradients_with_threads(
         shape = ModelConfig(d_model=32, n_heads=2, d_ff=64, dropout=dropout)
         model = Transformer(shape, VOCAB)
         pairs = random_pairs(101)
-        learner = learner_of(model, TrainingConfig(), Given(make_batch(pairs, np.arange(101))))
+        config = TrainingConfig(precision="float32")
+        learner = learner_of(model, config, Given(make_batch(pairs, np.arange(101))))
         assert learner.workers.count == threads
         monkeypatch.setattr(learner.optimizers, "step", lambda step: None)
         total, _ = learner.step(0)
@@ -161,6 +169,19 @@ def test_workers_side_by_side_draw_the_same_however_they_take_turns(
     for _ in range(5):
         gradients, _ = gradients_with_threads(monkeypatch, 2, dropout=0.3)
         torch.testing.assert_close(gradients, expected, rtol=0, atol=0)
+
+
+def test_bfloat16_is_for_products_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = [make_batch(random_pairs(50), np.arange(50))]
+    exact = TrainingConfig(precision="float32", max_grad_norm=0)
+    half = TrainingConfig(precision="bfloat16", max_grad_norm=0)
+    expected, expected_total, _ = gradients_of_step(monkeypatch, exact, batch)
+    gradients, total, _ = gradients_of_step(monkeypatch, half, batch)
+    assert expected_total != total == pytest.approx(expected_total, rel=0.01)
+    for name, gradient in gradients.items():
+        assert gradient.dtype == torch.float32
+        cosine = torch.cosine_similarity(gradient.flatten(), expected[name].flatten(), dim=0)
+        assert cosine > 0.98, name
 
 
 def test_each_step_drops_other_values(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,6 +110,20 @@ def test_muon_is_the_naive_one_matrix_by_matrix(weight_decay: float) -> None:
         torch.testing.assert_close(parameter.detach(), value, rtol=0, atol=1e-5)
 
 
+def test_bfloat16_turns_muons_update_a_little() -> None:
+    gradient = torch.randn(64, 32)
+    updates = []
+    for dtype in (None, torch.bfloat16):
+        parameter = nn.Parameter(torch.zeros(64, 32))
+        parameter.grad = gradient.clone()
+        Muon([parameter], lr=1.0, dtype=dtype).step()
+        assert parameter.dtype == torch.float32
+        updates.append(parameter.detach().flatten())
+    exact, half = updates
+    assert not torch.equal(exact, half)
+    assert torch.cosine_similarity(exact, half, dim=0) > 0.999
+
+
 def small_model() -> Transformer:
     """Every weight is far from zero, so that decay shows."""
     config = ModelConfig(d_model=8, n_heads=2, encoder_layers=1, decoder_layers=1, d_ff=12)

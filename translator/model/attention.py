@@ -46,11 +46,7 @@ def attend(
     if causal and mask is not None:
         mask, causal = mask | _future(query, key), False
     if mapping is softmax and not need_weights:
-        visible = None if mask is None else ~mask
-        output = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=visible, is_causal=causal
-        )
-        return output, None
+        return _fused(query, key, value, mask, causal), None
     scores = query @ key.transpose(-2, -1) / math.sqrt(query.size(-1))  # (B, H, T, S)
     if mask is not None:
         scores = scores.masked_fill(mask, -math.inf)
@@ -58,6 +54,20 @@ def attend(
         scores = scores.masked_fill(_future(query, key), -math.inf)
     weights = mapping(scores)  # (B, H, T, S)
     return weights @ value, weights if need_weights else None  # (B, H, T, K)
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    """The output of `attend` for softmax, by PyTorch's kernel."""
+    dtype = query.dtype
+    if query.device.type == "cpu" and dtype == torch.bfloat16:
+        # There the kernel's way back takes four times as long in bfloat16.
+        query, key, value = query.float(), key.float(), value.float()
+    visible = None if mask is None else ~mask
+    with torch.autocast(query.device.type, enabled=False):  # it would undo that
+        output = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=visible, is_causal=causal
+        )
+    return output.to(dtype)
 
 
 def _future(query: Tensor, key: Tensor) -> Tensor:

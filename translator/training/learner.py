@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from translator.batching import Batch, BatchStream
 from translator.config import TrainingConfig
+from translator.device import pick_precision
 from translator.model.layers import Dropout
 from translator.model.transformer import Transformer
 from translator.training.loss import batch_loss
@@ -31,8 +31,14 @@ _POSITIONS_PER_WORKER = 512
 class Replica:
     """A model as one worker sees it: the same weights, but a dropout that draws by itself."""
 
-    def __init__(self, model: Transformer) -> None:
-        """Copy the modules; deepcopy finds the parameters copied already: as themselves."""
+    def __init__(self, model: Transformer, dtype: torch.dtype) -> None:
+        """Copy the modules; deepcopy finds the parameters copied already: as themselves.
+
+        Args:
+            model: what is copied
+            dtype: what matrix products are computed in
+        """
+        self.dtype = dtype
         themselves = {id(parameter): parameter for parameter in model.parameters()}
         self.model = deepcopy(model, memo=themselves).train()
         self.parameters = list(model.parameters())
@@ -57,7 +63,9 @@ class Replica:
             The summed loss in nats; and the gradient of the mean loss for each parameter.
         """
         self._generator.manual_seed(seed)
-        with _autocast(self.device):
+        half = self.dtype != torch.float32
+        # No cache, since threads would share it, and each weight is used but once.
+        with torch.autocast(self.device.type, self.dtype, enabled=half, cache_enabled=False):
             loss = batch_loss(self.model, batch.to(self.device), smoothing)
         return loss.item(), torch.autograd.grad(loss / tokens, self.parameters)
 
@@ -87,9 +95,11 @@ class Learner:
         self.batches = batches
         self.seed = seed
         self.device = next(model.parameters()).device
+        self.precision = pick_precision(config.precision, self.device)
+        dtype = getattr(torch, self.precision)
         self.workers = Workers(_worker_count(config, self.device))
-        self._replicas = [Replica(model) for _ in range(self.workers.count)]
-        self.optimizers = Optimizers(model, config, max_steps)
+        self._replicas = [Replica(model, dtype) for _ in range(self.workers.count)]
+        self.optimizers = Optimizers(model, config, max_steps, dtype)
         self.average = AveragedWeights(model, config.ema_decay) if config.ema_decay else None
 
     @property
@@ -168,13 +178,6 @@ def steps_for_minutes(
         trial.step(step)
     seconds = (time.perf_counter() - started) / _TIMED_STEPS
     return max(1, int(config.max_minutes * 60 * (1 - _RESERVE) / seconds))
-
-
-def _autocast(device: torch.device) -> AbstractContextManager[object]:
-    """Half precision where the processor has units for it: bfloat16 on CUDA."""
-    if device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return nullcontext()
 
 
 def _worker_count(config: TrainingConfig, device: torch.device) -> int:

@@ -52,6 +52,8 @@ class Muon(torch.optim.Optimizer):
         lr: size of the update; the update has singular values of about lr · √max(1, rows / columns)
         momentum: of the Nesterov kind
         weight_decay: decoupled, times lr
+        dtype: what the update is orthogonalised in, bfloat16 being exact enough (Jordan et al.);
+            None for the matrices' own
     """
 
     def __init__(
@@ -60,8 +62,10 @@ class Muon(torch.optim.Optimizer):
         lr: float,
         momentum: float = 0.95,  # Jordan et al. found it good at every size
         weight_decay: float = 0.0,
+        dtype: torch.dtype | None = None,
     ) -> None:
         """Keep the settings; the momentum starts at zero."""
+        self._dtype = dtype
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -84,7 +88,8 @@ class Muon(torch.optim.Optimizer):
         momenta = [self.state[parameter]["momentum"] for parameter in parameters]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
-        updates = orthogonalise(torch.stack(list(ahead)))
+        own = matrices[0].dtype
+        updates = orthogonalise(torch.stack(list(ahead)).to(self._dtype or own)).to(own)
         rows, columns = matrices[0].shape
         if group["weight_decay"]:
             torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
@@ -102,11 +107,23 @@ def rate_factor(step: int, warmup_steps: int, max_steps: int) -> float:
 class Optimizers:
     """The optimizers of a model as one, with the schedule."""
 
-    def __init__(self, model: nn.Module, config: TrainingConfig, max_steps: int) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        config: TrainingConfig,
+        max_steps: int,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         """Share out the parameters.
 
         Matrices are what multiplies activations; the embedding is not one of them, since each
         of its rows is a vector that is looked up.
+
+        Args:
+            model: whose parameters are trained
+            config: which optimizer, and its settings
+            max_steps: the step at which the learning rates reach zero
+            dtype: of Muon's matrix products
         """
         self._config = config
         self._max_steps = max_steps
@@ -120,7 +137,8 @@ class Optimizers:
         decay = config.weight_decay
         self._all: list[torch.optim.Optimizer] = []
         if config.optimizer == "muon":
-            self._all.append(Muon(matrices, config.muon_learning_rate, weight_decay=decay))
+            rate = config.muon_learning_rate
+            self._all.append(Muon(matrices, rate, weight_decay=decay, dtype=dtype))
             groups: list[dict[str, Any]] = [{"params": others, "weight_decay": 0.0}]
         else:
             groups = [

@@ -175,7 +175,7 @@ class Trainer:
         state = {
             "progress": vars(self.progress),
             "learner": self.learner.state_dict(),
-            "threads": torch.get_num_threads(),
+            "computed_with": self._computed_with(),
         }
         save_state(state, self.run.state)
         self._saved_at = time.monotonic()
@@ -197,16 +197,21 @@ class Trainer:
         try:
             self.progress = Progress(**state["progress"])
             self.learner.load_state_dict(state["learner"])
-            threads = state["threads"]
+            before = state["computed_with"]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise TranslatorError(f"{self.run.state}: not a state of this run ({error})") from error
-        if threads != torch.get_num_threads():
-            print(
-                f"note: so far this run was computed with {threads} threads, now with "
-                f"{torch.get_num_threads()}: the last digits of its weights will differ from "
-                f"those of an uninterrupted run (--training.threads {threads} prevents that)",
-                file=sys.stderr,
-            )
+        for name, now in self._computed_with().items():
+            if before[name] != now:
+                print(
+                    f"note: so far this run was computed with {name} {before[name]}, now with "
+                    f"{now}: by roundings, its weights will differ from those of an uninterrupted "
+                    f"run (--training.{name} {before[name]} prevents that)",
+                    file=sys.stderr,
+                )
+
+    def _computed_with(self) -> dict[str, Any]:
+        """What decides how a sum is rounded."""
+        return {"threads": torch.get_num_threads(), "precision": self.learner.precision}
 
 
 @contextmanager

@@ -1,0 +1,62 @@
+"""Which precision a training is computed in."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from translator import device
+from translator.device import pick_precision
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_tried_yet() -> Iterator[None]:
+    device._bfloat16_pays.cache_clear()
+    yield
+    device._bfloat16_pays.cache_clear()
+
+
+def processor_with(monkeypatch: pytest.MonkeyPatch, seconds: dict[torch.dtype, float]) -> None:
+    """A processor whose products take so long, by its own clock."""
+    now = 0.0
+
+    def product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        nonlocal now
+        now += seconds[left.dtype]
+        return left
+
+    monkeypatch.setattr(torch, "mm", product)
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+
+
+@pytest.mark.parametrize(
+    ("float32", "bfloat16", "picked"),
+    [
+        (1.0, 0.5, "bfloat16"),
+        (1.0, 0.1, "bfloat16"),
+        (1.0, 0.9, "float32"),  # the conversions would cost more
+        (1.0, 1.0, "float32"),
+        (1.0, 100.0, "float32"),
+    ],
+)
+def test_bfloat16_is_taken_where_it_is_clearly_faster(
+    monkeypatch: pytest.MonkeyPatch, float32: float, bfloat16: float, picked: str
+) -> None:
+    processor_with(monkeypatch, {torch.float32: float32, torch.bfloat16: bfloat16})
+    assert pick_precision("auto", CPU) == picked
+
+
+def test_what_is_asked_for_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    processor_with(monkeypatch, {torch.float32: 1.0, torch.bfloat16: 100.0})
+    assert pick_precision("bfloat16", CPU) == "bfloat16"
+    processor_with(monkeypatch, {torch.float32: 1.0, torch.bfloat16: 0.1})
+    assert pick_precision("float32", CPU) == "float32"
+
+
+def test_trying_draws_no_random_numbers() -> None:
+    before = torch.get_rng_state()
+    pick_precision("auto", CPU)
+    assert torch.equal(torch.get_rng_state(), before)
