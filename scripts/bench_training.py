@@ -4,7 +4,8 @@ The same split, vocabulary, model shape and batch for both. JoeyNMT needs older 
 environment of its own; where there is none, its part is skipped:
 
     python -m venv .venv-joeynmt
-    .venv-joeynmt/bin/pip install joeynmt==2.3.0 importlib_metadata sentencepiece==0.2.0
+    .venv-joeynmt/bin/pip install joeynmt==2.3.0 importlib_metadata sentencepiece==0.2.0 \
+      "torch<2.14"
 
 Options that are not named here go to `translator train`.
 """
@@ -55,6 +56,7 @@ class Curve:
         model_flops_per_second: of these, without the optimizer's
         padding_share: of the positions of a batch
         input_share: of the time of training, spent waiting for batches
+        precision: of the matrix products
     """
 
     points: list[tuple[float, float]]
@@ -63,6 +65,7 @@ class Curve:
     model_flops_per_second: float
     padding_share: float
     input_share: float
+    precision: str = "float32"
 
     def seconds_to(self, bleu: float) -> float | None:
         """When the curve first crosses a score, by straight lines between its points."""
@@ -107,10 +110,10 @@ def orthogonalisation_flops(model: nn.Module) -> float:
     )
 
 
-def matrix_rate() -> float:
-    """Float32 FLOP/s of a product of large matrices: the best of twenty."""
+def matrix_rate(precision: str) -> float:
+    """FLOP/s of a product of large matrices: the best of twenty."""
     size = 1024
-    left, right = torch.randn(size, size), torch.randn(size, size)
+    left, right = torch.randn(2, size, size).to(getattr(torch, precision))
     seconds = []
     for _ in range(20):
         started = time.perf_counter()
@@ -156,6 +159,7 @@ def train_ours(options: list[str], folder: Path) -> tuple[Run, Curve]:
         model_flops_per_second=flops * steps_per_second,
         padding_share=manifest["padding_share"],
         input_share=input_seconds * steps_per_second,
+        precision=manifest["precision"],
     )
 
 
@@ -167,7 +171,7 @@ def train_joeynmt(python: Path, run: Run, folder: Path, trial_steps: int, steps:
     write_data(config, prepared, tokenizer, folder / "data")
     peer = Peer(python, config, run.tokenizer.absolute(), (folder / "data").absolute())
     rate = peer.best_rate(folder / "rates", trial_steps)
-    notes = peer.train(folder / "training", rate, steps, max(1, steps // 10))
+    notes = peer.train(folder / "training", rate, steps, every=max(1, steps // 8), dev="dev")
     references = [example.references for example in read_examples(run.held_out("dev"))]
     last = notes[-1]
     # Its batches hold as many target pieces as ours per FLOP, but for their padding.
@@ -187,12 +191,19 @@ def train_joeynmt(python: Path, run: Run, folder: Path, trial_steps: int, steps:
     )
 
 
-def measures(curve: Curve, rate: float) -> dict[str, tuple[float | None, str]]:
-    """What the table shows, with units."""
+def measures(curve: Curve, rates: dict[str, float]) -> dict[str, tuple[float | None, str]]:
+    """What the table shows, with units.
+
+    Args:
+        curve: a training
+        rates: the machine's `matrix_rate` in each precision; shares are of that in float32, which
+            a training in bfloat16 can surpass, but for the last, of that in its own precision
+    """
     return {
         "target_tokens_per_second": (curve.tgt_tokens_per_second, "tokens/s"),
-        "matmul_share": (curve.flops_per_second / rate, "share"),
-        "model_matmul_share": (curve.model_flops_per_second / rate, "share"),
+        "matmul_share": (curve.flops_per_second / rates["float32"], "share"),
+        "model_matmul_share": (curve.model_flops_per_second / rates["float32"], "share"),
+        "own_matmul_share": (curve.flops_per_second / rates[curve.precision], "share"),
         "padding_share": (curve.padding_share, "share"),
         "input_share": (curve.input_share, "share"),
         **{f"seconds_to_bleu_{bleu}": (curve.seconds_to(bleu), "s") for bleu in _BLEU_MARKS},
@@ -220,17 +231,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("runs/bench"), help="a new one")
     parser.add_argument("--joeynmt", type=Path, default=Path(".venv-joeynmt/bin/python"))
-    parser.add_argument("--joeynmt-steps", type=int, default=1600)
-    parser.add_argument("--joeynmt-trial-steps", type=int, default=300)
+    parser.add_argument("--joeynmt-steps", type=int, default=1200)
+    parser.add_argument("--joeynmt-trial-steps", type=int, default=200)
     parser.add_argument("--json", type=Path, help="write the measures there")
     arguments, options = parser.parse_known_args()
     folder: Path = arguments.folder
     if folder.exists():
         print(f"bench_training: {folder} is there already; name a new --folder", file=sys.stderr)
         sys.exit(2)
-    rates = [matrix_rate()]
     run, ours = train_ours([*SETTINGS, *options], folder / "translator")
-    rates.append(matrix_rate())
+    rates = {precision: matrix_rate(precision) for precision in ("float32", ours.precision)}
     curves = {"translator": ours}
     if arguments.joeynmt.exists():
         curves["joeynmt"] = train_joeynmt(
@@ -240,16 +250,15 @@ def main() -> None:
             arguments.joeynmt_trial_steps,
             arguments.joeynmt_steps,
         )
-        rates.append(matrix_rate())
     else:
         print(f"joeynmt: skipped, there is no {arguments.joeynmt}", file=sys.stderr)
-    rate = max(rates)
-    measured = {system: measures(curve, rate) for system, curve in curves.items()}
+    measured = {system: measures(curve, rates) for system, curve in curves.items()}
     rows = [
         [name, unit, *(values[name][0] for values in measured.values())]
         for name, (_, unit) in measured["translator"].items()
     ]
-    print(f"{describe_machine(torch.device('cpu'))}; float32 products: {rate / 1e9:.0f} GFLOP/s")
+    products = ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {name}" for name, rate in rates.items())
+    print(f"{describe_machine(torch.device('cpu'))}; matrix products: {products}")
     print(tabulate(rows, ["", "", *measured], floatfmt=".4g", missingval="not reached"))
     draw(curves, folder / "curves.png")
     print(folder / "curves.png")
@@ -259,8 +268,11 @@ def main() -> None:
             for system, values in measured.items()
             for name, (value, unit) in values.items()
         ]
-        machine = {"system": "machine", "measure": "matrix_rate", "value": rate, "unit": "FLOP/s"}
-        write_text(arguments.json, json.dumps([*records, machine], indent=2) + "\n")
+        records += [
+            {"system": "machine", "measure": f"matrix_rate_{name}", "value": rate, "unit": "FLOP/s"}
+            for name, rate in rates.items()
+        ]
+        write_text(arguments.json, json.dumps(records, indent=2) + "\n")
 
 
 if __name__ == "__main__":

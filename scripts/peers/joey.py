@@ -20,6 +20,8 @@ from translator.tokenizer import EOS_ID, Tokenizer
 _DRIVER = Path(__file__).with_name("joey_driver.py")
 # Peak rates to choose from, around those of its documented settings for small data.
 RATES = (5e-4, 1e-3, 2e-3)
+# Dev sentences whose loss chooses a rate; JoeyNMT translates them too, which takes it minutes.
+_TRIAL_SENTENCES = 300
 # A line of its validations.txt.
 _VALIDATION = re.compile(r"Steps: (\d+).*?\bloss: +([\d.]+)")
 
@@ -36,13 +38,22 @@ def write_data(config: Config, prepared: Prepared, tokenizer: Tokenizer, data: P
         f"dev.{tgt}": [example.references[0] for example in dev],
         "vocabulary.txt": tokenizer.pieces(list(range(EOS_ID + 1, tokenizer.vocab_size))),
     }
+    for language in (src, tgt):
+        files[f"trial.{language}"] = files[f"dev.{language}"][:_TRIAL_SENTENCES]
     data.mkdir(parents=True, exist_ok=True)
     for name, lines in files.items():
         write_text(data / name, "\n".join(lines) + "\n")
 
 
 def settings(
-    config: Config, tokenizer: Path, data: Path, folder: Path, rate: float, steps: int, every: int
+    config: Config,
+    tokenizer: Path,
+    data: Path,
+    folder: Path,
+    rate: float,
+    steps: int,
+    every: int,
+    dev: str,
 ) -> dict[str, Any]:
     """JoeyNMT's documented settings for small data (its iwslt14_deen_sp), in our shape and batch.
 
@@ -57,6 +68,7 @@ def settings(
         rate: peak learning rate
         steps: where the training ends
         every: steps between validations
+        dev: name of the files in `data` to validate on
     """
     model = config.model
     side = {
@@ -81,7 +93,7 @@ def settings(
         "random_seed": config.seed,
         "data": {
             "train": str(data / "train"),
-            "dev": str(data / "dev"),
+            "dev": str(data / dev),
             "dataset_type": "plain",
             "src": {"lang": config.corpus.src_lang, **side},
             "trg": {"lang": config.corpus.tgt_lang, **side},
@@ -137,7 +149,9 @@ class Peer:
     tokenizer: Path
     data: Path
 
-    def train(self, folder: Path, rate: float, steps: int, every: int) -> list[dict[str, Any]]:
+    def train(
+        self, folder: Path, rate: float, steps: int, every: int, dev: str
+    ) -> list[dict[str, Any]]:
         """Train in JoeyNMT's environment.
 
         Args:
@@ -145,6 +159,7 @@ class Peer:
             rate: peak learning rate
             steps: where the training ends
             every: steps between validations
+            dev: name of the files in `data` to validate on
 
         Returns:
             For each validation the driver's notes, JoeyNMT's dev `loss` and its `translations`.
@@ -152,7 +167,7 @@ class Peer:
         folder.mkdir(parents=True)
         config_path, notes_path = folder / "config.yaml", folder / "notes.jsonl"
         config = settings(
-            self.config, self.tokenizer, self.data, folder / "model", rate, steps, every
+            self.config, self.tokenizer, self.data, folder / "model", rate, steps, every, dev
         )
         write_text(config_path, yaml.safe_dump(config))
         command = [str(self.python), str(_DRIVER), str(config_path), str(notes_path)]
@@ -169,7 +184,9 @@ class Peer:
 
     def best_rate(self, folder: Path, steps: int) -> float:
         """The rate of `RATES` with the least dev loss after so many steps."""
-        trials = {rate: self.train(folder / f"{rate:g}", rate, steps, steps) for rate in RATES}
+        trials = {
+            rate: self.train(folder / f"{rate:g}", rate, steps, steps, "trial") for rate in RATES
+        }
         for rate, notes in trials.items():
             print(f"JoeyNMT, rate {rate:g}: dev loss {notes[-1]['loss']:.3f}", file=sys.stderr)
         return min(trials, key=lambda rate: float(trials[rate][-1]["loss"]))
