@@ -120,9 +120,9 @@ class ModelConfig:
         names = ("d_model", "n_heads", "encoder_layers", "decoder_layers", "d_ff")
         _require_positive("model", self, *names)
         _require_fraction("model", self, "dropout")
-        if self.d_model % self.n_heads or self.d_model % 2:
+        if self.d_model % (2 * self.n_heads):
             raise TranslatorError(
-                f"model.d_model ({self.d_model}) must be even and a multiple of model.n_heads "
+                f"model.d_model ({self.d_model}) must be a multiple of twice model.n_heads "
                 f"({self.n_heads})"
             )
 

@@ -21,7 +21,7 @@ from translator.files import json_line, os_errors_named, write_text
 from translator.options import load_config
 
 # Raised when this code can't read the runs of earlier code any more.
-FORMAT = 2
+FORMAT = 3
 DEFAULT_RUNS = Path("runs")
 
 

@@ -16,7 +16,7 @@ REAL = [4, 5, 6]  # the pieces of a vocabulary small enough to try everything
 WIDE = 3**3 * 4  # of a beam that holds all beginnings of four pieces
 LENGTHS = (6, 1, 3, 8, 2)
 VOCAB = 12
-SEEDS = pytest.mark.parametrize("seed", [2, 3, 5])
+SEEDS = pytest.mark.parametrize("seed", [3, 5, 6])
 PENALTIES = pytest.mark.parametrize("length_penalty", [0.0, 0.6, 1.0])
 
 

@@ -1,4 +1,3 @@
-import math
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from translator.model.layers import (
     Dropout,
     EncoderLayer,
     FeedForward,
-    sinusoidal_positions,
 )
 
 B, S, T, D, H, D_FF = 3, 7, 5, 8, 2, 12
@@ -69,7 +67,9 @@ def test_encoder_layer_is_that_of_pytorch() -> None:
     copy_encoder_layer(ours, theirs)
     x, padding = vectors(S), padding_mask(S)
     expected = theirs(x, src_key_padding_mask=padding)
-    torch.testing.assert_close(ours(x, padding[:, None, None, :])[~padding], expected[~padding])
+    torch.testing.assert_close(
+        ours(x, None, padding[:, None, None, :])[~padding], expected[~padding]
+    )
 
 
 def test_encoder_layer_without_mask_is_that_of_pytorch() -> None:
@@ -78,7 +78,7 @@ def test_encoder_layer_without_mask_is_that_of_pytorch() -> None:
     randomise(ours)
     copy_encoder_layer(ours, theirs)
     x = vectors(S)
-    torch.testing.assert_close(ours(x, None), theirs(x))
+    torch.testing.assert_close(ours(x, None, None), theirs(x))
 
 
 @pytest.mark.parametrize("need_weights", [False, True])
@@ -98,7 +98,7 @@ def test_decoder_layer_is_that_of_pytorch(need_weights: bool) -> None:
     )
     keys, values = ours.cross_attention.keys_and_values(memory)
     output, weights = ours(
-        x, keys, values, memory_padding[:, None, None, :], need_weights=need_weights
+        x, None, keys, values, memory_padding[:, None, None, :], need_weights=need_weights
     )
     torch.testing.assert_close(output[~tgt_padding], expected[~tgt_padding])
     assert (weights is not None) == need_weights
@@ -107,9 +107,9 @@ def test_decoder_layer_is_that_of_pytorch(need_weights: bool) -> None:
 def test_dropout_is_off_in_evaluation_and_on_in_training() -> None:
     layer = EncoderLayer(D, H, D_FF, dropout=0.5).double()
     x = vectors(S)
-    assert not torch.equal(layer(x, None), layer(x, None))
+    assert not torch.equal(layer(x, None, None), layer(x, None, None))
     layer.eval()
-    assert torch.equal(layer(x, None), layer(x, None))
+    assert torch.equal(layer(x, None, None), layer(x, None, None))
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
@@ -138,19 +138,3 @@ def test_dropout_draws_from_the_generator_it_is_given() -> None:
     torch.rand(1)  # another generator's draws are none of its business
     dropout.generator.manual_seed(1)
     assert torch.equal(dropout(x), first)
-
-
-def test_positions_are_those_of_the_paper() -> None:
-    """PE(pos, 2i) = sin(pos / 10000^(2i/D)), PE(pos, 2i + 1) = cos of the same; here the sines
-    are in the first half and the cosines in the second.
-    """
-    length, d_model = 60, 16
-    expected = torch.zeros(length, d_model)
-    for position in range(length):
-        for i in range(d_model // 2):
-            angle = position / 10000 ** (2 * i / d_model)
-            expected[position, i] = math.sin(angle)
-            expected[position, d_model // 2 + i] = math.cos(angle)
-    positions = sinusoidal_positions(length, d_model, torch.device("cpu"))
-    assert positions.dtype == torch.float32
-    torch.testing.assert_close(positions, expected, rtol=0, atol=1e-5)

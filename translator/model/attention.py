@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from translator.model.positions import rotate
+
 Mapping = Callable[[Tensor], Tensor]
 
 
@@ -95,11 +97,16 @@ class MultiHeadAttention(nn.Module):
         self.value = nn.Linear(d_model, d_model, bias=False)
         self.output = nn.Linear(d_model, d_model, bias=False)
 
-    def keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Project what is attended to: (B, S, D) to two of (B, H, S, K)."""
+    def keys_and_values(self, x: Tensor, rotation: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Project what is attended to: (B, S, D) to two of (B, H, S, K).
+
+        Args:
+            x: what is attended to
+            rotation: (S, K / 2), turns the keys by their positions; None in cross-attention
+        """
         both = F.linear(x, torch.cat([self.key.weight, self.value.weight]))  # (B, S, 2 × D)
         keys, values = both.chunk(2, dim=-1)
-        return self._split(keys), self._split(values)
+        return _turned(self._split(keys), rotation), self._split(values)
 
     def forward(
         self,
@@ -107,17 +114,25 @@ class MultiHeadAttention(nn.Module):
         keys: Tensor,
         values: Tensor,
         *,
+        rotation: Tensor | None = None,
         mask: Tensor | None = None,
         causal: bool = False,
         need_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Let x (B, T, D) attend to keys and values (B, H, S, K); the rest is as in `attend`.
+        """Let x (B, T, D) attend to keys and values (B, H, S, K).
+
+        Args:
+            x: what asks
+            keys: from `keys_and_values`
+            values: likewise
+            rotation: (T, K / 2), turns the queries as those keys were turned
+            mask: as in `attend`, and so are the others
 
         Returns:
             The output (B, T, D), and the weights (B, H, T, S) or None.
         """
         output, weights = attend(
-            self._split(self.query(x)),
+            _turned(self._split(self.query(x)), rotation),
             keys,
             values,
             mask=mask,
@@ -130,3 +145,7 @@ class MultiHeadAttention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         return x.reshape(*x.shape[:2], self.n_heads, -1).transpose(1, 2)  # (B, H, T, K)
+
+
+def _turned(x: Tensor, rotation: Tensor | None) -> Tensor:
+    return x if rotation is None else rotate(x, rotation)

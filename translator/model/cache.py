@@ -42,12 +42,12 @@ class DecoderCache:
     Attributes:
         layers: one cache a decoder layer
         memory_mask: (B, 1, 1, S), True at source padding
-        positions: (max_length, D), position vectors
+        rotation: (max_length, K / 2), of the positions
     """
 
     layers: list[LayerCache]
     memory_mask: Tensor
-    positions: Tensor
+    rotation: Tensor
 
     @property
     def length(self) -> int:

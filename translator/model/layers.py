@@ -1,27 +1,10 @@
 """The blocks between embedding and output: pre-norm encoder and decoder layers."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from translator.model.attention import MultiHeadAttention
 from translator.model.cache import LayerCache
-
-
-def sinusoidal_positions(length: int, d_model: int, device: torch.device) -> Tensor:
-    """Position vectors of Vaswani et al. 2017, section 3.5: first the sines, then the cosines.
-
-    They need no training and exist for any length.
-
-    Returns:
-        (length, d_model), float32.
-    """
-    half = d_model // 2
-    # Wavelengths from 2π to 10000 · 2π in geometric progression, as in the paper.
-    rates = torch.exp(torch.arange(half, device=device) * (-math.log(10000.0) / half))
-    angles = torch.arange(length, device=device)[:, None] * rates  # (T, D / 2)
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)  # (T, D)
 
 
 class Dropout(nn.Module):
@@ -85,16 +68,17 @@ class EncoderLayer(nn.Module):
         self.feed_forward = FeedForward(d_model, d_ff)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, rotation: Tensor | None, mask: Tensor | None) -> Tensor:
         """(B, S, D) to (B, S, D).
 
         Args:
             x: source vectors
+            rotation: (S, K / 2), of their positions; None lets self-attention see a bag of vectors
             mask: (B, 1, 1, S), True at padding; None if there is no padding
         """
         normed = self.self_norm(x)
-        keys, values = self.self_attention.keys_and_values(normed)
-        attended, _ = self.self_attention(normed, keys, values, mask=mask)
+        keys, values = self.self_attention.keys_and_values(normed, rotation)
+        attended, _ = self.self_attention(normed, keys, values, rotation=rotation, mask=mask)
         x = x + self.dropout(attended)
         read: Tensor = x + self.dropout(self.feed_forward(self.ff_norm(x)))
         return read
@@ -117,6 +101,7 @@ class DecoderLayer(nn.Module):
     def forward(
         self,
         x: Tensor,
+        rotation: Tensor | None,
         memory_keys: Tensor,
         memory_values: Tensor,
         memory_mask: Tensor | None,
@@ -130,6 +115,7 @@ class DecoderLayer(nn.Module):
 
         Args:
             x: target vectors
+            rotation: (T, K / 2), of their positions, or None
             memory_keys: (B, H, S, K), from `cross_attention.keys_and_values(memory)`
             memory_values: (B, H, S, K)
             memory_mask: (B, 1, 1, S), True at source padding; None if there is none
@@ -140,10 +126,12 @@ class DecoderLayer(nn.Module):
             The new vectors, and the cross-attention weights (B, H, T, S) or None.
         """
         normed = self.self_norm(x)
-        keys, values = self.self_attention.keys_and_values(normed)
+        keys, values = self.self_attention.keys_and_values(normed, rotation)
         if cache is not None:
             keys, values = cache.append(keys, values)
-        attended, _ = self.self_attention(normed, keys, values, causal=cache is None)
+        attended, _ = self.self_attention(
+            normed, keys, values, rotation=rotation, causal=cache is None
+        )
         x = x + self.dropout(attended)
         attended, weights = self.cross_attention(
             self.cross_norm(x),

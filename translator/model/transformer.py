@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from translator.config import ModelConfig
 from translator.model.cache import DecoderCache, LayerCache
-from translator.model.layers import DecoderLayer, Dropout, EncoderLayer, sinusoidal_positions
+from translator.model.layers import DecoderLayer, Dropout, EncoderLayer
+from translator.model.positions import rotations
 
 
 class Transformer(nn.Module):
@@ -18,6 +19,7 @@ class Transformer(nn.Module):
         """Make the layers and draw their weights from PyTorch's random generator."""
         super().__init__()
         self.d_model = config.d_model
+        self.head_width = config.d_model // config.n_heads
         self.embedding = nn.Embedding(vocab_size, config.d_model)
         shape = (config.d_model, config.n_heads, config.d_ff, config.dropout)
         self.encoder = nn.ModuleList(EncoderLayer(*shape) for _ in range(config.encoder_layers))
@@ -40,10 +42,10 @@ class Transformer(nn.Module):
             The memory (B, S, D): what the decoder's cross-attention looks at.
         """
         mask = src_padding_mask[:, None, None, :]  # (B, 1, 1, S)
-        positions = sinusoidal_positions(src.size(1), self.d_model, src.device)
-        x = self._embed(src, positions)  # (B, S, D)
+        rotation = rotations(src.size(1), self.head_width, src.device)
+        x = self._embed(src)  # (B, S, D)
         for layer in self.encoder:
-            x = layer(x, mask)
+            x = layer(x, rotation, mask)
         memory: Tensor = self.encoder_norm(x)
         return memory
 
@@ -68,12 +70,12 @@ class Transformer(nn.Module):
             (B, H, T, S) each, an empty list unless asked for.
         """
         mask = src_padding_mask[:, None, None, :]  # (B, 1, 1, S)
-        positions = sinusoidal_positions(tgt.size(1), self.d_model, tgt.device)
-        x = self._embed(tgt, positions)  # (B, T, D)
+        rotation = rotations(tgt.size(1), self.head_width, tgt.device)
+        x = self._embed(tgt)  # (B, T, D)
         all_weights = []
         for layer in self._decoder_layers():
             keys, values = layer.cross_attention.keys_and_values(memory)
-            x, weights = layer(x, keys, values, mask, need_weights=need_weights)
+            x, weights = layer(x, rotation, keys, values, mask, need_weights=need_weights)
             if weights is not None:
                 all_weights.append(weights)
         return self.decoder_norm(x), all_weights
@@ -89,8 +91,8 @@ class Transformer(nn.Module):
             keys, values = layer.cross_attention.keys_and_values(memory)  # (B, H, S, K)
             shape = (*keys.shape[:2], max_length, keys.size(-1))  # (B, H, max_length, K)
             layers.append(LayerCache(keys, values, keys.new_empty(shape), keys.new_empty(shape)))
-        positions = sinusoidal_positions(max_length, self.d_model, memory.device)
-        return DecoderCache(layers, src_padding_mask[:, None, None, :], positions)
+        rotation = rotations(max_length, self.head_width, memory.device)
+        return DecoderCache(layers, src_padding_mask[:, None, None, :], rotation)
 
     def step(self, tokens: Tensor, cache: DecoderCache) -> Tensor:
         """Read one more piece of each target.
@@ -102,16 +104,18 @@ class Transformer(nn.Module):
         Returns:
             Logits of the next piece, (B, V).
         """
-        x = self._embed(tokens[:, None], cache.positions[cache.length])  # (B, 1, D)
+        x = self._embed(tokens[:, None])  # (B, 1, D)
+        rotation = cache.rotation[cache.length : cache.length + 1]  # (1, K / 2)
         for layer, kept in zip(self._decoder_layers(), cache.layers, strict=True):
-            x, _ = layer(x, kept.memory_keys, kept.memory_values, cache.memory_mask, cache=kept)
+            memory = (kept.memory_keys, kept.memory_values, cache.memory_mask)
+            x, _ = layer(x, rotation, *memory, cache=kept)
         return self.logits(self.decoder_norm(x[:, 0]))
 
     def _decoder_layers(self) -> list[DecoderLayer]:
         return cast(list[DecoderLayer], list(self.decoder))
 
-    def _embed(self, ids: Tensor, positions: Tensor) -> Tensor:
-        embedded: Tensor = self.dropout(self.embedding(ids) * math.sqrt(self.d_model) + positions)
+    def _embed(self, ids: Tensor) -> Tensor:
+        embedded: Tensor = self.dropout(self.embedding(ids) * math.sqrt(self.d_model))
         return embedded
 
 
