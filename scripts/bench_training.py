@@ -171,7 +171,7 @@ def train_joeynmt(python: Path, run: Run, folder: Path, trial_steps: int, steps:
     write_data(config, prepared, tokenizer, folder / "data")
     peer = Peer(python, config, run.tokenizer.absolute(), (folder / "data").absolute())
     rate = peer.best_rate(folder / "rates", trial_steps)
-    notes = peer.train(folder / "training", rate, steps, every=max(1, steps // 8), dev="dev")
+    notes = peer.train(folder / "training", rate, steps, every=max(1, steps // 5), dev="dev")
     references = [example.references for example in read_examples(run.held_out("dev"))]
     last = notes[-1]
     # Its batches hold as many target pieces as ours per FLOP, but for their padding.
