@@ -1,5 +1,8 @@
 """Which precision a training is computed in."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -60,3 +63,27 @@ def test_trying_draws_no_random_numbers() -> None:
     before = torch.get_rng_state()
     pick_precision("auto", CPU)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+GROWTH = """
+import resource, torch
+from translator.device import keep_few_kernels
+keep_few_kernels()
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def multiply(rows): torch.mm(torch.ones(rows, 128, dtype=torch.bfloat16), matrix)
+matrix = torch.ones(128, 512, dtype=torch.bfloat16)
+for rows in range(800, 900): multiply(rows)
+before = peak()
+for rows in range(100, 800): multiply(rows)
+print(peak() - before)
+"""
+
+
+def test_products_of_ever_new_shapes_take_no_more_memory() -> None:
+    """A process of its own: what it has taken before would hide what it takes now."""
+    names = ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    bare = {name: value for name, value in os.environ.items() if name not in names}
+    command = [sys.executable, "-c", GROWTH]
+    result = subprocess.run(command, env=bare, capture_output=True, text=True, check=True)
+    kibibytes = int(result.stdout) if sys.platform != "darwin" else int(result.stdout) / 1024
+    assert kibibytes < 60_000

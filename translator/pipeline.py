@@ -16,6 +16,7 @@ from translator.config import Config, differing_keys, save_config
 from translator.corpus.held_out import read_examples
 from translator.device import (
     describe_machine,
+    keep_few_kernels,
     keep_freed_memory,
     peak_memory_bytes,
     pick_device,
@@ -53,6 +54,7 @@ def train(config: Config, run: Run) -> None:
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     keep_freed_memory()
+    keep_few_kernels()
     device = pick_device(config.training.device)
     prepared = prepare(config)
     tokenizer = Tokenizer(prepared.tokenizer_dir / "tokenizer.model")
