@@ -1,6 +1,6 @@
 """Sentence pairs as ids, in batches of about equal size with little padding."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ class Ragged:
     offsets: Ints
 
     @staticmethod
-    def from_lists(rows: list[list[int]]) -> "Ragged":
+    def from_lists(rows: Sequence[list[int]]) -> "Ragged":
         """Join lists of ids."""
         offsets = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum([len(row) for row in rows], out=offsets[1:])

@@ -25,6 +25,7 @@ from translator.device import (
 from translator.errors import TranslatorError
 from translator.evaluation import evaluate
 from translator.files import os_errors_named
+from translator.inference.pytorch import PyTorchEngine
 from translator.inference.translator import Translator, load_translator
 from translator.model.transformer import Transformer, count_parameters
 from translator.prepare import Prepared, identity, prepare
@@ -158,7 +159,7 @@ def _validator(run: Run, tokenizer: Tokenizer) -> Callable[[Transformer], float]
     examples = read_examples(run.held_out("dev"))
 
     def dev_bleu(model: Transformer) -> float:
-        lines, scores = evaluate(Translator(model, tokenizer), examples, beam_size=1)
+        lines, scores = evaluate(Translator(PyTorchEngine(model), tokenizer), examples, beam_size=1)
         if len(set(lines)) == 1 < len(lines):
             print(f'warning: every translation is "{lines[0]}"', file=sys.stderr)
         return float(scores["bleu"])

@@ -7,7 +7,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from translator.config import ModelConfig
 from translator.inference import search
-from translator.inference.search import Hypothesis, beam_search, greedy_search, length_limits
+from translator.inference.engine import Hypothesis
+from translator.inference.search import beam_search, greedy_search, length_limits
 from translator.model.transformer import Transformer
 from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
@@ -57,13 +58,20 @@ def beam(
     return beam_search(model, src, src == PAD_ID, size, length_penalty, n_best)
 
 
-def next_log_probs(model: Transformer, src: Tensor, targets: list[list[int]]) -> Tensor:
+def next_logits(model: Transformer, src: Tensor, targets: list[list[int]]) -> Tensor:
     """(N, T + 1, V) for one source without padding and N targets of one length."""
     many = src.expand(len(targets), -1)
     padding = torch.zeros_like(many, dtype=torch.bool)
     tgt = torch.tensor([[BOS_ID, *ids] for ids in targets])
     states, _ = model.decode(tgt, model.encode(many, padding), padding)
-    return model.logits(states).log_softmax(dim=-1)
+    return model.logits(states)
+
+
+def next_log_probs(model: Transformer, src: Tensor, targets: list[list[int]]) -> Tensor:
+    """Those of the pieces that a translation may have, among themselves."""
+    logits = next_logits(model, src, targets)
+    logits[..., SPECIAL] = -torch.inf
+    return logits.log_softmax(dim=-1)
 
 
 def log_prob_of(model: Transformer, src: Tensor, hypothesis: Hypothesis) -> float:
@@ -265,7 +273,7 @@ def test_special_pieces_are_never_found(special: int) -> None:
     for hypotheses in [greedy(model, src), *beam(model, src, 4, n_best=4)]:
         for hypothesis in hypotheses:
             assert not {*SPECIAL, EOS_ID} & set(hypothesis.ids)
-            best = next_log_probs(model, src[3], [hypothesis.ids])[0].argmax(dim=-1)
+            best = next_logits(model, src[3], [hypothesis.ids])[0].argmax(dim=-1)
             assert (best == special).all(), "nothing is tested"
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from translator import load
 from translator.errors import TranslatorError
-from translator.inference.search import Hypothesis
+from translator.inference.engine import Hypothesis
+from translator.inference.pytorch import PyTorchEngine
 from translator.inference.translator import Translator
 from translator.tokenizer import UNK_ID
 
@@ -109,13 +110,13 @@ def test_the_model_never_reads_an_unknown_piece(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[list[int]] = []
-    search = Translator._search
+    search = PyTorchEngine.search
 
-    def note(self: Translator, ids: list[list[int]], *options: float) -> object:
+    def note(self: PyTorchEngine, ids: list[list[int]], *options: float) -> object:
         read.extend(ids)
         return search(self, ids, *options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Translator, "_search", note)
+    monkeypatch.setattr(PyTorchEngine, "search", note)
     translator.translate(["The 猫 sleeps."])
     assert UNK_ID in translator.tokenizer.encode(["The 猫 sleeps."])[0]
     assert UNK_ID not in read[0]
@@ -131,7 +132,7 @@ def test_a_text_found_twice_is_given_once_with_its_better_score(
         Hypothesis(other, -2.0, 1, True),
         Hypothesis(whole[:], -3.0, 1, True),
     ]
-    monkeypatch.setattr(Translator, "_search", lambda *arguments: [found])
+    monkeypatch.setattr(PyTorchEngine, "search", lambda *arguments: [found])
     [translation] = translator.translate(["Yes."], n_best=3)
     assert translation.alternatives == [("Sí.", -1.0), ("¿", -2.0)]
 

@@ -1,41 +1,17 @@
 """Search: from a source to the target that the model finds most probable."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
+from translator.inference.engine import FORBIDDEN_IDS, Hypothesis, length_limit
 from translator.model.transformer import Transformer
-from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
-
-# Never part of a translation.
-_FORBIDDEN = [PAD_ID, UNK_ID, BOS_ID]
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """A translation as ids.
-
-    Attributes:
-        ids: the pieces, without bos and eos
-        log_prob: sum of the natural log-probabilities of the pieces and of eos
-        length: how many probabilities that sum has
-        complete: it ends with eos, and was not stopped at the length limit
-    """
-
-    ids: list[int]
-    log_prob: float
-    length: int
-    complete: bool
-
-    def score(self, length_penalty: float) -> float:
-        """log_prob / length ** length_penalty: with 1, the mean log-probability of a piece."""
-        return float(self.log_prob / self.length**length_penalty)
+from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 
 def length_limits(src_padding_mask: Tensor) -> Tensor:
-    """The longest target allowed for each source, (B,): no real translation is so long."""
-    return 2 * (~src_padding_mask).sum(dim=1) + 10
+    """The `length_limit` of each source, (B,)."""
+    lengths = (~src_padding_mask).sum(dim=1).tolist()
+    return torch.tensor([length_limit(n) for n in lengths], device=src_padding_mask.device)
 
 
 @torch.inference_mode()
@@ -171,7 +147,7 @@ def _beaten(done: list[Hypothesis], bound: float, length_penalty: float, n_best:
 
 
 def _allowed_log_probs(logits: Tensor) -> Tensor:
-    """Log-probabilities (…, V) of logits, pieces that no translation has at -inf."""
-    log_probs = logits.float().log_softmax(dim=-1)
-    log_probs[:, _FORBIDDEN] = -torch.inf
-    return log_probs
+    """Log-probabilities (…, V) of logits among the pieces that a translation may have."""
+    allowed = logits.float()
+    allowed[:, FORBIDDEN_IDS] = -torch.inf
+    return allowed.log_softmax(dim=-1)

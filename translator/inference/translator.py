@@ -3,26 +3,20 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from translator.batching import Ragged
 from translator.corpus.text import normalise
-from translator.device import pick_device
 from translator.errors import TranslatorError
-from translator.inference.search import Hypothesis, beam_search, greedy_search
+from translator.inference.engine import Engine, Hypothesis
 from translator.inference.segment import cut
-from translator.model.transformer import Transformer
 from translator.run import Run
-from translator.tokenizer import PAD_ID, UNK_ID, Tokenizer
-from translator.weights import load_weights
+from translator.tokenizer import EOS_ID, UNK_ID, Tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # The default corpus has next to no longer sentence, so a model has not learnt to go further.
 _LONGEST_PART = 80
-# Source positions times beams in a batch: enough to fill the processor, little enough for memory.
-_BATCH_POSITIONS = 8192
 # A text of so many letters, all capital, is taken for shouting rather than for an abbreviation.
 _SHOUTED_LETTERS = 4
 
@@ -56,13 +50,12 @@ class _Job:
 
 
 class Translator:
-    """A model, its tokenizer and a device."""
+    """An engine that searches, and the tokenizer of its model."""
 
-    def __init__(self, model: Transformer, tokenizer: Tokenizer) -> None:
-        """Take a model on the device to compute on."""
-        self.model = model.eval()
+    def __init__(self, engine: Engine, tokenizer: Tokenizer) -> None:
+        """Join the two."""
+        self.engine = engine
         self.tokenizer = tokenizer
-        self.device = next(model.parameters()).device
 
     def translate(
         self,
@@ -105,7 +98,9 @@ class Translator:
         readable = [
             i for i, text in enumerate(self.tokenizer.decode(known)) if any(map(str.isalpha, text))
         ]
-        searched = self._search([known[i] for i in readable], beam_size, length_penalty, n_best)
+        searched = self.engine.search(
+            [known[i] for i in readable], beam_size, length_penalty, n_best
+        )
         hypotheses = dict(zip(readable, searched, strict=True))
         for i, (job, part) in enumerate(parts):
             found = hypotheses.get(i, [])
@@ -129,31 +124,6 @@ class Translator:
     def _fits(self, text: str) -> bool:
         # No piece is longer than the text: most texts need not be encoded to know.
         return len(text) < _LONGEST_PART or len(self.tokenizer.encode([text])[0]) <= _LONGEST_PART
-
-    def _search(
-        self, ids: list[list[int]], beam_size: int, length_penalty: float, n_best: int
-    ) -> list[list[Hypothesis]]:
-        """Translate in batches of like length, and put the results in order."""
-        found: list[list[Hypothesis]] = [[] for _ in ids]
-        ragged = Ragged.from_lists(ids)
-        order = np.argsort(-ragged.lengths, kind="stable")
-        while len(order):
-            width = int(ragged.lengths[order[0]]) + 1
-            rows = max(1, _BATCH_POSITIONS // (width * beam_size))
-            chosen, order = order[:rows], order[rows:]
-            src = ragged.padded(chosen, bos=False).to(self.device)
-            results = self._search_batch(src, beam_size, length_penalty, n_best)
-            for row, hypotheses in zip(chosen.tolist(), results, strict=True):
-                found[row] = hypotheses
-        return found
-
-    def _search_batch(
-        self, src: Tensor, beam_size: int, length_penalty: float, n_best: int
-    ) -> list[list[Hypothesis]]:
-        mask = src == PAD_ID
-        if beam_size == 1:
-            return [[hypothesis] for hypothesis in greedy_search(self.model, src, mask)]
-        return beam_search(self.model, src, mask, beam_size, length_penalty, n_best)
 
     def _warnings(self, part: str, ids: list[int], found: list[Hypothesis]) -> list[str]:
         warnings = []
@@ -195,7 +165,7 @@ class Translator:
         text, score = alternatives[0] if alternatives else ("", 0.0)
         return Translation(text, score, alternatives, list(dict.fromkeys(job.warnings)))
 
-    def cross_attention(self, src: str, tgt: str) -> tuple[list[str], list[str], list[Tensor]]:
+    def cross_attention(self, src: str, tgt: str) -> "tuple[list[str], list[str], list[Tensor]]":
         """What each target piece looked at while it was predicted.
 
         Args:
@@ -205,18 +175,14 @@ class Translator:
         Returns:
             The source pieces (S, eos last), the target pieces (T, eos last), and the
             cross-attention weights (H, T, S) of each decoder layer.
+
+        Raises:
+            TranslatorError: the engine doesn't show them.
         """
-        ids = [Ragged.from_lists(self.tokenizer.encode([normalise(text)])) for text in (src, tgt)]
-        row = np.zeros(1, dtype=np.int64)
-        src_ids = ids[0].padded(row, bos=False).to(self.device)
-        tgt_ids = ids[1].padded(row, bos=True).to(self.device)
-        mask = src_ids == PAD_ID
-        with torch.inference_mode():
-            memory = self.model.encode(src_ids, mask)
-            _, weights = self.model.decode(tgt_ids[:, :-1], memory, mask, need_weights=True)
-        src_pieces = self.tokenizer.pieces(src_ids[0].tolist())
-        tgt_pieces = self.tokenizer.pieces(tgt_ids[0, 1:].tolist())
-        return src_pieces, tgt_pieces, [layer[0].cpu() for layer in weights]
+        src_ids, tgt_ids = self.tokenizer.encode([normalise(src), normalise(tgt)])
+        weights = self.engine.cross_attention(src_ids, tgt_ids)
+        src_pieces = self.tokenizer.pieces([*src_ids, EOS_ID])
+        return src_pieces, self.tokenizer.pieces([*tgt_ids, EOS_ID]), weights
 
 
 def load_translator(run: Run, device: str = "auto") -> Translator:
@@ -227,8 +193,7 @@ def load_translator(run: Run, device: str = "auto") -> Translator:
             there.
     """
     run.read_manifest()
-    config = run.load_config()
-    tokenizer = Tokenizer(run.tokenizer)
-    model = Transformer(config.model, tokenizer.vocab_size)
-    load_weights(model, run.weights)
-    return Translator(model.to(pick_device(device)), tokenizer)
+    # Imported here, since it imports PyTorch, which takes seconds.
+    from translator.inference.pytorch import load_pytorch_engine
+
+    return Translator(load_pytorch_engine(run, device), Tokenizer(run.tokenizer))

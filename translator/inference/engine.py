@@ -1,0 +1,67 @@
+"""What computes a search, and what it finds; whoever only translates need not know more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from translator.tokenizer import BOS_ID, PAD_ID, UNK_ID
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Never part of a translation.
+FORBIDDEN_IDS = [PAD_ID, UNK_ID, BOS_ID]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A translation as ids.
+
+    Attributes:
+        ids: the pieces, without bos and eos
+        log_prob: sum of the natural log-probabilities of the pieces and of eos
+        length: how many probabilities that sum has
+        complete: it ends with eos, and was not stopped at the length limit
+    """
+
+    ids: list[int]
+    log_prob: float
+    length: int
+    complete: bool
+
+    def score(self, length_penalty: float) -> float:
+        """log_prob / length ** length_penalty: with 1, the mean log-probability of a piece."""
+        return float(self.log_prob / self.length**length_penalty)
+
+
+def length_limit(src_length: int) -> int:
+    """The longest target allowed for a source (eos counted in both): no real one is so long."""
+    return 2 * src_length + 10
+
+
+class Engine(Protocol):
+    """A model that is ready to search."""
+
+    def search(
+        self, src: Sequence[list[int]], beam_size: int, length_penalty: float, n_best: int
+    ) -> list[list[Hypothesis]]:
+        """Search for the best targets.
+
+        Args:
+            src: ids of each source, without eos; any number
+            beam_size: beginnings kept; 1 is greedy search
+            length_penalty: exponent of the length in the score
+            n_best: hypotheses wanted for each source, at most beam_size
+
+        Returns:
+            For each source its hypotheses, the best first; at least one.
+        """
+        ...
+
+    def cross_attention(self, src: list[int], tgt: list[int]) -> "list[Tensor]":
+        """The cross-attention weights (H, T, S) of each layer for a known target, eos last.
+
+        Raises:
+            TranslatorError: this engine doesn't show them.
+        """
+        ...
