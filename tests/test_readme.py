@@ -55,6 +55,8 @@ def test_command(
         text = Path(words[words.index("<") + 1]).read_bytes()
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
         words = words[: words.index("<")]
+    if "--engine" in words:
+        main(["export", "--run-dir", "runs/quickstart"])
     if words[0] in ("train", "prepare", "tokenizer"):
         # Training takes minutes: here the options are parsed and checked, and no more.
         with pytest.raises(SystemExit) as stopped:

@@ -11,19 +11,20 @@ if TYPE_CHECKING:
     from translator.inference.translator import Translator
 
 
-def load(run_dir: str | Path, device: str = "auto") -> "Translator":
+def load(run_dir: str | Path, device: str = "auto", engine: str = "pytorch") -> "Translator":
     """Load a trained run.
 
     Args:
         run_dir: the run folder
         device: auto, cpu, cuda or mps
+        engine: pytorch; or ctranslate2, ctranslate2-int8, for a run that was exported
 
     Raises:
-        TranslatorError: the run is missing, damaged or of another format, or the device is not
-            there.
+        TranslatorError: the run is missing, damaged or of another format, or the engine or the
+            device is not there.
     """
-    # Imported here, since it imports PyTorch, which takes seconds.
+    # Imported here, so that a command imports only what it needs.
     from translator.inference.translator import load_translator
     from translator.run import Run
 
-    return load_translator(Run(Path(run_dir)), device)
+    return load_translator(Run(Path(run_dir)), device, engine)

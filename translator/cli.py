@@ -1,4 +1,4 @@
-"""The command line: prepare, tokenizer, train, evaluate, translate.
+"""The command line: prepare, tokenizer, train, evaluate, translate, export.
 
 Results go to standard output; progress, notes and errors to standard error. An error that the
 user can mend is one line, and the exit code 2.
@@ -15,6 +15,7 @@ from jsonargparse import Namespace
 
 from translator.config import settings_for_budget
 from translator.errors import TranslatorError
+from translator.inference.engine import ENGINES
 from translator.options import Parser, add_config_options, has_settings, make_config
 from translator.run import Run, last_run
 
@@ -88,7 +89,7 @@ def evaluate_command(argv: list[str]) -> None:
     else:
         run.read_manifest()
         examples = read_examples(run.held_out(options.split))
-    translator = load_translator(run, options.device)
+    translator = load_translator(run, options.device, options.engine)
     _, result = evaluate(translator, examples, options.beam_size, options.length_penalty)
     if options.json:
         print(json.dumps(result, ensure_ascii=False))
@@ -111,7 +112,7 @@ def translate_command(argv: list[str]) -> None:
     options = _parse(parser, argv)
     from translator.inference.translator import load_translator
 
-    translator = load_translator(_run(options), options.device)
+    translator = load_translator(_run(options), options.device, options.engine)
     number = 0
     for lines in _growing_batches(options.texts or _stdin_lines()):
         translations = translator.translate(
@@ -131,12 +132,27 @@ def translate_command(argv: list[str]) -> None:
         sys.stdout.flush()
 
 
+def export_command(argv: list[str]) -> None:
+    """Write a trained run in the form of another engine, into its folder."""
+    parser = _parser("export", export_command, "translator export --run-dir runs/1h")
+    parser.add_argument("--run-dir", type=str, help="the run; default: the one trained last")
+    parser.add_argument(
+        "--format", choices=["ctranslate2"], default="ctranslate2", help="of which engine"
+    )
+    run = _run(_parse(parser, argv))
+    from translator.export import export_ctranslate2
+
+    for folder in export_ctranslate2(run):
+        print(folder)
+
+
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "prepare": prepare_command,
     "tokenizer": tokenizer_command,
     "train": train_command,
     "evaluate": evaluate_command,
     "translate": translate_command,
+    "export": export_command,
 }
 
 
@@ -225,6 +241,12 @@ def _add_model_options(parser: Parser) -> None:
     parser.add_argument("--run-dir", type=str, help="the run; default: the one trained last")
     parser.add_argument("--beam-size", type=int, default=5, help="1 is greedy search")
     parser.add_argument("--length-penalty", type=float, default=1.0, help="more: longer output")
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default=ENGINES[0],
+        help="what computes; all but pytorch need `translator export` first",
+    )
     parser.add_argument(
         "--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where to compute"
     )

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,27 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def partial_folder(path: Path) -> Iterator[Path]:
+    """A new folder beside `path`, to be filled; then it is renamed, and replaces an older one.
+
+    If it can't be filled, nothing of it is left, and the older one stays.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced")
+    try:
+        with os_errors_named(path):
+            partial.mkdir(parents=True)
+        yield partial
+        with os_errors_named(path):
+            if path.exists():
+                path.rename(replaced)
+            partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:

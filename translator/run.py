@@ -5,6 +5,7 @@ run.json               format, state, number of steps, hashes of the data, versi
 tokenizer.model        SentencePiece
 dev.jsonl test.jsonl   the held-out sentences
 weights.safetensors    the best weights on dev: what translates
+ctranslate2            what `translator export` writes
 training_state.pt      the rest of what an exact resume needs, and the last weights
 metrics.jsonl          a line for each measurement
 report.md curves.png   for people
@@ -50,6 +51,11 @@ class Run:
     def weights(self) -> Path:
         """The best weights."""
         return self.path / "weights.safetensors"
+
+    @property
+    def ctranslate2(self) -> Path:
+        """What `translator export` writes: a CTranslate2 model for each compute type."""
+        return self.path / "ctranslate2"
 
     @property
     def state(self) -> Path:

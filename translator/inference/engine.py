@@ -9,6 +9,8 @@ from translator.tokenizer import BOS_ID, PAD_ID, UNK_ID
 if TYPE_CHECKING:
     from torch import Tensor
 
+# What can be asked for by name.
+ENGINES = ("pytorch", "ctranslate2", "ctranslate2-int8")
 # Never part of a translation.
 FORBIDDEN_IDS = [PAD_ID, UNK_ID, BOS_ID]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from translator.corpus.text import normalise
 from translator.errors import TranslatorError
-from translator.inference.engine import Engine, Hypothesis
+from translator.inference.engine import ENGINES, Engine, Hypothesis
 from translator.inference.segment import cut
 from translator.run import Run
 from translator.tokenizer import EOS_ID, UNK_ID, Tokenizer
@@ -185,15 +185,30 @@ class Translator:
         return src_pieces, self.tokenizer.pieces([*tgt_ids, EOS_ID]), weights
 
 
-def load_translator(run: Run, device: str = "auto") -> Translator:
+def load_translator(run: Run, device: str = "auto", engine: str = "pytorch") -> Translator:
     """Load the translator of a run.
 
-    Raises:
-        TranslatorError: the run is missing, damaged or of another format, or the device is not
-            there.
-    """
-    run.read_manifest()
-    # Imported here, since it imports PyTorch, which takes seconds.
-    from translator.inference.pytorch import load_pytorch_engine
+    Args:
+        run: a trained run; for another engine than pytorch an exported one
+        device: auto, cpu, cuda or mps
+        engine: one of `ENGINES`
 
-    return Translator(load_pytorch_engine(run, device), Tokenizer(run.tokenizer))
+    Raises:
+        TranslatorError: the run is missing, damaged or of another format, or the engine or the
+            device is not there.
+    """
+    if engine not in ENGINES:
+        raise TranslatorError(f'unknown engine "{engine}"; there are: {", ".join(ENGINES)}')
+    run.read_manifest()
+    return Translator(_load_engine(run, device, engine), Tokenizer(run.tokenizer))
+
+
+def _load_engine(run: Run, device: str, engine: str) -> Engine:
+    # Each imports what the other can do without: PyTorch alone takes seconds.
+    if engine == "pytorch":
+        from translator.inference.pytorch import load_pytorch_engine
+
+        return load_pytorch_engine(run, device)
+    from translator.inference.ctranslate2 import load_ctranslate2_engine
+
+    return load_ctranslate2_engine(run, "int8" if engine.endswith("int8") else "float32", device)
