@@ -287,3 +287,17 @@ def test_search_that_finds_no_end_stops_at_the_limit() -> None:
         for hypothesis, row in zip(hypotheses, without_padding(src), strict=True):
             expected = log_prob_of(model, row, hypothesis)
             assert hypothesis.log_prob == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, 63, 64, 65, 500])
+@pytest.mark.parametrize("vocab_size", [5, 64, 130, 300])
+def test_best_pieces_are_those_of_a_whole_sort(vocab_size: int, count: int) -> None:
+    logits = torch.randn(7, vocab_size)
+    logits[0] = logits[0].sort().values  # the best side by side, in a block or two
+    log_probs, pieces = search._best_pieces(logits.clone(), count)
+    logits[:, SPECIAL] = -torch.inf
+    expected = logits.log_softmax(dim=-1).sort(dim=-1, descending=True)
+    real = min(count, vocab_size - len(SPECIAL))  # the forbidden ones come last, in any order
+    torch.testing.assert_close(log_probs[:, :real], expected.values[:, :real])
+    assert torch.equal(pieces[:, :real], expected.indices[:, :real])
+    assert log_probs.size(1) == min(count, vocab_size)

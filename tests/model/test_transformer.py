@@ -186,10 +186,11 @@ def test_step_by_step_is_as_all_at_once() -> None:
         assert_same(model.step(tgt[:, t], cache), expected[:, t])
 
 
-def test_reordered_cache_goes_on_from_the_other_rows() -> None:
+def test_reordered_cache_goes_on_from_the_other_targets() -> None:
     beams = 4
-    model, src = random_model(), sources(7, 3, 1).repeat_interleave(beams, dim=0)
-    cache = model.start(model.encode(src, src == PAD_ID), src == PAD_ID, max_length=8)
+    model, src = random_model(), sources(7, 3, 1)
+    cache = model.start(model.encode(src, src == PAD_ID), src == PAD_ID, 8, beams)
+    src = src.repeat_interleave(beams, dim=0)
     tgt = prefixes(len(src), 1)
     for _ in range(8):
         assert_same(model.step(tgt[:, -1], cache), read(model, src, tgt)[:, -1])
@@ -199,16 +200,19 @@ def test_reordered_cache_goes_on_from_the_other_rows() -> None:
         tgt = torch.cat([tgt[rows], random_pieces(len(src), 1)], dim=1)
 
 
-def test_selected_cache_goes_on_with_the_chosen_rows() -> None:
+@pytest.mark.parametrize("beams", [1, 3])
+def test_selected_cache_goes_on_with_the_chosen_sources(beams: int) -> None:
     model, src = random_model(), sources(7, 3, 1, 5)
-    cache = model.start(model.encode(src, src == PAD_ID), src == PAD_ID, max_length=8)
+    cache = model.start(model.encode(src, src == PAD_ID), src == PAD_ID, 8, beams)
+    src = src.repeat_interleave(beams, dim=0)
     tgt = prefixes(len(src), 1)
-    for rows_left in (4, 6, 6, 3, 2, 2, 1):
+    for sources_left in (4, 6, 6, 3, 2, 2, 1):
         assert_same(model.step(tgt[:, -1], cache), read(model, src, tgt)[:, -1])
-        rows = torch.randint(len(src), (rows_left,))
-        cache.select(rows)
-        src = src[rows]
-        tgt = torch.cat([tgt[rows], random_pieces(rows_left, 1)], dim=1)
+        chosen = torch.randint(len(src) // beams, (sources_left,))
+        rows = chosen[:, None] * beams + torch.randint(beams, (sources_left, beams))
+        cache.select(chosen, rows.flatten())
+        src, tgt = src[rows.flatten()], tgt[rows.flatten()]
+        tgt = torch.cat([tgt, random_pieces(len(src), 1)], dim=1)
     assert_same(model.step(tgt[:, -1], cache), read(model, src, tgt)[:, -1])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translator.batching import Ragged
+from translator.batching import Ints, Ragged
 from translator.device import pick_device
 from translator.inference.engine import Hypothesis
 from translator.inference.search import beam_search, greedy_search
@@ -14,9 +14,11 @@ from translator.model.transformer import Transformer
 from translator.run import Run
 from translator.tokenizer import PAD_ID
 from translator.weights import load_weights
+from translator.workers import Workers
 
-# Source positions times beams in a batch: enough to fill the processor, little enough for memory.
-_BATCH_POSITIONS = 8192
+# Source positions times beams in a batch: enough to fill a core, few enough for memory, and for
+# all cores to be busy to the end.
+_BATCH_POSITIONS = 4096
 
 
 class PyTorchEngine:
@@ -26,6 +28,8 @@ class PyTorchEngine:
         """Take a model; it is put into evaluation mode."""
         self.model = model.eval()
         self.device = next(model.parameters()).device
+        # A GPU shares its work out by itself.
+        self._workers = Workers(torch.get_num_threads() if self.device.type == "cpu" else 1)
 
     def search(
         self, src: Sequence[list[int]], beam_size: int, length_penalty: float, n_best: int
@@ -34,14 +38,21 @@ class PyTorchEngine:
         found: list[list[Hypothesis]] = [[] for _ in src]
         ragged = Ragged.from_lists(src)
         order = np.argsort(-ragged.lengths, kind="stable")
+        batches = []
         while len(order):
             width = int(ragged.lengths[order[0]]) + 1
             rows = max(1, _BATCH_POSITIONS // (width * beam_size))
-            chosen, order = order[:rows], order[rows:]
+            batches.append(order[:rows])
+            order = order[rows:]
+
+        def search_batch(chosen: Ints) -> list[list[Hypothesis]]:
             batch = ragged.padded(chosen, bos=False).to(self.device)
-            results = self._search_batch(batch, beam_size, length_penalty, n_best)
-            for row, hypotheses in zip(chosen.tolist(), results, strict=True):
-                found[row] = hypotheses
+            return self._search_batch(batch, beam_size, length_penalty, n_best)
+
+        results = self._workers.map(search_batch, batches)
+        for chosen, hypotheses in zip(batches, results, strict=True):
+            for row, of_row in zip(chosen.tolist(), hypotheses, strict=True):
+                found[row] = of_row
         return found
 
     def _search_batch(

@@ -1,6 +1,7 @@
 """Search: from a source to the target that the model finds most probable."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from translator.inference.engine import FORBIDDEN_IDS, Hypothesis, length_limit
@@ -34,16 +35,16 @@ def greedy_search(model: Transformer, src: Tensor, src_padding_mask: Tensor) -> 
     rows = torch.arange(src.size(0), device=src.device)  # those not finished
     tokens = torch.full_like(rows, BOS_ID)
     for length in range(1, longest + 1):
-        step_log_probs = _allowed_log_probs(model.step(tokens, cache))  # (rows, V)
-        best, tokens = step_log_probs.max(dim=1)
+        best, pieces = _best_pieces(model.step(tokens, cache), 1)  # (rows, 1) each
+        tokens = pieces[:, 0]
         ids[rows, length - 1] = tokens
-        log_probs[rows] += best
+        log_probs[rows] += best[:, 0]
         going_on = ((tokens != EOS_ID) & (limits[rows] > length)).nonzero()[:, 0]
         if len(going_on) == 0:
             break
         if len(going_on) < len(rows):
             rows, tokens = rows[going_on], tokens[going_on]
-            cache.select(going_on)
+            cache.select(going_on, going_on)
     pairs = zip(ids.tolist(), log_probs.tolist(), strict=True)
     return [_from_row(row, log_prob) for row, log_prob in pairs]
 
@@ -85,8 +86,7 @@ def beam_search(
     batch, n = src.size(0), beam_size
     limits = length_limits(src_padding_mask)  # (B,)
     longest = int(limits.max())
-    cache = model.start(model.encode(src, src_padding_mask), src_padding_mask, longest)
-    cache.select(torch.arange(batch, device=src.device).repeat_interleave(n))  # (B × N) rows
+    cache = model.start(model.encode(src, src_padding_mask), src_padding_mask, longest, n)
     ids = src.new_empty((batch, n, 0))  # (B, N, length so far)
     # All beams of a sentence start alike: the first alone may go on, or each would be N times.
     log_probs = torch.full((batch, n), -torch.inf, device=src.device)  # (B, N)
@@ -95,18 +95,23 @@ def beam_search(
     done: list[list[Hypothesis]] = [[] for _ in range(batch)]
     tokens = src.new_full((batch * n,), BOS_ID)
     for length in range(1, longest + 1):
-        step_log_probs = _allowed_log_probs(model.step(tokens, cache))
-        step_log_probs = step_log_probs.view(-1, n, step_log_probs.size(-1))  # (B, N, V)
-        totals = (log_probs[:, :, None] + step_log_probs).flatten(1)  # (B, N × V)
-        # Of 2 N candidates at most N end, so that N are left to go on.
-        totals, flat = totals.topk(min(2 * n, totals.size(1)), dim=1)  # (B, 2 N)
-        beams, pieces = flat // step_log_probs.size(-1), flat % step_log_probs.size(-1)
+        # Of 2 N candidates at most N end, so that N are left to go on. The 2 N best of all are
+        # among the 2 N best of each beginning.
+        step_log_probs, candidates = _best_pieces(model.step(tokens, cache), 2 * n)
+        each = candidates.size(1)  # 2 N, or as many as there are pieces
+        totals = (log_probs.view(-1, 1) + step_log_probs).view(-1, n * each)  # (B, N × 2 N)
+        totals, flat = totals.topk(min(2 * n, n * each), dim=1)  # (B, 2 N)
+        beams, pieces = flat // each, candidates.view(-1, n * each).gather(1, flat)
         ends = pieces == EOS_ID
-        for row, rank in ends[:, :n].nonzero().tolist():
-            total = totals[row, rank].item()
-            if total > -torch.inf:
-                prefix = ids[row, beams[row, rank]].tolist()
-                done[rows[row]].append(Hypothesis(prefix, total, length, complete=True))
+        ended = (ends[:, :n] & (totals[:, :n] > -torch.inf)).nonzero(as_tuple=True)
+        found = zip(
+            ended[0].tolist(),
+            ids[ended[0], beams[ended]].tolist(),
+            totals[ended].tolist(),
+            strict=True,
+        )
+        for row, prefix, total in found:
+            done[rows[row]].append(Hypothesis(prefix, total, length, complete=True))
         log_probs, chosen = totals.masked_fill(ends, -torch.inf).topk(n, dim=1)  # (B, N)
         beams, pieces = beams.gather(1, chosen), pieces.gather(1, chosen)
         ids = ids.gather(1, beams[:, :, None].expand(-1, -1, ids.size(2)))
@@ -129,7 +134,7 @@ def beam_search(
         kept = torch.tensor(going_on, device=src.device)
         cache_rows = (torch.arange(len(rows), device=src.device)[:, None] * n + beams)[kept]
         if len(going_on) < len(rows):
-            cache.select(cache_rows.flatten())
+            cache.select(kept, cache_rows.flatten())
             rows = [rows[row] for row in going_on]
             ids, log_probs, pieces, limits = ids[kept], log_probs[kept], pieces[kept], limits[kept]
         else:
@@ -146,8 +151,30 @@ def _beaten(done: list[Hypothesis], bound: float, length_penalty: float, n_best:
     return sum(hypothesis.score(length_penalty) >= bound for hypothesis in done) >= n_best
 
 
-def _allowed_log_probs(logits: Tensor) -> Tensor:
-    """Log-probabilities (…, V) of logits among the pieces that a translation may have."""
-    allowed = logits.float()
-    allowed[:, FORBIDDEN_IDS] = -torch.inf
-    return allowed.log_softmax(dim=-1)
+# Pieces in a block of `_best_pieces`; with half or twice as many it takes longer.
+_BLOCK = 64
+
+
+def _best_pieces(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The most probable of the pieces that a translation may have.
+
+    The `count` best are in the `count` blocks that have the best maxima; to look only there takes
+    a half (count 10) to a quarter (count 1) of the time that `topk` takes for whole rows.
+
+    Args:
+        logits: (B, V); those of forbidden pieces are overwritten
+        count: how many; all of them if there are fewer
+
+    Returns:
+        Their log-probabilities and their ids, (B, count) each, the best first.
+    """
+    logits = logits.float()
+    logits[:, FORBIDDEN_IDS] = -torch.inf
+    log_probs = logits.log_softmax(dim=-1)
+    whole = F.pad(log_probs, (0, -log_probs.size(1) % _BLOCK), value=-torch.inf)
+    blocks = whole.view(len(whole), -1, _BLOCK)  # (B, V / 64, 64)
+    chosen = blocks.amax(dim=2).topk(min(count, blocks.size(1)), dim=1).indices  # (B, count)
+    among = blocks.gather(1, chosen[:, :, None].expand(-1, -1, _BLOCK)).flatten(1)
+    best, places = among.topk(min(count, log_probs.size(1)), dim=1)  # (B, count)
+    pieces = chosen.gather(1, places // _BLOCK) * _BLOCK + places % _BLOCK
+    return best, pieces.clamp(max=log_probs.size(1) - 1)  # of the filled up ones, all at -inf

@@ -12,8 +12,8 @@ class LayerCache:
     Attributes:
         memory_keys: (B, H, S, K), those of the source; they never change
         memory_values: (B, H, S, K)
-        self_keys: (B, H, max_length, K), those of the target so far, filled from the front
-        self_values: (B, H, max_length, K)
+        self_keys: (B × N, H, max_length, K), those of the targets so far, filled from the front
+        self_values: (B × N, H, max_length, K)
         length: how many target positions are filled
     """
 
@@ -24,10 +24,10 @@ class LayerCache:
     length: int = 0
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add those of one position, (B, H, 1, K) each.
+        """Add those of one position, (B × N, H, 1, K) each.
 
         Returns:
-            All so far, (B, H, length, K) each.
+            All so far, (B × N, H, length, K) each.
         """
         self.self_keys[:, :, self.length] = keys[:, :, 0]
         self.self_values[:, :, self.length] = values[:, :, 0]
@@ -37,7 +37,7 @@ class LayerCache:
 
 @dataclass
 class DecoderCache:
-    """The state of a search: the caches of all layers.
+    """The state of a search that goes on with N targets for each source: the caches of all layers.
 
     Attributes:
         layers: one cache a decoder layer
@@ -55,17 +55,15 @@ class DecoderCache:
         return self.layers[0].length
 
     def reorder(self, rows: Tensor) -> None:
-        """Let row i continue the target of row rows[i], of the same source sentence."""
+        """Let target i go on from target rows[i], of the same source."""
         for layer in self.layers:
-            filled = slice(0, layer.length)
-            layer.self_keys[:, :, filled] = layer.self_keys[rows, :, filled]
-            layer.self_values[:, :, filled] = layer.self_values[rows, :, filled]
+            layer.self_keys = layer.self_keys.index_select(0, rows)
+            layer.self_values = layer.self_values.index_select(0, rows)
 
-    def select(self, rows: Tensor) -> None:
-        """Keep these rows only, in this order: source and target."""
-        self.memory_mask = self.memory_mask[rows]
+    def select(self, sources: Tensor, rows: Tensor) -> None:
+        """Keep these sources only, in this order; their targets go on from targets `rows`."""
+        self.memory_mask = self.memory_mask[sources]
         for layer in self.layers:
-            layer.memory_keys = layer.memory_keys[rows]
-            layer.memory_values = layer.memory_values[rows]
-            layer.self_keys = layer.self_keys[rows]
-            layer.self_values = layer.self_values[rows]
+            layer.memory_keys = layer.memory_keys.index_select(0, sources)
+            layer.memory_values = layer.memory_values.index_select(0, sources)
+        self.reorder(rows)

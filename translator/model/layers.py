@@ -114,7 +114,7 @@ class DecoderLayer(nn.Module):
         Padding at the end of the target needs no mask: what comes before it never sees it.
 
         Args:
-            x: target vectors
+            x: target vectors; with a cache (B × N, 1, D), N targets for each source
             rotation: (T, K / 2), of their positions, or None
             memory_keys: (B, H, S, K), from `cross_attention.keys_and_values(memory)`
             memory_values: (B, H, S, K)
@@ -133,13 +133,11 @@ class DecoderLayer(nn.Module):
             normed, keys, values, rotation=rotation, causal=cache is None
         )
         x = x + self.dropout(attended)
+        # Targets that share a source ask together: (B × N, 1, D) as (B, N, D).
+        asking = self.cross_norm(x).view(memory_keys.size(0), -1, x.size(-1))
         attended, weights = self.cross_attention(
-            self.cross_norm(x),
-            memory_keys,
-            memory_values,
-            mask=memory_mask,
-            need_weights=need_weights,
+            asking, memory_keys, memory_values, mask=memory_mask, need_weights=need_weights
         )
-        x = x + self.dropout(attended)
+        x = x + self.dropout(attended.view(x.shape))
         x = x + self.dropout(self.feed_forward(self.ff_norm(x)))
         return x, weights

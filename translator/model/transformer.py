@@ -84,12 +84,22 @@ class Transformer(nn.Module):
         """Unnormalised log-probabilities of the next piece: (…, D) to (…, V)."""
         return F.linear(states, self.embedding.weight)
 
-    def start(self, memory: Tensor, src_padding_mask: Tensor, max_length: int) -> DecoderCache:
-        """Begin a search: project the memory once, and make room for max_length pieces."""
+    def start(
+        self, memory: Tensor, src_padding_mask: Tensor, max_length: int, beam_size: int = 1
+    ) -> DecoderCache:
+        """Begin a search: project the memory once, and make room for max_length pieces.
+
+        Args:
+            memory: (B, S, D)
+            src_padding_mask: (B, S), True at padding
+            max_length: steps that the search may make
+            beam_size: N, targets that go on side by side for each source
+        """
         layers = []
         for layer in self._decoder_layers():
             keys, values = layer.cross_attention.keys_and_values(memory)  # (B, H, S, K)
-            shape = (*keys.shape[:2], max_length, keys.size(-1))  # (B, H, max_length, K)
+            sources, heads, _, width = keys.shape
+            shape = (sources * beam_size, heads, max_length, width)  # (B × N, H, max_length, K)
             layers.append(LayerCache(keys, values, keys.new_empty(shape), keys.new_empty(shape)))
         rotation = rotations(max_length, self.head_width, memory.device)
         return DecoderCache(layers, src_padding_mask[:, None, None, :], rotation)
@@ -98,13 +108,13 @@ class Transformer(nn.Module):
         """Read one more piece of each target.
 
         Args:
-            tokens: ids (B,)
+            tokens: ids (B × N,), those of the first source first
             cache: what came before; it grows by this position
 
         Returns:
-            Logits of the next piece, (B, V).
+            Logits of the next piece, (B × N, V).
         """
-        x = self._embed(tokens[:, None])  # (B, 1, D)
+        x = self._embed(tokens[:, None])  # (B × N, 1, D)
         rotation = cache.rotation[cache.length : cache.length + 1]  # (1, K / 2)
         for layer, kept in zip(self._decoder_layers(), cache.layers, strict=True):
             memory = (kept.memory_keys, kept.memory_values, cache.memory_mask)

@@ -16,7 +16,7 @@ from translator.model.layers import Dropout
 from translator.model.transformer import Transformer
 from translator.training.loss import batch_loss
 from translator.training.optimizer import AveragedWeights, Optimizers
-from translator.training.workers import Workers
+from translator.workers import Workers
 
 # The first steps are slow (memory is taken, kernels are chosen): not counted in the speed.
 _WARMING_STEPS = 3

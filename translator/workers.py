@@ -1,4 +1,4 @@
-"""Threads that share a step's work, each with processor cores of its own."""
+"""Threads that work side by side, each with processor cores of its own."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,12 +10,12 @@ Result = TypeVar("Result")
 
 
 class Workers:
-    """As many threads as parts of a batch are worked on side by side.
+    """As many threads as batches, or parts of one, are worked on side by side.
 
     PyTorch's own way to use several cores is to cut every single operation into pieces. At the
-    sizes of a small model most of these are too short to be worth it; two threads that compute
-    half a batch each, with one core each, spend their time on matrix products. (Python's lock is
-    no hindrance: PyTorch lets go of it while it computes.)
+    sizes of a small model most of these are too short to be worth it; two threads that each
+    compute half of the work, with a core each, spend their time on matrix products. (Python's
+    lock is no hindrance: PyTorch lets go of it while it computes.)
     """
 
     def __init__(self, count: int) -> None:
