@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translator.inference.segment import cut
+from translator.inference.segment import cut, sentences
 
 WORDS = st.text("ab1é.,;!?…”)—", min_size=1, max_size=12)
 TEXTS = st.lists(WORDS, min_size=1, max_size=30).map(" ".join)
@@ -81,3 +81,38 @@ def test_sentences_that_fit_are_joined_but_never_cut(sentences: list[str], limit
 )  # fmt: skip
 def test_best_place_is_taken(text: str, limit: int, parts: list[str]) -> None:
     assert cut(text, at_most(limit)) == parts
+
+
+@given(text=st.text('aAZ.!?…"”) \t\n\x85\u2028¿1-', max_size=40))
+def test_sentences_joined_are_the_text(text: str) -> None:
+    found = sentences(text)
+    assert "".join(sentence + space for sentence, space in found) == text.lstrip()
+    assert all(sentence and sentence.strip() == sentence for sentence, _ in found)
+    assert all(space.isspace() for _, space in found[:-1])
+    assert all(len(sentence.splitlines()) == 1 for sentence, _ in found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We ate.|It rained.|Nobody minded!|Why?|No idea…|Well.",
+        "“Is it late?”|“No.”|(It was.)|¿De verdad?|¡Sí!",
+        "Mr. Ruiz met Dr. Vega and Sra. Gil on the 3.5 km of St. Paul road.|Then he left.",
+        "J. R. Pardo lives in the U.S. Army base, at 5 p.m. Eastern time.",
+        "So do I.|He knows.",
+        "“No!” she said.|Off she went… and came back.",  # a small letter goes on
+        "1. Peel them.|2. Cook them.|It took until 9.|Then we ate 3.14.|Good.",
+        "Stop.|..|Go.",
+        "Ud. sabe.|El Sr. Gil no.|1984.",
+        "猫。 犬。",
+    ],
+)
+def test_sentence_ends_are_where_a_reader_sees_them(text: str) -> None:
+    found = sentences(text.replace("|", " "))
+    assert [sentence for sentence, _ in found] == text.split("|")
+
+
+def test_a_line_break_ends_a_sentence() -> None:
+    text = "A title\n\n  the first line,\r\nthe second"
+    expected = [("A title", "\n\n  "), ("the first line,", "\r\n"), ("the second", "")]
+    assert sentences(f"  {text}") == expected

@@ -45,9 +45,9 @@ SENTENCES = [
 @example("ﬁ Å Å e\u0301")
 @example("İSTANBUL ŞİİR")
 @example("STRASSE ß ŉ")
-def test_any_text_gives_one_line(translator: Translator, text: str) -> None:
+def test_any_text_gives_no_more_lines_than_it_has(translator: Translator, text: str) -> None:
     [translation] = translator.translate([text], beam_size=2)
-    assert len(translation.text.splitlines()) <= 1
+    assert len(translation.text.splitlines()) <= len(text.splitlines())
     assert translation.text == translation.text.strip()
     translation.text.encode("utf-8")
     assert all("\n" not in warning for warning in translation.warnings)
@@ -55,10 +55,10 @@ def test_any_text_gives_one_line(translator: Translator, text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [("The boat leaves at noon. " * 500)[:10_000], "a" * 10_000],
-    ids=["sentences", "one word"],
+    [("the boat leaves at noon, " * 500)[:10_000], "a" * 10_000],
+    ids=["clauses", "one word"],
 )
-def test_a_very_long_text_is_translated_in_parts(translator: Translator, text: str) -> None:
+def test_a_very_long_sentence_is_translated_in_parts(translator: Translator, text: str) -> None:
     [translation] = translator.translate([text], beam_size=1)
     assert any("parts" in warning for warning in translation.warnings)
     assert translation.text
@@ -70,10 +70,26 @@ def test_a_short_text_has_no_warning_of_parts(translator: Translator) -> None:
     assert not any("parts" in warning for warning in translation.warnings)
 
 
-def test_parts_are_translated_as_they_would_be_alone(translator: Translator) -> None:
-    sentence = "My neighbour paints small pictures of the old harbour and of the big green hill."
-    whole, alone = translator.translate([" ".join([sentence] * 4), sentence], beam_size=1)
-    assert whole.text == " ".join([alone.text] * 4)
+def test_sentences_are_translated_as_they_would_be_alone(translator: Translator) -> None:
+    alone = [translation.text for translation in translator.translate(SENTENCES)]
+    for space in (" ", "  ", "\n", "\r\n\r\n\t"):
+        [together] = translator.translate([space.join(SENTENCES)])
+        assert together.text == space.join(alone)
+        assert not any("parts" in warning for warning in together.warnings)
+
+
+def test_the_score_of_a_text_is_that_of_its_sentences(translator: Translator) -> None:
+    first, second, together = translator.translate(
+        [SENTENCES[0], SENTENCES[2], f"{SENTENCES[0]} {SENTENCES[2]}"], length_penalty=0
+    )
+    assert together.score == pytest.approx(first.score + second.score, abs=1e-4)
+
+
+def test_only_the_sentence_in_capitals_is_shouted(translator: Translator) -> None:
+    spoken, shouted = SENTENCES[0], SENTENCES[3]
+    quiet, loud, both = translator.translate([spoken, shouted.upper(), f"{spoken} SHE SINGS."])
+    assert both.text == f"{quiet.text} {loud.text}"
+    assert not quiet.text.isupper()
 
 
 def test_capitals_give_the_capitals_of_the_same_translation(translator: Translator) -> None:

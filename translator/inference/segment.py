@@ -1,7 +1,63 @@
-"""Cut text that is too long for a model into parts that are not."""
+"""Cut text into what a model can translate: sentences, and parts of those that are too long."""
 
 import re
 from collections.abc import Callable
+
+_OPENING, _CLOSING = "\"'“‘«([¿¡", "\"'”’»)]"
+# English and Spanish abbreviations that a name, a number or a noun follows, without their point.
+_ABBREVIATIONS = {
+    "mr", "mrs", "ms", "dr", "prof", "rev", "hon", "gen", "col", "capt", "lt", "sgt", "st",
+    "mt", "vs", "approx", "fig", "vol", "sr", "sra", "srta", "dra", "d", "dña", "ud", "uds",
+    "vd", "vds", "ee", "uu", "av", "avda", "núm", "pág",
+}  # fmt: skip
+_GAP = re.compile(r"\s+")
+_WORD = re.compile(r"\S+")
+
+
+def sentences(text: str) -> list[tuple[str, str]]:
+    """Cut a text into its sentences.
+
+    A line break ends a sentence; so does a word that ends with . ! ? or … (and closing quotes or
+    brackets), unless the next word starts with a small letter. A point ends none after an
+    abbreviation (Mr., Sra.), an initial (J., but for I.), letters with points between (U.S., p.m.),
+    or a number that the sentence starts with (1.).
+
+    Args:
+        text: any number of lines
+
+    Returns:
+        Each sentence with the white space after it, as they stand in the text, but for white
+        space before the first. Joined they are the text.
+    """
+    found = []
+    start = len(text) - len(text.lstrip())
+    for gap in _GAP.finditer(text, start):
+        following = _WORD.match(text, gap.end())
+        broken = gap[0].splitlines() != [gap[0]]
+        if following is None or broken or _ends(text[start : gap.start()], following[0]):
+            found.append((text[start : gap.start()], gap[0]))
+            start = gap.end()
+    if start < len(text):
+        found.append((text[start:], ""))
+    return found
+
+
+def _ends(sentence: str, following: str) -> bool:
+    """Whether a sentence ends where it does, before the word that follows."""
+    if following.lstrip(_OPENING)[:1].islower():
+        return False
+    words = sentence.rsplit(maxsplit=1)
+    word = words[-1].rstrip(_CLOSING)
+    stem = word.rstrip(".").lstrip(_OPENING)
+    if word.endswith(("!", "?", "…", "..")):
+        return True
+    if not word.endswith("."):
+        return False
+    initial = len(stem) == 1 and stem.isalpha() and stem != "I"
+    pointed = "." in stem and not any(map(str.isdigit, stem))
+    listed = len(words) == 1 and stem.isdigit()
+    return not (initial or pointed or listed or stem.lower() in _ABBREVIATIONS)
+
 
 # Where to cut, the best places first: after a sentence (its closing quotes and brackets
 # included), after a clause, between words. A cut takes the white space with it.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from translator.corpus.text import normalise
 from translator.errors import TranslatorError
 from translator.inference.engine import ENGINES, Engine, Hypothesis
-from translator.inference.segment import cut
+from translator.inference.segment import cut, sentences
 from translator.run import Run
 from translator.tokenizer import EOS_ID, UNK_ID, Tokenizer
 
@@ -26,7 +26,8 @@ class Translation:
     """The translation of a text.
 
     Attributes:
-        text: one line; empty for an empty text, or where the model has nothing to say
+        text: as many lines as the text had; empty for an empty one, or where the model has nothing
+            to say
         score: log-probability divided by length ** length_penalty (see `Hypothesis.score`),
             copied parts not counted; 0 if nothing was translated
         alternatives: up to n, the best first, as (text, score)
@@ -40,13 +41,28 @@ class Translation:
 
 
 @dataclass
-class _Job:
-    """A text on its way: its parts, and what became of them."""
+class _Part:
+    """What is translated in one go, a sentence as a rule.
 
-    parts: list[str]
+    Attributes:
+        text: normalised, not in capitals
+        shouted: it was
+        space: white space that follows
+        found: its translations, the best first; none if it is copied
+    """
+
+    text: str
     shouted: bool
-    warnings: list[str]
-    hypotheses: list[list[Hypothesis]]  # of each part; none for a part that is copied
+    space: str
+    found: list[Hypothesis] = field(default_factory=list)
+
+
+@dataclass
+class _Job:
+    """A text on its way."""
+
+    parts: list[_Part] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 class Translator:
@@ -67,11 +83,11 @@ class Translator:
     ) -> list[Translation]:
         """Translate texts, each by itself; the result has their order.
 
-        A text of several lines becomes one. Text in capitals is translated in lower case and
-        raised again, since models hardly ever see capitals. Text that is too long is cut at
-        sentence ends, clauses or words, and the translations of the parts are joined. Characters
-        that the model has never seen are left out, unless a part has no letter that it knows: such
-        a part is copied.
+        Its sentences are translated one by one, and joined with the white space that stood between
+        them; one that is too long is cut at clauses or words. Sentences in capitals are translated
+        in lower case and raised again, since models hardly ever see capitals. Characters that the
+        model has never seen are left out, unless a part has no letter that it knows: such a part
+        is copied.
 
         Args:
             texts: any number, of any length
@@ -91,7 +107,7 @@ class Translator:
             )
         jobs = [self._job(text) for text in texts]
         parts = [(job, part) for job in jobs for part in job.parts]
-        ids = self.tokenizer.encode([part for _, part in parts])
+        ids = self.tokenizer.encode([part.text for _, part in parts])
         # No training sentence had an unknown piece: a model can't know what to do with one.
         known = [[i for i in row if i != UNK_ID] for row in ids]
         # Numbers, signs and scripts it can't read are the same in both languages.
@@ -101,40 +117,43 @@ class Translator:
         searched = self.engine.search(
             [known[i] for i in readable], beam_size, length_penalty, n_best
         )
-        hypotheses = dict(zip(readable, searched, strict=True))
-        for i, (job, part) in enumerate(parts):
-            found = hypotheses.get(i, [])
-            job.hypotheses.append(found)
-            job.warnings += self._warnings(part, ids[i], found)
+        for i, hypotheses in zip(readable, searched, strict=True):
+            parts[i][1].found = hypotheses
+        for (job, part), of_part in zip(parts, ids, strict=True):
+            job.warnings += self._warnings(part, of_part)
         return [self._translation(job, length_penalty, n_best) for job in jobs]
 
     def _job(self, text: str) -> _Job:
-        text = normalise(text)
-        if not text:
-            return _Job([], False, [], [])
-        shouted = text.isupper() and sum(map(str.isalpha, text)) >= _SHOUTED_LETTERS
-        if shouted:
-            text = text.capitalize()
-        parts = cut(text, self._fits)
-        warnings = []
-        if len(parts) > 1:
-            warnings.append(f"long text, translated in {len(parts)} parts")
-        return _Job(parts, shouted, warnings, [])
+        job = _Job()
+        for written, space in sentences(text):
+            sentence = normalise(written)
+            if not sentence:
+                continue
+            shouted = sentence.isupper() and sum(map(str.isalpha, sentence)) >= _SHOUTED_LETTERS
+            pieces = cut(sentence.capitalize() if shouted else sentence, self._fits)
+            if len(pieces) > 1:
+                job.warnings.append(f"a long sentence, translated in {len(pieces)} parts")
+            job.parts += [_Part(piece, shouted, " ") for piece in pieces]
+            job.parts[-1].space = space
+        return job
 
     def _fits(self, text: str) -> bool:
         # No piece is longer than the text: most texts need not be encoded to know.
         return len(text) < _LONGEST_PART or len(self.tokenizer.encode([text])[0]) <= _LONGEST_PART
 
-    def _warnings(self, part: str, ids: list[int], found: list[Hypothesis]) -> list[str]:
+    def _warnings(self, part: _Part, ids: list[int]) -> list[str]:
         warnings = []
+        found = part.found
         if UNK_ID in ids:
-            unknown = [c for c in dict.fromkeys(part) if UNK_ID in self.tokenizer.encode([c])[0]]
+            unknown = [
+                c for c in dict.fromkeys(part.text) if UNK_ID in self.tokenizer.encode([c])[0]
+            ]
             done = "ignored" if found else "copied"
             warnings.append(
                 f"characters that the model has never seen are {done}: {' '.join(unknown)}"
             )
         if found and not found[0].ids:
-            warnings.append(f'the model has nothing to say to "{part}"')
+            warnings.append(f'the model has nothing to say to "{part.text}"')
         if found and not found[0].complete:
             warnings.append("the model found no end; its translation is stopped")
         return warnings
@@ -144,22 +163,21 @@ class Translator:
         # Several ways to cut one text into pieces, or to raise its letters, give it twice.
         best: dict[str, float] = {}
         for k in range(n_best if job.parts else 0):
-            chosen = [found[min(k, len(found) - 1)] for found in job.hypotheses if found]
+            chosen = [part.found[min(k, len(part.found) - 1)] for part in job.parts if part.found]
             texts = iter(self.tokenizer.decode([h.ids for h in chosen]))
-            joined = [
-                next(texts) if found else part
-                for part, found in zip(job.parts, job.hypotheses, strict=True)
-            ]
-            text = " ".join(filter(None, joined))
+            joined = ""
+            for part in job.parts:
+                text = next(texts) if part.found else part.text
+                if text:
+                    joined += (text.upper() if part.shouted else text) + part.space
             whole = Hypothesis(
                 ids=[i for h in chosen for i in h.ids],
                 log_prob=sum(h.log_prob for h in chosen),
                 length=sum(h.length for h in chosen),
                 complete=all(h.complete for h in chosen),
             )
-            if job.shouted:
-                text = text.upper()
             score = whole.score(length_penalty) if chosen else 0.0
+            text = joined.strip()
             best[text] = max(score, best.get(text, -math.inf))
         alternatives = sorted(best.items(), key=lambda alternative: -alternative[1])
         text, score = alternatives[0] if alternatives else ("", 0.0)
