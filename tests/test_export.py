@@ -205,3 +205,28 @@ def test_what_is_not_there_is_said(exported: Path, device: str, engine: str, sai
 def test_its_attention_is_refused(exported: Path) -> None:
     with pytest.raises(TranslatorError, match="engine pytorch"):
         load(exported, "cpu", "ctranslate2").cross_attention("Yes.", "Sí.")
+
+
+MEMORY = """
+import resource, sys
+from translator.cli import main
+main(["translate", "--engine", "ctranslate2", "--beam-size", "1", "--run-dir", sys.argv[1]])
+print("\\n", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+
+
+def test_a_hundred_thousand_lines_take_no_more_memory_than_two_thousand(exported: Path) -> None:
+    peaks = []
+    for count in (2_000, 100_000):
+        result = subprocess.run(
+            [sys.executable, "-c", MEMORY, str(exported)],
+            input="".join(f"{SENTENCES[i % 20]}\n" for i in range(count)),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        lines = result.stdout.splitlines()
+        assert len(lines) == count
+        assert lines == [lines[i % 20] for i in range(count)]
+        peaks.append(int(result.stderr.split()[-1]))
+    assert peaks[1] < 1.1 * peaks[0]

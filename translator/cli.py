@@ -110,26 +110,35 @@ def translate_command(argv: list[str]) -> None:
     )
     parser.add_argument("--scores", action="store_true", help="put the score before each text")
     options = _parse(parser, argv)
+    from tqdm import tqdm
+
     from translator.inference.translator import load_translator
 
     translator = load_translator(_run(options), options.device, options.engine)
     number = 0
-    for lines in _growing_batches(options.texts or _stdin_lines()):
-        translations = translator.translate(
-            lines,
-            beam_size=options.beam_size,
-            length_penalty=options.length_penalty,
-            n_best=options.n_best,
-        )
-        for translation in translations:
-            number += 1
-            for warning in translation.warnings:
-                print(f"line {number}: {warning}", file=sys.stderr)
-            for text, value in translation.alternatives or [("", 0.0)]:
-                fields = [str(number)] if options.n_best > 1 else []
-                fields += [f"{value:.4f}"] if options.scores else []
-                print("\t".join([*fields, text]))
-        sys.stdout.flush()
+    with tqdm(
+        unit="line",
+        disable=bool(options.texts) or sys.stdout.isatty(),
+        delay=2,  # what is done by then needs no bar
+        mininterval=0.5 if sys.stderr.isatty() else 30,  # a log file needs few lines
+    ) as bar:
+        for lines in _growing_batches(options.texts or _stdin_lines()):
+            translations = translator.translate(
+                lines,
+                beam_size=options.beam_size,
+                length_penalty=options.length_penalty,
+                n_best=options.n_best,
+            )
+            for translation in translations:
+                number += 1
+                for warning in translation.warnings:
+                    bar.write(f"line {number}: {warning}", file=sys.stderr)
+                for text, value in translation.alternatives or [("", 0.0)]:
+                    fields = [str(number)] if options.n_best > 1 else []
+                    fields += [f"{value:.4f}"] if options.scores else []
+                    print("\t".join([*fields, text]))
+            sys.stdout.flush()
+            bar.update(len(lines))
 
 
 def export_command(argv: list[str]) -> None:

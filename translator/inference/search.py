@@ -171,7 +171,8 @@ def _best_pieces(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
     logits = logits.float()
     logits[:, FORBIDDEN_IDS] = -torch.inf
     log_probs = logits.log_softmax(dim=-1)
-    whole = F.pad(log_probs, (0, -log_probs.size(1) % _BLOCK), value=-torch.inf)
+    missing = -log_probs.size(1) % _BLOCK
+    whole = F.pad(log_probs, (0, missing), value=-torch.inf) if missing else log_probs
     blocks = whole.view(len(whole), -1, _BLOCK)  # (B, V / 64, 64)
     chosen = blocks.amax(dim=2).topk(min(count, blocks.size(1)), dim=1).indices  # (B, count)
     among = blocks.gather(1, chosen[:, :, None].expand(-1, -1, _BLOCK)).flatten(1)
