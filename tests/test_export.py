@@ -11,8 +11,8 @@ import ctranslate2
 import pytest
 import sentencepiece
 import torch
+from conftest import PAIRS, Cli, assert_one_clear_line, tiny_config
 
-from tests.conftest import PAIRS, Cli, assert_one_clear_line, tiny_config
 from translator import load
 from translator.errors import TranslatorError
 from translator.export import export_ctranslate2
