@@ -1,6 +1,7 @@
 """The scripts of a checkout do what the commands do."""
 
 import json
+import shutil
 from pathlib import Path
 
 import sentencepiece
@@ -10,8 +11,8 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 def test_every_script_has_a_test_here() -> None:
-    names = {"bench_training", "evaluate", "prepare_data", "train", "train_tokenizer", "translate"}
-    assert {path.stem for path in SCRIPTS.glob("*.py")} == names
+    tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
+    assert {path.stem for path in SCRIPTS.glob("*.py")} <= tested
 
 
 def test_prepare_data(cli: Cli) -> None:
@@ -48,6 +49,30 @@ def test_translate(cli: Cli, trained_run: Path) -> None:
     result = cli(*options, program=[str(SCRIPTS / "translate.py")])
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.splitlines()) == 2
+
+
+def test_bench_translate(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
+    shutil.copytree(trained_run, tmp_path / "runs" / "quickstart")
+    options = ["--json", "measures.json"]
+    program = [str(SCRIPTS / "bench_translate.py")]
+    refused = cli(*options, program=program)
+    assert refused.returncode == 2
+    assert "translator export --run-dir runs/quickstart" in refused.stderr
+    assert cli("export").returncode == 0
+    result = cli(*options, program=program)
+    assert result.returncode == 0, result.stderr
+    records = json.loads((tmp_path / "measures.json").read_text())
+    measured = {(record["system"], record["measure"]): record["value"] for record in records}
+    for system in ("translator", "translator-ctranslate2", "ctranslate2"):
+        for beam in ("greedy", "beam5"):
+            assert measured[system, f"sentences_per_second_{beam}"] > 0
+        # The other engine does without PyTorch.
+        assert measured[system, "peak_memory_bytes"] <= measured["translator", "peak_memory_bytes"]
+        assert measured[system, "cold_start_seconds"] > 0
+    greedy = {
+        measured[system, "bleu_greedy"] for system in ("translator", "translator-ctranslate2")
+    }
+    assert len(greedy) == 1
 
 
 def test_bench_training(cli: Cli, tmp_path: Path) -> None:
