@@ -55,7 +55,12 @@ def partial_folder(path: Path) -> Iterator[Path]:
         with os_errors_named(path):
             if path.exists():
                 path.rename(replaced)
-            partial.rename(path)
+            try:
+                partial.rename(path)
+            except OSError:
+                if replaced.exists():
+                    replaced.rename(path)
+                raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)

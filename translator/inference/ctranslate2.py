@@ -124,8 +124,10 @@ class CTranslate2Engine:
         )
 
 
-def load_ctranslate2_engine(run: Run, compute_type: str, device: str) -> CTranslate2Engine:
-    """Load the CTranslate2 model of a run.
+def load_ctranslate2_engine(
+    run: Run, tokenizer: Tokenizer, compute_type: str, device: str
+) -> CTranslate2Engine:
+    """Load the CTranslate2 model of a run, whose tokenizer is loaded already.
 
     Raises:
         TranslatorError: CTranslate2 is not installed, the run was not exported or was trained on
@@ -142,4 +144,4 @@ def load_ctranslate2_engine(run: Run, compute_type: str, device: str) -> CTransl
         )
     if device == "mps":
         raise TranslatorError("the engine ctranslate2 can't use mps; it can: auto, cpu, cuda")
-    return CTranslate2Engine(run.ctranslate2 / compute_type, Tokenizer(run.tokenizer), device)
+    return CTranslate2Engine(run.ctranslate2 / compute_type, tokenizer, device)

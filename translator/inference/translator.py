@@ -218,10 +218,11 @@ def load_translator(run: Run, device: str = "auto", engine: str = "pytorch") -> 
     if engine not in ENGINES:
         raise TranslatorError(f'unknown engine "{engine}"; there are: {", ".join(ENGINES)}')
     run.read_manifest()
-    return Translator(_load_engine(run, device, engine), Tokenizer(run.tokenizer))
+    tokenizer = Tokenizer(run.tokenizer)
+    return Translator(_load_engine(run, tokenizer, device, engine), tokenizer)
 
 
-def _load_engine(run: Run, device: str, engine: str) -> Engine:
+def _load_engine(run: Run, tokenizer: Tokenizer, device: str, engine: str) -> Engine:
     # Each imports what the other can do without: PyTorch alone takes seconds.
     if engine == "pytorch":
         from translator.inference.pytorch import load_pytorch_engine
@@ -229,4 +230,5 @@ def _load_engine(run: Run, device: str, engine: str) -> Engine:
         return load_pytorch_engine(run, device)
     from translator.inference.ctranslate2 import load_ctranslate2_engine
 
-    return load_ctranslate2_engine(run, "int8" if engine.endswith("int8") else "float32", device)
+    compute_type = "int8" if engine.endswith("int8") else "float32"
+    return load_ctranslate2_engine(run, tokenizer, compute_type, device)
