@@ -120,7 +120,7 @@ class Tokenizer:
     def decode(self, ids: list[list[int]]) -> list[str]:
         """The text of each list of ids; special pieces are left out."""
         texts: list[str] = self._pieces.decode(
-            [[i for i in row if i not in (PAD_ID, BOS_ID, EOS_ID)] for row in ids]
+            [[i for i in row if i not in (PAD_ID, BOS_ID, EOS_ID)] for row in ids], num_threads=1
         )
         return texts
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from translator.corpus.text import normalise
@@ -49,12 +50,14 @@ class _Part:
         shouted: it was
         space: white space that follows
         found: its translations, the best first; none if it is copied
+        texts: those of `found`
     """
 
     text: str
     shouted: bool
     space: str
     found: list[Hypothesis] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -117,8 +120,11 @@ class Translator:
         searched = self.engine.search(
             [known[i] for i in readable], beam_size, length_penalty, n_best
         )
-        for i, hypotheses in zip(readable, searched, strict=True):
-            parts[i][1].found = hypotheses
+        # All at once, as with the ids above: a call of SentencePiece costs more than a sentence.
+        texts_found = iter(self.tokenizer.decode([h.ids for found in searched for h in found]))
+        for i, found in zip(readable, searched, strict=True):
+            _, part = parts[i]
+            part.found, part.texts = found, list(islice(texts_found, len(found)))
         for (job, part), of_part in zip(parts, ids, strict=True):
             job.warnings += self._warnings(part, of_part)
         return [self._translation(job, length_penalty, n_best) for job in jobs]
@@ -163,11 +169,14 @@ class Translator:
         # Several ways to cut one text into pieces, or to raise its letters, give it twice.
         best: dict[str, float] = {}
         for k in range(n_best if job.parts else 0):
-            chosen = [part.found[min(k, len(part.found) - 1)] for part in job.parts if part.found]
-            texts = iter(self.tokenizer.decode([h.ids for h in chosen]))
+            chosen: list[Hypothesis] = []
             joined = ""
             for part in job.parts:
-                text = next(texts) if part.found else part.text
+                text = part.text
+                if part.found:
+                    own = min(k, len(part.found) - 1)
+                    chosen.append(part.found[own])
+                    text = part.texts[own]
                 if text:
                     joined += (text.upper() if part.shouted else text) + part.space
             whole = Hypothesis(
