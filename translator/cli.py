@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 from jsonargparse import Namespace
 
@@ -21,6 +22,8 @@ from translator.run import Run, last_run
 
 # Lines translated together at most: enough for batches of like length, few enough for memory.
 _MOST_LINES_AT_ONCE = 512
+# Of standard input, read together at most: some thousand lines.
+_BYTES_AT_ONCE = 1 << 18
 
 
 def prepare_command(argv: list[str]) -> None:
@@ -118,11 +121,11 @@ def translate_command(argv: list[str]) -> None:
     number = 0
     with tqdm(
         unit="line",
-        disable=bool(options.texts) or sys.stdout.isatty(),
+        disable=bool(options.texts) or sys.stdin.isatty() or sys.stdout.isatty(),
         delay=2,  # what is done by then needs no bar
         mininterval=0.5 if sys.stderr.isatty() else 30,  # a log file needs few lines
     ) as bar:
-        for lines in _growing_batches(options.texts or _stdin_lines()):
+        for lines in _growing_batches([options.texts] if options.texts else _arriving_lines()):
             translations = translator.translate(
                 lines,
                 beam_size=options.beam_size,
@@ -265,43 +268,51 @@ def _run(options: Namespace) -> Run:
     return Run(Path(options.run_dir)) if options.run_dir else last_run()
 
 
-def _stdin_lines() -> Iterator[str]:
-    """Lines of standard input; only LF ends a line.
+def _arriving_lines() -> Iterator[list[str]]:
+    """Lines of standard input, those together that are there already; only LF ends a line.
+
+    So nobody who writes a line and waits for its translation waits for ever.
 
     Raises:
-        TranslatorError: a line is not UTF-8; those before it have been translated.
+        TranslatorError: a line is not UTF-8; those before it have been given.
     """
     if sys.stdin.isatty():
         print("type a sentence a line; Ctrl-D ends", file=sys.stderr)
-    for number, raw in enumerate(sys.stdin.buffer, start=1):
+    number = 0
+    begun = bytearray()
+    stdin = cast(io.BufferedReader, sys.stdin.buffer)
+    while arrived := stdin.read1(_BYTES_AT_ONCE):
+        begun += arrived
+        if b"\n" not in arrived:
+            continue
+        *whole, begun = begun.split(b"\n")
+        yield from _decoded(whole, number)
+        number += len(whole)
+    if begun:
+        yield from _decoded([begun], number)
+
+
+def _decoded(raw_lines: list[bytearray], number: int) -> Iterator[list[str]]:
+    """The lines as text, in one list; `number` lines stood before them."""
+    lines: list[str] = []
+    for raw in raw_lines:
         try:
-            yield raw.decode("utf-8").rstrip("\r\n")
+            lines.append(raw.decode("utf-8").rstrip("\r"))
         except UnicodeDecodeError as error:
+            yield lines
             raise TranslatorError(
-                f"standard input, line {number}: not UTF-8; convert it, for example with: "
-                "iconv -f latin1 -t utf-8"
+                f"standard input, line {number + len(lines) + 1}: not UTF-8; convert it, for "
+                "example with: iconv -f latin1 -t utf-8"
             ) from error
+    yield lines
 
 
-def _growing_batches(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Batches of 1, 2, 4 … lines: the first answer comes at once, the later ones fast.
-
-    What comes before a line that can't be read is still given.
-    """
+def _growing_batches(arriving: Iterable[list[str]]) -> Iterator[list[str]]:
+    """Batches of at most 1, 2, 4 … lines: the first answer comes at once, the later ones fast."""
     size = 1
-    batch: list[str] = []
-    try:
-        for line in lines:
-            batch.append(line)
-            if len(batch) < size:
-                continue
-            yield batch
-            batch = []
-            if not sys.stdin.isatty():  # a person waits for each answer
-                size = min(2 * size, _MOST_LINES_AT_ONCE)
-    except TranslatorError:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch
+    for lines in arriving:
+        start = 0
+        while start < len(lines):
+            yield lines[start : start + size]
+            start += size
+            size = min(2 * size, _MOST_LINES_AT_ONCE)
