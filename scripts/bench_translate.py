@@ -1,16 +1,22 @@
-"""How fast translation is: our own engine, CTranslate2 by way of ours, and CTranslate2 by hand.
+"""How fast translation is: ours with both engines, and other toolkits beside it.
 
 Each system translates the test sentences of a run that was trained and exported, in a process of
 its own, one after the other on this machine:
 
+    pip install -e '.[bench]'
     translator export --run-dir runs/quickstart
     python scripts/bench_translate.py --run-dir runs/quickstart
+
+The peers: CTranslate2 called by hand with the exported model; `transformers`, with random weights
+in our shape, so without a score; and JoeyNMT, with the model that `bench_training.py` has trained.
+What is not there is skipped.
 """
 
 import argparse
+import importlib.util
 import json
 import os
-import resource
+import shlex
 import subprocess
 import sys
 import time
@@ -18,14 +24,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from peers.measuring import Translate, answer
 from tabulate import tabulate
 
 from translator import load
 from translator.corpus.held_out import read_examples
 from translator.files import write_text
 from translator.run import Run
+from translator.tokenizer import Tokenizer
 
-Translate = Callable[[list[str], int], list[str]]
 UNITS = {
     "sentences_per_second_greedy": "1/s",
     "sentences_per_second_beam5": "1/s",
@@ -37,16 +44,17 @@ UNITS = {
     "cold_start_seconds": "s",
 }
 _BEAM_SIZES = {"greedy": 1, "beam5": 5}
-# The best time counts: what disturbs a machine only ever makes it slower.
 _TRIES = 3
-# Translated before the clock starts: first calls take memory and choose kernels.
-_WARMING_SENTENCES = 100
+_WARMING = 100
+_SENTENCE = "Where is the library?"
+
+Lengths = dict[int, list[int]]
 
 
-def ours(engine: str) -> Callable[[Run], Translate]:
+def ours(engine: str) -> Callable[[Run, Lengths], Translate]:
     """A system that is one of the project's engines."""
 
-    def start(run: Run) -> Translate:
+    def start(run: Run, _: Lengths) -> Translate:
         translator = load(run.path, "cpu", engine)
         return lambda texts, beam_size: [
             translation.text for translation in translator.translate(texts, beam_size=beam_size)
@@ -55,7 +63,7 @@ def ours(engine: str) -> Callable[[Run], Translate]:
     return start
 
 
-def ctranslate2_by_hand(run: Run) -> Translate:
+def ctranslate2_by_hand(run: Run, _: Lengths) -> Translate:
     """CTranslate2 as its users call it, with a thread a core and batches of like length."""
     import ctranslate2
     import sentencepiece
@@ -77,77 +85,123 @@ def ctranslate2_by_hand(run: Run) -> Translate:
     return translate
 
 
-SYSTEMS: dict[str, Callable[[Run], Translate]] = {
+def transformers_generate(run: Run, lengths: Lengths) -> Translate:
+    """`transformers`, imported by the process that measures it alone."""
+    from peers.hugging_face import random_m2m100
+
+    return random_m2m100(run, lengths)
+
+
+# Started in a process of this script's; JoeyNMT has an environment, so a script, of its own.
+STARTS: dict[str, Callable[[Run, Lengths], Translate]] = {
     "translator": ours("pytorch"),
     "translator-ctranslate2": ours("ctranslate2"),
     "ctranslate2": ctranslate2_by_hand,
+    "transformers": transformers_generate,
 }
 
 
-def measure(system: str, run: Run) -> dict[str, float]:
-    """All but the cold start, in this process."""
-    examples = read_examples(run.held_out("test"))
-    texts = [example.src for example in examples]
-    translate = SYSTEMS[system](run)
-    translated: dict[str, tuple[float, list[str]]] = {}
-    for name, beam_size in _BEAM_SIZES.items():
-        translate(texts[:_WARMING_SENTENCES], beam_size)
-        times = []
-        for _ in range(_TRIES):
-            started = time.perf_counter()
-            lines = translate(texts, beam_size)
-            times.append(time.perf_counter() - started)
-        translated[name] = (min(times), lines)
-    # Before anything is imported that the system itself doesn't need.
-    measured: dict[str, float] = {"peak_memory_bytes": peak_memory()}
-    from translator.evaluation import score
-    from translator.tokenizer import Tokenizer
-
-    tokenizer = Tokenizer(run.tokenizer)
-    for name, (seconds, lines) in translated.items():
-        tokens = sum(map(len, tokenizer.encode(lines)))
-        measured[f"sentences_per_second_{name}"] = len(texts) / seconds
-        measured[f"output_tokens_per_second_{name}"] = tokens / seconds
-        measured[f"bleu_{name}"] = score(lines, [example.references for example in examples]).bleu
-    return measured
+def answer_as(system: str, run: Run) -> None:
+    """Be the process of a system: answer the request on standard input."""
+    request = json.load(sys.stdin)
+    lengths = {_BEAM_SIZES[name]: counts for name, counts in request["lengths"].items()}
+    answer(STARTS[system](run, lengths), request)
 
 
-def peak_memory() -> int:
-    """In bytes; not `translator.device`'s, which would load PyTorch."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def ask(command: list[str], request: dict[str, Any]) -> tuple[str, float]:
+    """What a system's process prints, and the seconds from its start to its end."""
+    started = time.perf_counter()
+    process = subprocess.run(
+        command,
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.absolute())},
+    )
+    if process.returncode:
+        print(process.stderr, file=sys.stderr)
+        sys.exit(f"bench_translate: failed: {shlex.join(command)}")
+    return process.stdout, time.perf_counter() - started
 
 
-def cold_start(system: str, run: Run) -> float:
-    """Seconds from starting a program to its end, with one sentence translated."""
-    sentence = "Where is the library?"
-    command = [sys.executable, __file__, "--run-dir", str(run.path), "--one", system]
+def systems(arguments: argparse.Namespace) -> dict[str, list[str]]:
+    """The command that starts each system that is there; a line for each that isn't."""
+    run = ["--run-dir", str(arguments.run_dir)]
+    commands = {name: [sys.executable, __file__, *run, "--answer", name] for name in STARTS}
+    if importlib.util.find_spec("transformers") is None:
+        print("transformers: skipped, it is not installed (see --help)", file=sys.stderr)
+        del commands["transformers"]
+    training = arguments.joeynmt_training / "config.yaml"
+    if arguments.joeynmt.exists() and training.exists():
+        python = str(arguments.joeynmt.absolute())
+        commands["joeynmt"] = [python, "-m", "peers.joey_translator", str(training)]
+    else:
+        missing = training if arguments.joeynmt.exists() else arguments.joeynmt
+        print(f"joeynmt: skipped, there is no {missing}", file=sys.stderr)
+    return commands
+
+
+def cold_start(system: str, command: list[str], run: Run) -> float:
+    """Seconds from starting a program to its end, with one sentence translated; the best time."""
     if system.startswith("translator"):
         engine = system.removeprefix("translator-").replace("translator", "pytorch")
         command = [sys.executable, "-m", "translator", "translate", "--engine", engine]
-        command += ["--run-dir", str(run.path), sentence]
-    times = []
-    for _ in range(_TRIES):
-        started = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
-        times.append(time.perf_counter() - started)
-    return min(times)
+        command += ["--run-dir", str(run.path), _SENTENCE]
+    request = {"texts": [_SENTENCE], "beam_sizes": {"beam5": 5}, "tries": 1, "warming": 0}
+    request["lengths"] = {"beam5": [len(_SENTENCE.split())]}
+    return min(ask(command, request)[1] for _ in range(_TRIES))
+
+
+def measure(commands: dict[str, list[str]], run: Run) -> dict[str, dict[str, float | None]]:
+    """Every measure of every system."""
+    from translator.evaluation import score  # not at the top: the systems' processes go without
+
+    examples = read_examples(run.held_out("test"))
+    references = [example.references for example in examples]
+    tokenizer = Tokenizer(run.tokenizer)
+    request: dict[str, Any] = {
+        "texts": [example.src for example in examples],
+        "beam_sizes": _BEAM_SIZES,
+        "warming": _WARMING,
+        "lengths": {},
+    }
+    measured: dict[str, dict[str, float | None]] = {}
+    for system, command in commands.items():
+        print(f"measuring {system} …", file=sys.stderr)
+        request["tries"] = 1 if system == "joeynmt" else _TRIES  # each takes it minutes
+        answered = json.loads(ask(command, request)[0].splitlines()[-1])
+        values: dict[str, float | None] = {"peak_memory_bytes": answered["peak_memory_bytes"]}
+        for name, translated in answered["translated"].items():
+            seconds, lines = translated["seconds"], translated["lines"]
+            counts = [len(ids) + 1 for ids in tokenizer.encode(lines)]
+            random = system == "transformers"
+            if system == "translator":
+                request["lengths"][name] = counts
+            if random:
+                counts = request["lengths"][name]
+            values[f"sentences_per_second_{name}"] = len(lines) / seconds
+            values[f"output_tokens_per_second_{name}"] = sum(counts) / seconds
+            values[f"bleu_{name}"] = None if random else score(lines, references).bleu
+        measured[system] = values | {"cold_start_seconds": cold_start(system, command, run)}
+    return measured
 
 
 def main() -> None:
-    """Measure each system in a process of its own; print and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    """Measure each system; print and write the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--run-dir", type=Path, default=Path("runs/quickstart"))
+    parser.add_argument("--joeynmt", type=Path, default=Path(".venv-joeynmt/bin/python"))
+    parser.add_argument(
+        "--joeynmt-training", type=Path, default=Path("runs/bench/joeynmt/training")
+    )
     parser.add_argument("--json", type=Path, help="write the measures there")
-    for hidden in ("--one", "--measure"):  # what a process of its own is asked for
-        parser.add_argument(hidden, choices=SYSTEMS, help=argparse.SUPPRESS)
+    parser.add_argument("--answer", choices=STARTS, help=argparse.SUPPRESS)  # be that process
     arguments = parser.parse_args()
     run = Run(arguments.run_dir)
-    if arguments.one:
-        print(SYSTEMS[arguments.one](run)(["Where is the library?"], 5)[0])
-        return
-    if arguments.measure:
-        print(json.dumps(measure(arguments.measure, run)))
+    if arguments.answer:
+        answer_as(arguments.answer, run)
         return
     if not run.ctranslate2.exists():
         print(
@@ -156,21 +210,16 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    measured: dict[str, dict[str, Any]] = {}
-    for system in SYSTEMS:
-        print(f"measuring {system} …", file=sys.stderr)
-        command = [sys.executable, __file__, "--run-dir", str(run.path), "--measure", system]
-        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        measured[system] = json.loads(output) | {"cold_start_seconds": cold_start(system, run)}
+    measured = measure(systems(arguments), run)
     rows = [
-        [name, unit, *(measured[system][name] for system in SYSTEMS)]
+        [name, unit, *(values[name] for values in measured.values())]
         for name, unit in UNITS.items()
     ]
-    print(tabulate(rows, ["", "", *SYSTEMS], floatfmt=".4g"))
+    print(tabulate(rows, ["", "", *measured], floatfmt=".4g", missingval="-"))
     if arguments.json:
         records = [
-            {"system": system, "measure": name, "value": measured[system][name], "unit": unit}
-            for system in SYSTEMS
+            {"system": system, "measure": name, "value": values[name], "unit": unit}
+            for system, values in measured.items()
             for name, unit in UNITS.items()
         ]
         write_text(arguments.json, json.dumps(records, indent=2) + "\n")

@@ -61,14 +61,17 @@ def test_bench_translate(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
     assert cli("export").returncode == 0
     result = cli(*options, program=program)
     assert result.returncode == 0, result.stderr
+    assert result.stderr.startswith("joeynmt: skipped, there is no .venv-joeynmt/bin/python\n")
     records = json.loads((tmp_path / "measures.json").read_text())
     measured = {(record["system"], record["measure"]): record["value"] for record in records}
-    for system in ("translator", "translator-ctranslate2", "ctranslate2"):
+    for system in ("translator", "translator-ctranslate2", "ctranslate2", "transformers"):
         for beam in ("greedy", "beam5"):
             assert measured[system, f"sentences_per_second_{beam}"] > 0
-        # The other engine does without PyTorch.
-        assert measured[system, "peak_memory_bytes"] <= measured["translator", "peak_memory_bytes"]
         assert measured[system, "cold_start_seconds"] > 0
+    # The other engine does without PyTorch.
+    for system in ("translator-ctranslate2", "ctranslate2"):
+        assert measured[system, "peak_memory_bytes"] < measured["translator", "peak_memory_bytes"]
+    assert measured["transformers", "bleu_greedy"] is None  # its weights are random
     greedy = {
         measured[system, "bleu_greedy"] for system in ("translator", "translator-ctranslate2")
     }

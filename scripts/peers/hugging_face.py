@@ -1,0 +1,68 @@
+"""`transformers`' `generate`, with a model of our shape."""
+
+from typing import Any
+
+import torch
+from sentencepiece import SentencePieceProcessor
+from transformers import M2M100Config, M2M100ForConditionalGeneration
+
+from peers.measuring import Translate
+from translator.run import Run
+from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID
+
+# Sentences, sorted by length; 32 and 128 are slower on two cores.
+_BATCH = 64
+
+
+def random_m2m100(run: Run, lengths: dict[int, list[int]]) -> Translate:
+    """M2M100, its nearest architecture, with the shape of a run's model and random weights.
+
+    What random weights write has no end, so each batch goes on for as many steps as it would with
+    the run's model, that is until its longest translation ends.
+
+    Args:
+        run: whose shape and pieces are taken
+        lengths: for each beam size and each text, how many pieces its translation has, eos counted
+    """
+    model_config = run.load_config().model
+    pieces = SentencePieceProcessor(model_file=str(run.tokenizer))
+    torch.manual_seed(0)
+    config = M2M100Config(
+        vocab_size=pieces.vocab_size(),
+        d_model=model_config.d_model,
+        encoder_layers=model_config.encoder_layers,
+        decoder_layers=model_config.decoder_layers,
+        encoder_attention_heads=model_config.n_heads,
+        decoder_attention_heads=model_config.n_heads,
+        encoder_ffn_dim=model_config.d_ff,
+        decoder_ffn_dim=model_config.d_ff,
+        pad_token_id=PAD_ID,
+        bos_token_id=BOS_ID,
+        eos_token_id=EOS_ID,
+        decoder_start_token_id=BOS_ID,
+    )
+    model: Any = M2M100ForConditionalGeneration(config)  # its types don't hold
+    model.eval()
+    model.generation_config.eos_token_id = None
+
+    def translate(texts: list[str], beam_size: int) -> list[str]:
+        rows = [[*row, EOS_ID] for row in pieces.encode(texts)]
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        lines = [""] * len(texts)
+        for start in range(0, len(order), _BATCH):
+            batch = order[start : start + _BATCH]
+            src = torch.nn.utils.rnn.pad_sequence(
+                [torch.tensor(rows[i]) for i in batch], batch_first=True, padding_value=PAD_ID
+            )
+            found = model.generate(
+                src,
+                attention_mask=(src != PAD_ID).long(),
+                num_beams=beam_size,
+                do_sample=False,
+                max_new_tokens=max(lengths[beam_size][i] for i in batch),
+            )
+            for i, line in zip(batch, pieces.decode(found[:, 1:].tolist()), strict=True):
+                lines[i] = line
+        return lines
+
+    return translate
