@@ -1,0 +1,69 @@
+"""The command line.
+
+Results go to standard output; progress, notes and errors to standard error. An error that the
+user can mend is one line, and the exit code 2.
+"""
+
+import io
+import os
+import sys
+
+from translator.cli.common import Command
+from translator.cli.runs import (
+    evaluate_command,
+    export_command,
+    prepare_command,
+    tokenizer_command,
+    train_command,
+)
+from translator.cli.translate import translate_command
+from translator.errors import TranslatorError
+
+COMMANDS: dict[str, Command] = {
+    "prepare": prepare_command,
+    "tokenizer": tokenizer_command,
+    "train": train_command,
+    "evaluate": evaluate_command,
+    "translate": translate_command,
+    "export": export_command,
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a command; exit with code 2 after a line that says what the user can mend."""
+    arguments = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")  # as the input, whatever the locale says
+    try:
+        if not arguments or arguments[0] in ("-h", "--help"):
+            print(_overview())
+            return
+        if arguments[0] not in COMMANDS:
+            raise TranslatorError(
+                f'unknown command "{arguments[0]}"; there are: {", ".join(COMMANDS)}'
+            )
+        COMMANDS[arguments[0]](arguments[1:])
+    except TranslatorError as error:
+        print(f"translator: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); what is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)  # the shell's code for a program ended by a closed pipe
+
+
+def run_command(verb: str) -> None:
+    """Run one command with this process's arguments, as the scripts do."""
+    main([verb, *sys.argv[1:]])
+
+
+def _overview() -> str:
+    lines = [
+        f"  {verb:<10} {(command.__doc__ or '').splitlines()[0]}"
+        for verb, command in COMMANDS.items()
+    ]
+    usage = "usage: translator COMMAND [options]; translator COMMAND --help says more"
+    return "\n".join([usage, "", *lines])
