@@ -19,7 +19,7 @@ from translator.tokenizer import EOS_ID, Tokenizer
 
 _DRIVER = Path(__file__).with_name("joey_driver.py")
 # Peak rates to choose from, around those of its documented settings for small data.
-RATES = (5e-4, 1e-3, 2e-3)
+RATES = (1e-3, 2e-3, 4e-3)
 # Dev sentences whose loss chooses a rate; JoeyNMT translates them too, which takes it minutes.
 _TRIAL_SENTENCES = 300
 # A line of its validations.txt.
