@@ -15,6 +15,8 @@ LINES = ["Good evening.", "Goodbye.", "The shop is closed.", "Where is the ball?
 
 def start(run: Path, **options: int) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "translator", "translate", "--run-dir", str(run)]
+    # What this process ignores, as one in the background does, its children would ignore too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, bufsize=0, **(pipes | options))
     # Where both sides wait for each other, a test fails in place of waiting too.
