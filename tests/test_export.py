@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import ctranslate2
@@ -161,6 +162,23 @@ def test_what_ctranslate2_lacks_is_refused_and_the_old_export_kept(
     with pytest.raises(TranslatorError, match=r"decoder\.1\.cross_attention \(argmax\).*pytorch"):
         export_ctranslate2(Run(own_copy))
     assert load(own_copy, "cpu", "ctranslate2").translate(SENTENCES[:1])[0].text
+
+
+@pytest.mark.parametrize(
+    ("key", "name"), [("cross_attention", "sparsemax"), ("self_attention", "entmax")]
+)
+def test_a_run_with_sparse_attention_is_trained_shown_and_not_exported(
+    tmp_path: Path, key: str, name: str
+) -> None:
+    tiny = tiny_config(tmp_path / "data", max_steps=10, evaluations=1)
+    run = Run(tmp_path / "run")
+    train(replace(tiny, model=replace(tiny.model, **{key: name})), run)
+    translator = load(run.path, "cpu")
+    _, _, weights = translator.cross_attention("Good evening.", "Buenas tardes.")
+    assert (weights == 0).any() == (key == "cross_attention")
+    assert len(translator.translate(SENTENCES[:3])) == 3
+    with pytest.raises(TranslatorError, match=f"(?i){key}.*{name}.*softmax alone"):
+        export_ctranslate2(run)
 
 
 def test_an_export_that_fails_leaves_the_old_one(

@@ -11,6 +11,9 @@ from typing import Any, Literal
 from translator.errors import TranslatorError
 from translator.files import write_text
 
+# What turns attention scores into weights; `translator.model.mappings` has the functions.
+MappingName = Literal["softmax", "entmax15", "sparsemax", "topk", "entmax"]
+
 
 @dataclass(frozen=True)
 class CorpusConfig:
@@ -106,6 +109,12 @@ class ModelConfig:
         decoder_layers: layers that write the target
         d_ff: width inside the feed-forward blocks; 4 × d_model as in Vaswani et al. 2017
         dropout: share of values dropped; 0 while the data is seen only a few times
+        cross_attention: how scores become weights where the decoder looks at the source: softmax;
+            entmax15 and sparsemax, with weights that are exactly 0; topk, softmax over the highest;
+            entmax, with a sparsity that each head learns. All but softmax are slower, and not to
+            be exported
+        self_attention: likewise where a sentence looks at itself
+        top_k: how many the highest are, for topk
     """
 
     d_model: int = 128
@@ -114,10 +123,13 @@ class ModelConfig:
     decoder_layers: int = 3
     d_ff: int = 512
     dropout: float = 0.0
+    cross_attention: MappingName = "softmax"
+    self_attention: MappingName = "softmax"
+    top_k: int = 4
 
     def __post_init__(self) -> None:
         """Check what a type can't say."""
-        names = ("d_model", "n_heads", "encoder_layers", "decoder_layers", "d_ff")
+        names = ("d_model", "n_heads", "encoder_layers", "decoder_layers", "d_ff", "top_k")
         _require_positive("model", self, *names)
         _require_fraction("model", self, "dropout")
         if self.d_model % (2 * self.n_heads):
@@ -144,6 +156,10 @@ class TrainingConfig:
         warmup_steps: steps in which the rates rise from zero; then they fall to zero linearly
         weight_decay: decoupled decay of the matrices, as a share of the learning rate
         label_smoothing: probability spread over the vocabulary (Szegedy et al. 2016)
+        guidance: a file with the links between the words of each training pair, as `translator
+            align --train` writes it: one head of the last decoder layer but one then learns to
+            look at what a word is linked to
+        guidance_weight: of that head's loss, beside the cross-entropy; 0.05 in Garg et al. 2019
         max_grad_norm: clip the gradient to this length; 0 for no clipping
         warm_start: begin with piece vectors counted from the pairs, in place of random ones
         ema_decay: average the weights with this decay a step and use the average, which in the
@@ -168,6 +184,8 @@ class TrainingConfig:
     warmup_steps: int = 50
     weight_decay: float = 0.0
     label_smoothing: float = 0.1
+    guidance: str | None = None
+    guidance_weight: float = 0.05
     max_grad_norm: float = 1.0
     warm_start: bool = True
     ema_decay: float = 0.99
@@ -182,6 +200,7 @@ class TrainingConfig:
         """Check what a type can't say."""
         names = ("max_minutes", "batch_tokens", "accumulation", "muon_learning_rate")
         _require_positive("training", self, *names, "learning_rate", "evaluations")
+        _require_positive("training", self, "guidance_weight")
         if self.max_steps is not None:
             _require_positive("training", self, "max_steps")
         rest = ("warmup_steps", "weight_decay", "max_grad_norm", "patience", "checkpoint_minutes")
@@ -216,6 +235,11 @@ class Config:
         """Check what a type can't say."""
         if self.seed < 0:
             raise TranslatorError("seed must not be negative")
+        if self.training.guidance and self.tokenizer.sampling:
+            raise TranslatorError(
+                "training.guidance links pieces, and tokenizer.sampling changes them in each "
+                "epoch: set one of the two"
+            )
 
 
 # Which model from so many minutes on, on two cores: a wider one learns more from a pair, and sees

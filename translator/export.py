@@ -17,8 +17,9 @@ from translator.files import os_errors_named, partial_folder, sha256_of, write_t
 from translator.inference.ctranslate2 import COMPUTE_TYPES, require_ctranslate2
 from translator.inference.engine import FORBIDDEN_IDS
 from translator.inference.pytorch import load_pytorch_engine
-from translator.model.attention import MultiHeadAttention, softmax
+from translator.model.attention import MultiHeadAttention
 from translator.model.layers import DecoderLayer, EncoderLayer, FeedForward
+from translator.model.mappings import softmax
 from translator.model.transformer import Transformer
 from translator.run import Run
 from translator.tokenizer import BOS_ID, EOS_ID, UNK_ID, Tokenizer
@@ -65,8 +66,8 @@ def _refuse_what_ctranslate2_lacks(model: Transformer) -> None:
         if isinstance(module, MultiHeadAttention) and module.mapping is not softmax:
             raise TranslatorError(
                 f"CTranslate2 can't express the attention mapping of {name} "
-                f"({module.mapping.__name__}): it knows softmax alone; translate with the engine "
-                "pytorch"
+                f"({getattr(module.mapping, '__name__', type(module.mapping).__name__)}): it knows "
+                "softmax alone; translate with the engine pytorch"
             )
 
 

@@ -152,12 +152,12 @@ def test_order_of_the_source_matters() -> None:
     assert not torch.allclose(read(model, src, tgt), read(model, swapped, tgt))
 
 
-def test_need_weights_gives_those_of_each_layer_and_the_same_states() -> None:
+def test_weights_of_gives_those_of_each_layer_and_the_same_states() -> None:
     model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
     padding = src == PAD_ID
     memory = model.encode(src, padding)
     plain, none = model.decode(tgt, memory, padding)
-    states, weights = model.decode(tgt, memory, padding, need_weights=True)
+    states, weights = model.decode(tgt, memory, padding, weights_of=range(2))
     assert none == []
     assert_same(states, plain)
     assert [layer.shape for layer in weights] == [(3, CONFIG.n_heads, 6, 7)] * 2
@@ -170,7 +170,7 @@ def test_padding_of_the_memory_is_never_attended() -> None:
     model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
     padding = src == PAD_ID
     memory = model.encode(src, padding)
-    _, weights = model.decode(tgt, memory, padding, need_weights=True)
+    _, weights = model.decode(tgt, memory, padding, weights_of=range(2))
     for layer in weights:
         by_key = layer.permute(0, 3, 1, 2)  # (B, S, H, T)
         assert (by_key[padding] == 0).all()

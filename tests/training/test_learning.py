@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from translator.batching import Batch, BatchStream, PairIds, Ragged, make_batch
-from translator.config import ModelConfig, TrainingConfig
+from translator.config import MappingName, ModelConfig, TrainingConfig
 from translator.inference.search import greedy_search
 from translator.model.transformer import Transformer
 from translator.tokenizer import EOS_ID, PAD_ID
@@ -31,9 +31,9 @@ class Given:
         return next(self._batches)
 
 
-def tiny_model() -> Transformer:
+def tiny_model(**attention: MappingName) -> Transformer:
     return Transformer(ModelConfig(d_model=32, n_heads=2, encoder_layers=2, decoder_layers=2,
-                                   d_ff=64), VOCAB)  # fmt: skip
+                                   d_ff=64, **attention), VOCAB)  # type: ignore[arg-type] # fmt: skip
 
 
 def random_ids(generator: np.random.Generator, rows: int) -> list[Ids]:
@@ -90,6 +90,30 @@ def test_a_batch_is_learnt_by_heart(
     assert losses[-1] < 0.02
     expected = np.split(pairs.tgt.values, pairs.tgt.offsets[1:-1])
     assert greedy(model, batch.src) == [ids.tolist() for ids in expected]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "precision"),
+    [
+        ("sparsemax", "float32"),
+        ("topk", "float32"),
+        ("entmax", "float32"),
+        ("entmax", "bfloat16"),
+        ("entmax15", "bfloat16"),
+    ],
+)
+def test_a_batch_is_learnt_by_heart_through_every_attention(
+    mapping: MappingName, precision: Literal["float32", "bfloat16"]
+) -> None:
+    steps, rows = 250, 16
+    batch = make_batch(random_pairs(rows), np.arange(rows))
+    model = tiny_model(cross_attention=mapping, self_attention=mapping)
+    config = TrainingConfig(label_smoothing=0, warmup_steps=10, precision=precision)
+    learner = learner_of(model, config, Given(batch), steps)
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    losses = [total / tokens for total, tokens in map(learner.step, range(steps))]
+    assert losses[-1] < 0.05
+    assert not [name for name, old in before.items() if torch.equal(old, model.get_parameter(name))]
 
 
 @pytest.mark.parametrize("rule", [list, lambda ids: ids[::-1]], ids=["copy", "reverse"])

@@ -1,20 +1,13 @@
 """Attention: every position of one sequence gathers what it needs from another (or itself)."""
 
 import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from translator.model.mappings import Mapping, softmax
 from translator.model.positions import rotate
-
-Mapping = Callable[[Tensor], Tensor]
-
-
-def softmax(scores: Tensor) -> Tensor:
-    """Scores to weights: non-negative, each row sums to 1."""
-    return scores.softmax(dim=-1)
 
 
 def attend(

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from translator.model.attention import MultiHeadAttention
 from translator.model.cache import LayerCache
+from translator.model.mappings import Mapping, softmax
 
 
 class Dropout(nn.Module):
@@ -59,11 +60,18 @@ class EncoderLayer(nn.Module):
     training needs no long warm-up.
     """
 
-    def __init__(self, d_model: int, n_heads: int, d_ff: int, dropout: float) -> None:
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        d_ff: int,
+        dropout: float,
+        self_mapping: Mapping = softmax,
+    ) -> None:
         """Make the two blocks and their norms."""
         super().__init__()
         self.self_norm = nn.LayerNorm(d_model)
-        self.self_attention = MultiHeadAttention(d_model, n_heads)
+        self.self_attention = MultiHeadAttention(d_model, n_heads, self_mapping)
         self.ff_norm = nn.LayerNorm(d_model)
         self.feed_forward = FeedForward(d_model, d_ff)
         self.dropout = Dropout(dropout)
@@ -87,13 +95,21 @@ class EncoderLayer(nn.Module):
 class DecoderLayer(nn.Module):
     """Self-attention over the target so far, cross-attention to the source, feed-forward."""
 
-    def __init__(self, d_model: int, n_heads: int, d_ff: int, dropout: float) -> None:
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        d_ff: int,
+        dropout: float,
+        self_mapping: Mapping = softmax,
+        cross_mapping: Mapping = softmax,
+    ) -> None:
         """Make the three blocks and their norms."""
         super().__init__()
         self.self_norm = nn.LayerNorm(d_model)
-        self.self_attention = MultiHeadAttention(d_model, n_heads)
+        self.self_attention = MultiHeadAttention(d_model, n_heads, self_mapping)
         self.cross_norm = nn.LayerNorm(d_model)
-        self.cross_attention = MultiHeadAttention(d_model, n_heads)
+        self.cross_attention = MultiHeadAttention(d_model, n_heads, cross_mapping)
         self.ff_norm = nn.LayerNorm(d_model)
         self.feed_forward = FeedForward(d_model, d_ff)
         self.dropout = Dropout(dropout)

@@ -1,14 +1,16 @@
 """The whole model: source ids to memory, memory and target ids to scores of the next piece."""
 
 import math
+from collections.abc import Container
 from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from translator.config import ModelConfig
+from translator.config import MappingName, ModelConfig
 from translator.model.cache import DecoderCache, LayerCache
 from translator.model.layers import DecoderLayer, Dropout, EncoderLayer
+from translator.model.mappings import Mapping, make_mapping
 from translator.model.positions import rotations
 
 
@@ -22,9 +24,19 @@ class Transformer(nn.Module):
         self.head_width = config.d_model // config.n_heads
         self.embedding = nn.Embedding(vocab_size, config.d_model)
         shape = (config.d_model, config.n_heads, config.d_ff, config.dropout)
-        self.encoder = nn.ModuleList(EncoderLayer(*shape) for _ in range(config.encoder_layers))
+
+        def mapping(name: MappingName) -> Mapping:
+            return make_mapping(name, config.n_heads, config.top_k)
+
+        self.encoder = nn.ModuleList(
+            EncoderLayer(*shape, mapping(config.self_attention))
+            for _ in range(config.encoder_layers)
+        )
         self.encoder_norm = nn.LayerNorm(config.d_model)
-        self.decoder = nn.ModuleList(DecoderLayer(*shape) for _ in range(config.decoder_layers))
+        self.decoder = nn.ModuleList(
+            DecoderLayer(*shape, mapping(config.self_attention), mapping(config.cross_attention))
+            for _ in range(config.decoder_layers)
+        )
         self.decoder_norm = nn.LayerNorm(config.d_model)
         self.dropout = Dropout(config.dropout)
         self.apply(_initialise)
@@ -55,7 +67,7 @@ class Transformer(nn.Module):
         memory: Tensor,
         src_padding_mask: Tensor,
         *,
-        need_weights: bool = False,
+        weights_of: Container[int] = (),
     ) -> tuple[Tensor, list[Tensor]]:
         """Read all of a known target at once (teacher forcing).
 
@@ -63,19 +75,20 @@ class Transformer(nn.Module):
             tgt: ids (B, T), starting with bos; position t predicts the piece after it
             memory: (B, S, D)
             src_padding_mask: (B, S), True at padding
-            need_weights: return the cross-attention too
+            weights_of: layers, counted from 0, whose cross-attention is returned too
 
         Returns:
-            Vectors (B, T, D), for `logits`; and the cross-attention weights of each layer,
-            (B, H, T, S) each, an empty list unless asked for.
+            Vectors (B, T, D), for `logits`; and the cross-attention weights of these layers, from
+            the lowest, (B, H, T, S) each.
         """
         mask = src_padding_mask[:, None, None, :]  # (B, 1, 1, S)
         rotation = rotations(tgt.size(1), self.head_width, tgt.device)
         x = self._embed(tgt)  # (B, T, D)
         all_weights = []
-        for layer in self._decoder_layers():
+        for number, layer in enumerate(self._decoder_layers()):
             keys, values = layer.cross_attention.keys_and_values(memory)
-            x, weights = layer(x, rotation, keys, values, mask, need_weights=need_weights)
+            asked = number in weights_of
+            x, weights = layer(x, rotation, keys, values, mask, need_weights=asked)
             if weights is not None:
                 all_weights.append(weights)
         return self.decoder_norm(x), all_weights

@@ -1,0 +1,98 @@
+"""From attention scores to attention weights: the function that can be exchanged.
+
+Each takes scores (…, S), -inf where nothing may be seen, and returns weights of the same shape that
+are not negative and sum to 1 in each row.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from translator.config import MappingName
+
+Mapping = Callable[[Tensor], Tensor]
+
+# Halvings of an interval no longer than 1: what is left is less than the type can tell.
+_BISECTIONS = {torch.float32: 25, torch.float64: 53}
+
+
+def softmax(scores: Tensor) -> Tensor:
+    """Every weight is positive, however small."""
+    return scores.softmax(dim=-1)
+
+
+def sparsemax(scores: Tensor) -> Tensor:
+    """The nearest point of the simplex: most weights are exactly 0 (Martins & Astudillo 2016)."""
+    from entmax import sparsemax as mapping
+
+    weights: Tensor = mapping(_exact(scores), dim=-1)
+    return weights
+
+
+def entmax15(scores: Tensor) -> Tensor:
+    """Halfway between softmax and sparsemax (Peters et al. 2019, arXiv 1905.05702)."""
+    from entmax import entmax15 as mapping
+
+    weights: Tensor = mapping(_exact(scores), dim=-1)
+    return weights
+
+
+class TopK:
+    """Softmax over the k highest scores of a row; all others weigh nothing."""
+
+    def __init__(self, k: int) -> None:
+        """Keep k; where a row has no more scores than that, this is softmax."""
+        self.k = k
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        """As every mapping."""
+        if scores.size(-1) <= self.k:
+            return softmax(scores)
+        highest, places = scores.topk(self.k, dim=-1)
+        kept = torch.full_like(scores, -math.inf).scatter(-1, places, highest)
+        return softmax(kept)
+
+
+class AdaptiveEntmax(nn.Module):
+    """Entmax with a learned α for each head: it finds out how sparse to be (Correia et al. 2019).
+
+    α is 1 + sigmoid(a): near 1 it is softmax, at 1.5 entmax15, at 2 sparsemax (arXiv 1909.00015).
+    """
+
+    def __init__(self, n_heads: int) -> None:
+        """Start each head at α = 1.5."""
+        super().__init__()
+        self.a = nn.Parameter(torch.zeros(n_heads))
+
+    def forward(self, scores: Tensor) -> Tensor:
+        """(B, H, T, S) to the same."""
+        from entmax import entmax_bisect
+
+        scores = _exact(scores)
+        alpha = 1 + self.a.to(scores.dtype).sigmoid()[:, None, None]  # (H, 1, 1)
+        weights: Tensor = entmax_bisect(
+            scores, alpha.expand(*scores.shape[:-1], 1), dim=-1, n_iter=_BISECTIONS[scores.dtype]
+        )
+        return weights
+
+
+def _exact(scores: Tensor) -> Tensor:
+    """Thresholds are differences of near numbers, which bfloat16 can't tell."""
+    return scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
+
+
+def make_mapping(name: MappingName, n_heads: int, k: int) -> Mapping:
+    """The mapping of a name.
+
+    Args:
+        name: see `ModelConfig.cross_attention`
+        n_heads: H
+        k: see `ModelConfig.top_k`
+    """
+    if name == "topk":
+        return TopK(k)
+    if name == "entmax":
+        return AdaptiveEntmax(n_heads)
+    return {"softmax": softmax, "sparsemax": sparsemax, "entmax15": entmax15}[name]
