@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,18 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     run = folder / "runs" / "tiny"
     train(tiny_config(folder / "data"), Run(run))
+    return run
+
+
+@pytest.fixture(scope="session")
+def reverse_run(trained_run: Path) -> Path:
+    """One of the opposite direction, on the same corpus."""
+    from translator.pipeline import train
+    from translator.run import Run
+
+    config = tiny_config(trained_run.parents[1] / "data")
+    run = trained_run.with_name("reverse")
+    train(replace(config, corpus=replace(config.corpus, direction="es-en")), Run(run))
     return run
 
 

@@ -26,11 +26,16 @@ TABLE_COMMANDS = re.findall(r"`(translator train --config [^`]*)`", README)
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, trained_run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def checkout(
+    tmp_path: Path, trained_run: Path, reverse_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """A folder that looks like a checkout in which the README was followed."""
-    shutil.copytree(trained_run, tmp_path / "runs" / "quickstart")
+    shutil.copytree(reverse_run, tmp_path / "runs" / "back")
+    quickstart = Path(shutil.copytree(trained_run, tmp_path / "runs" / "quickstart"))
+    (quickstart / "weights.safetensors").touch()  # the one trained last
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     shutil.copy(PAIRS, tmp_path / "pairs.tsv")
+    (tmp_path / "gold.tsv").write_text("One line .\tUna línea .\t0-0 1-1 2-2\n", encoding="utf-8")
     for name in ("english.txt", "news.en", "news.es", "other.es"):
         (tmp_path / name).write_text("One line.\nAnd another.\n")
     monkeypatch.chdir(tmp_path)
@@ -51,6 +56,8 @@ def test_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     words = shlex.split(line, comments=True)[1:]
+    if ">" in words:
+        words = words[: words.index(">")]
     if "<" in words:
         text = Path(words[words.index("<") + 1]).read_bytes()
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))

@@ -55,12 +55,23 @@ class Ragged:
         return torch.from_numpy(matrix)
 
 
+# A link between pieces as one number: the target piece's place times this, plus the source piece's.
+LINK_BASE = 1 << 15
+
+
 @dataclass(frozen=True)
 class PairIds:
-    """The ids of sentence pairs."""
+    """The ids of sentence pairs.
+
+    Attributes:
+        src: ids of each source, without eos
+        tgt: ids of each target, without bos and eos
+        links: which target piece belongs to which source piece (see `LINK_BASE`); None if unknown
+    """
 
     src: Ragged
     tgt: Ragged
+    links: Ragged | None = None
 
 
 @dataclass(frozen=True)
@@ -71,11 +82,14 @@ class Batch:
         src: ids (B, S), each row ending with eos, then padding
         tgt: ids (B, T + 1): bos, the target, eos, then padding
         tgt_tokens: predicted pieces, eos counted, padding not
+        links: bool (B, T, S): the piece read at target position t belongs to source piece s; None
+            if that is not known
     """
 
     src: Tensor
     tgt: Tensor
     tgt_tokens: int
+    links: Tensor | None = None
 
     @property
     def src_padding_mask(self) -> Tensor:
@@ -84,22 +98,37 @@ class Batch:
 
     def split(self, count: int) -> list["Batch"]:
         """Its pairs in at most `count` parts of about equal size."""
-        sides = zip(self.src.chunk(count), self.tgt.chunk(count), strict=True)
-        return [Batch(src, tgt, int((tgt[:, 1:] != PAD_ID).sum())) for src, tgt in sides]
+        src, tgt = self.src.chunk(count), self.tgt.chunk(count)
+        links = [None] * len(src) if self.links is None else self.links.chunk(count)
+        tokens = [int((part[:, 1:] != PAD_ID).sum()) for part in tgt]
+        return list(map(Batch, src, tgt, tokens, links))
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
         src, tgt = (ids.to(device, non_blocking=True) for ids in (self.src, self.tgt))
-        return Batch(src, tgt, self.tgt_tokens)
+        links = None if self.links is None else self.links.to(device, non_blocking=True)
+        return Batch(src, tgt, self.tgt_tokens, links)
 
 
 def make_batch(pairs: PairIds, rows: Ints) -> Batch:
     """The pairs of these rows as a batch."""
-    return Batch(
-        src=pairs.src.padded(rows, bos=False),
-        tgt=pairs.tgt.padded(rows, bos=True),
-        tgt_tokens=int(pairs.tgt.lengths[rows].sum()) + len(rows),
-    )
+    src, tgt = pairs.src.padded(rows, bos=False), pairs.tgt.padded(rows, bos=True)
+    tgt_tokens = int(pairs.tgt.lengths[rows].sum()) + len(rows)
+    return Batch(src, tgt, tgt_tokens, _linked(pairs, rows, tgt.size(1) - 1, src.size(1)))
+
+
+def _linked(pairs: PairIds, rows: Ints, tgt_width: int, src_width: int) -> Tensor | None:
+    """The links of some pairs as `Batch` has them."""
+    if pairs.links is None:
+        return None
+    matrix = torch.zeros(len(rows), tgt_width, src_width, dtype=torch.bool)
+    counts = pairs.links.lengths[rows]
+    first = np.repeat(pairs.links.offsets[rows] - np.cumsum(counts) + counts, counts)
+    links = pairs.links.values[first + np.arange(counts.sum())]
+    tgt, src = np.divmod(links.astype(np.int64), LINK_BASE)
+    # One on, since a decoder reads bos before the first piece.
+    matrix[torch.from_numpy(np.repeat(np.arange(len(rows)), counts)), tgt + 1, src] = True
+    return matrix
 
 
 def group_by_length(

@@ -6,12 +6,23 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from translator.batching import BatchStream, fixed_pairs, padding_share, sampled_pairs
+from translator.alignment.aligner import choose_reading
+from translator.alignment.forming import AttentionPictures
+from translator.alignment.guidance import with_links
+from translator.batching import (
+    BatchStream,
+    PairIds,
+    fixed_pairs,
+    padding_share,
+    sampled_pairs,
+)
 from translator.config import Config, differing_keys, save_config
 from translator.corpus.held_out import read_examples
 from translator.device import (
@@ -62,8 +73,10 @@ def train(config: Config, run: Run) -> None:
     torch.manual_seed(config.seed)
     model = Transformer(config.model, tokenizer.vocab_size).to(device)
 
+    pairs_of_epoch = _pairs_of_epoch(config, prepared, tokenizer)
+
     def make_batches() -> BatchStream:
-        return _batches(config, prepared, tokenizer)
+        return BatchStream(pairs_of_epoch, config.training.batch_tokens, config.seed)
 
     if manifest is None:
         print(prepared.table(), file=sys.stderr)
@@ -84,7 +97,7 @@ def train(config: Config, run: Run) -> None:
         start_from_cooccurrence(model, batches.pairs)
     warm_start_seconds = time.perf_counter() - started
     learner = Learner(config.training, model, batches, max_steps, config.seed)
-    trainer = Trainer(config.training, learner, _validator(run, tokenizer), run, max_steps)
+    trainer = Trainer(config.training, learner, _validator(config, run, tokenizer), run, max_steps)
     trainer.resume()
     trainer.progress.seconds += warm_start_seconds  # it is a part of the training
     if trainer.progress.step:
@@ -145,24 +158,39 @@ def _start_run(
     return run.read_manifest()
 
 
-def _batches(config: Config, prepared: Prepared, tokenizer: Tokenizer) -> BatchStream:
-    sampling = config.tokenizer.sampling
+def _pairs_of_epoch(
+    config: Config, prepared: Prepared, tokenizer: Tokenizer
+) -> Callable[[int], PairIds]:
+    sampling, guidance = config.tokenizer.sampling, config.training.guidance
     if sampling:
-        pairs = sampled_pairs(prepared.corpus_dir, tokenizer, sampling, config.seed)
-    else:
-        pairs = fixed_pairs(prepared.tokenizer_dir)
-    return BatchStream(pairs, config.training.batch_tokens, config.seed)
+        return sampled_pairs(prepared.corpus_dir, tokenizer, sampling, config.seed)
+    fixed = fixed_pairs(prepared.tokenizer_dir)
+    if guidance is None:
+        return fixed
+    guided = with_links(fixed(0), Path(guidance), prepared.corpus_dir, tokenizer)
+    return lambda epoch: guided
 
 
-def _validator(run: Run, tokenizer: Tokenizer) -> Callable[[Transformer], float]:
-    """Greedy BLEU on dev."""
+def _pictures(config: Config, run: Run) -> AttentionPictures:
     examples = read_examples(run.held_out("dev"))
+    return AttentionPictures(run.attention, examples, config.model.decoder_layers)
 
-    def dev_bleu(model: Transformer) -> float:
-        lines, scores = evaluate(Translator(PyTorchEngine(model), tokenizer), examples, beam_size=1)
+
+def _validator(
+    config: Config, run: Run, tokenizer: Tokenizer
+) -> Callable[[Transformer, int], float]:
+    """Greedy BLEU on dev, and a picture of cross-attention."""
+    examples = read_examples(run.held_out("dev"))
+    pictures = _pictures(config, run)
+
+    def dev_bleu(model: Transformer, step: int) -> float:
+        translator = Translator(PyTorchEngine(model), tokenizer)
+        lines, scores = evaluate(translator, examples, beam_size=1)
         if len(set(lines)) == 1 < len(lines):
             print(f'warning: every translation is "{lines[0]}"', file=sys.stderr)
-        return float(scores["bleu"])
+        bleu = float(scores["bleu"])
+        pictures.draw(translator, step, f"step {step}, dev BLEU {bleu:.1f}")
+        return bleu
 
     return dev_bleu
 
@@ -177,13 +205,15 @@ def _finish(config: Config, run: Run, manifest: dict[str, Any], trainer: Trainer
     # Evenly through the test set, so that nobody has picked them.
     picked = range(0, len(examples), max(1, len(examples) // _SAMPLES))
     samples = [Sample(examples[i].src, lines[i], examples[i].references) for i in picked][:_SAMPLES]
+    _pictures(config, run).join(run.path / "attention.png")
     manifest |= {
         "state": "finished",
         "progress": vars(trainer.progress),
         "scores": {"test, greedy": greedy, f"test, beam {BEAM_SIZE}": beam},
         "peak_memory_bytes": peak_memory_bytes(),
+        "reading": asdict(choose_reading(translator, run)),
     }
-    print(write_report(run, config, manifest, samples, translator))
+    print(write_report(run, config, manifest, samples))
     run.write_manifest(manifest)
     print(
         f"translate with: translator translate --run-dir {shlex.quote(str(run.path))} "

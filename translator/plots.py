@@ -1,11 +1,13 @@
 """Pictures: the curves of a training, and what cross-attention looks at."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
 import numpy.typing as npt
+from PIL import Image  # what matplotlib itself writes PNG with
 
 from translator.files import write_atomically
 
@@ -13,6 +15,8 @@ matplotlib.use("agg")  # files only: no window, no display needed
 from matplotlib.figure import Figure
 
 _DPI = 150
+
+Floats = npt.NDArray[np.floating[Any]]
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -42,22 +46,38 @@ def draw_curves(metrics: list[dict[str, Any]], path: Path) -> None:
 
 
 def draw_attention(
-    src_labels: list[str], tgt_labels: list[str], weights: npt.NDArray[np.float32], path: Path
+    pairs: Sequence[tuple[Sequence[str], Sequence[str], Floats]], path: Path, title: str = ""
 ) -> None:
-    """A heat map: row t shows what was looked at while target piece t was predicted.
+    """Heat maps side by side: row v shows what target word v looked at.
 
     Args:
-        src_labels: S of them
-        tgt_labels: T of them
-        weights: (T, S), each row summing to 1
+        pairs: W source words, V target words, and weights (V, W), for each
         path: where the picture goes
+        title: above them all
     """
-    size = (1.5 + 0.45 * len(src_labels), 1.2 + 0.35 * len(tgt_labels))
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(len(src_labels)), src_labels, rotation=60, ha="left")
-    axes.set_yticks(range(len(tgt_labels)), tgt_labels)
-    axes.xaxis.tick_top()
-    figure.colorbar(image, label="cross-attention weight")
+    # A third of an inch a word is legible, however many there are; the rest is for the labels.
+    widths = [1.2 + 0.33 * len(src) for src, _, _ in pairs]
+    height = 1.6 + 0.33 * max(len(tgt) for _, tgt, _ in pairs)
+    figure = Figure(figsize=(sum(widths) + 0.8, height), layout="constrained")
+    all_axes = figure.subplots(1, len(pairs), width_ratios=widths, squeeze=False)[0]
+    for axes, (src, tgt, weights) in zip(all_axes, pairs, strict=True):
+        image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="equal")
+        axes.set_xticks(range(len(src)), src, rotation=60, ha="left", rotation_mode="anchor")
+        axes.set_yticks(range(len(tgt)), tgt)
+        axes.xaxis.tick_top()
+    figure.colorbar(image, ax=all_axes, label="attention weight")
+    if title:
+        figure.suptitle(title)
     save_figure(figure, path)
+
+
+def join_pictures(paths: Sequence[Path], path: Path) -> None:
+    """One picture below the other, in a new one."""
+    pictures = [Image.open(each) for each in paths]
+    width = max(picture.width for picture in pictures)
+    joined = Image.new("RGB", (width, sum(picture.height for picture in pictures)), "white")
+    top = 0
+    for picture in pictures:
+        joined.paste(picture, (0, top))
+        top += picture.height
+    write_atomically(path, lambda temporary: joined.save(temporary, format="png"))

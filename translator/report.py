@@ -6,10 +6,10 @@ from typing import Any
 
 from tabulate import tabulate
 
+from translator.alignment.reading import Reading
 from translator.config import Config, flatten
 from translator.files import write_text
-from translator.inference.translator import Translator
-from translator.plots import draw_attention, draw_curves
+from translator.plots import draw_curves
 from translator.prepare import report_table
 from translator.run import Run
 
@@ -28,15 +28,13 @@ def write_report(
     config: Config,
     manifest: dict[str, Any],
     samples: list[Sample],
-    translator: Translator,
 ) -> str:
-    """Write report.md and its pictures.
+    """Write report.md and the curves.
 
     Returns:
         The scores and samples as text, for the terminal.
     """
     draw_curves(run.read_metrics(), run.path / "curves.png")
-    _draw_cross_attention(run, samples, translator)
     scores = _scores_table(manifest, "plain")
     shown = "\n\n".join(_sample_text(sample) for sample in samples)
     headers = ["key", "value"]
@@ -69,10 +67,12 @@ Peak memory {manifest["peak_memory_bytes"] / 2**30:.2f} GiB.
 
 ## Cross-attention
 
-What the last decoder layer looks at while it predicts each piece of the first sample, mean of its
-heads.
+How it formed: what the last decoder layer but one looked at while it predicted each word of three
+dev sentences, mean of its heads, in the course of the training.
 
 ![cross-attention](attention.png)
+
+`translator align` reads it best by {Reading(**manifest["reading"])}, as chosen on dev.
 
 ## Samples
 
@@ -126,8 +126,3 @@ def _samples_in_markdown(samples: list[Sample]) -> str:
         + "\n".join(f"  - reference: {reference}" for reference in sample.references)
         for sample in samples
     )
-
-
-def _draw_cross_attention(run: Run, samples: list[Sample], translator: Translator) -> None:
-    src, tgt, layers = translator.cross_attention(samples[0].src, samples[0].translation)
-    draw_attention(src, tgt, layers[-1].mean(dim=0).numpy(), run.path / "attention.png")

@@ -8,7 +8,8 @@ weights.safetensors    the best weights on dev: what translates
 ctranslate2            what `translator export` writes
 training_state.pt      the rest of what an exact resume needs, and the last weights
 metrics.jsonl          a line for each measurement
-report.md curves.png   for people
+attention              a picture of cross-attention for each evaluation
+report.md curves.png   for people, as is attention.png
 """
 
 import json
@@ -66,6 +67,11 @@ class Run:
     def metrics(self) -> Path:
         """Measurements, one JSON object a line."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def attention(self) -> Path:
+        """Pictures of cross-attention, one for each evaluation."""
+        return self.path / "attention"
 
     def held_out(self, split: str) -> Path:
         """The sentences of dev or test."""

@@ -96,6 +96,16 @@ class Tokenizer:
         """Piece ids of each text, without bos or eos."""
         return self._encode(texts)
 
+    def encode_with_spans(self, texts: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """Piece ids of each text, and which of its characters each piece stands for.
+
+        The spans hold the space before a word, if its first piece does.
+        """
+        found = self._pieces.encode(texts, out_type="immutable_proto", num_threads=1)
+        return [
+            ([p.id for p in text.pieces], [(p.begin, p.end) for p in text.pieces]) for text in found
+        ]
+
     def sample(self, texts: list[str], dropout: float, seed: int) -> list[list[int]]:
         """Like `encode`, but each merge is skipped with probability `dropout`.
 

@@ -424,7 +424,7 @@ def test_a_mistake_is_one_clear_line(
     shutil.copytree(trained_run.parents[1] / "data", tmp_path / "data")
     monkeypatch.chdir(tmp_path)
     argv = mistake.make(Place(tmp_path, tmp_path / "run", monkeypatch))
-    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     with pytest.raises(SystemExit) as ended:
         main(argv)
     assert ended.value.code == 2
@@ -435,7 +435,9 @@ def test_a_mistake_is_one_clear_line(
         assert part in last
     assert len(last) < 400
     assert not (tmp_path / "exploded").exists()
-    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    assert {
+        path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()
+    } == before
     assert not [path for path in tmp_path.rglob("*") if "partial" in path.name]
 
 

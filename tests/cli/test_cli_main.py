@@ -15,6 +15,7 @@ from translator import load
 from translator.cli import COMMANDS, main
 
 FILES_OF_A_RUN = {
+    "attention",
     "attention.png",
     "config.yaml",
     "curves.png",
@@ -39,8 +40,8 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -67,6 +68,10 @@ def test_train_leaves_a_whole_run_and_shows_what_it_can(cli: Cli, tmp_path: Path
     assert result.returncode == 0, result.stderr
     run = tmp_path / "runs" / "quickstart"
     assert {path.name for path in run.iterdir()} == FILES_OF_A_RUN
+    assert sorted(path.name for path in (run / "attention").iterdir()) == [
+        "step-0000020.png",
+        "step-0000040.png",
+    ]
     for picture in ("curves.png", "attention.png"):
         assert (run / picture).read_bytes().startswith(b"\x89PNG")
     sources = [json.loads(line)["src"] for line in (run / "test.jsonl").open(encoding="utf-8")]

@@ -61,7 +61,7 @@ def test_bench_translate(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
     assert cli("export").returncode == 0
     result = cli(*options, program=program)
     assert result.returncode == 0, result.stderr
-    assert result.stderr.startswith("joeynmt: skipped, there is no .venv-joeynmt/bin/python\n")
+    assert "joeynmt: skipped, there is no .venv-joeynmt/bin/python\n" in result.stderr
     records = json.loads((tmp_path / "measures.json").read_text())
     measured = {(record["system"], record["measure"]): record["value"] for record in records}
     for system in ("translator", "translator-ctranslate2", "ctranslate2", "transformers"):
@@ -96,3 +96,21 @@ def test_bench_training(cli: Cli, tmp_path: Path) -> None:
     assert again.stderr.splitlines() == [
         "bench_training: bench is there already; name a new --folder"
     ]
+
+
+def test_compare_attention(cli: Cli, tmp_path: Path) -> None:
+    """Every mapping once, and the two best with three seeds."""
+    (tmp_path / "gold.tsv").write_text("Good evening .\tBuenas tardes .\t0-0 1-1 2-2\n")
+    options = ["--folder", "runs", "--gold", "gold.tsv", "--json", "measures.json", *TINY_OPTIONS]
+    options += ["--training.max_steps=2", "--training.evaluations=1"]
+    program = [str(SCRIPTS / "compare_attention.py")]
+    result = cli(*options, program=program)
+    assert result.returncode == 0, result.stderr
+    records = json.loads((tmp_path / "measures.json").read_text())
+    zeros = {r["system"]: r["value"] for r in records if r["measure"] == "exact_zeros"}
+    assert len(zeros) == 9
+    assert zeros["softmax, seed 1"] == 0 < zeros["sparsemax, seed 1"] < 1
+    assert {r["measure"] for r in records} == {
+        "dev_bleu", "dev_chrf", "aer", "exact_zeros", "entropy", "target_tokens_per_second"
+    }  # fmt: skip
+    assert len(result.stdout.splitlines()) == 7

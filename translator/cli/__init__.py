@@ -8,6 +8,7 @@ import io
 import os
 import sys
 
+from translator.cli.align import align_command
 from translator.cli.common import Command
 from translator.cli.runs import (
     evaluate_command,
@@ -25,6 +26,7 @@ COMMANDS: dict[str, Command] = {
     "train": train_command,
     "evaluate": evaluate_command,
     "translate": translate_command,
+    "align": align_command,
     "export": export_command,
 }
 

@@ -59,9 +59,17 @@ def _config_first(argv: list[str]) -> list[str]:
     return [f"--config={path}" for path in paths if has_settings(path)] + rest
 
 
+def add_run_options(parser: Parser) -> None:
+    """Which run, and where it computes."""
+    parser.add_argument("--run-dir", type=str, help="the run; default: the one trained last")
+    parser.add_argument(
+        "--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where to compute"
+    )
+
+
 def add_model_options(parser: Parser) -> None:
     """Which run translates, and how."""
-    parser.add_argument("--run-dir", type=str, help="the run; default: the one trained last")
+    add_run_options(parser)
     parser.add_argument("--beam-size", type=int, default=5, help="1 is greedy search")
     parser.add_argument("--length-penalty", type=float, default=1.0, help="more: longer output")
     parser.add_argument(
@@ -69,9 +77,6 @@ def add_model_options(parser: Parser) -> None:
         choices=ENGINES,
         default=ENGINES[0],
         help="what computes; all but pytorch need `translator export` first",
-    )
-    parser.add_argument(
-        "--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where to compute"
     )
 
 

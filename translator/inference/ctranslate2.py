@@ -116,7 +116,9 @@ class CTranslate2Engine:
             ids[: length - complete], score * length**length_penalty, length, complete
         )
 
-    def cross_attention(self, src: list[int], tgt: list[int]) -> "list[Tensor]":
+    def cross_attention(
+        self, src: Sequence[list[int]], tgt: Sequence[list[int]], layers: Sequence[int] | None
+    ) -> "list[Tensor]":
         """Refused: CTranslate2 gives the mean of one layer's heads at most."""
         raise TranslatorError(
             "the engine ctranslate2 doesn't show its cross-attention; load the run with the "

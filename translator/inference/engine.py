@@ -9,8 +9,8 @@ from translator.tokenizer import BOS_ID, PAD_ID, UNK_ID
 if TYPE_CHECKING:
     from torch import Tensor
 
-# What can be asked for by name.
-ENGINES = ("pytorch", "ctranslate2", "ctranslate2-int8")
+# What can be asked for by name: a library, and what it computes in unless that is float32.
+ENGINES = ("pytorch", "pytorch-bfloat16", "ctranslate2", "ctranslate2-int8")
 # Never part of a translation.
 FORBIDDEN_IDS = [PAD_ID, UNK_ID, BOS_ID]
 
@@ -60,8 +60,20 @@ class Engine(Protocol):
         """
         ...
 
-    def cross_attention(self, src: list[int], tgt: list[int]) -> "list[Tensor]":
-        """The cross-attention weights (H, T, S) of each layer for a known target, eos last.
+    def cross_attention(
+        self, src: Sequence[list[int]], tgt: Sequence[list[int]], layers: Sequence[int] | None
+    ) -> "list[Tensor]":
+        """The cross-attention of known targets, computed in one pass over each pair.
+
+        Args:
+            src: ids of each source, without eos; any number
+            tgt: ids of its target, without bos and eos
+            layers: of the decoder, counted from 0, in order; None for all
+
+        Returns:
+            For each pair the weights (layers, H, T + 1, S + 1), float32 and on the CPU. Row t is
+            from the step that predicts piece t of the target, and row T from the one that predicts
+            eos; column S is eos.
 
         Raises:
             TranslatorError: this engine doesn't show them.

@@ -1,13 +1,15 @@
 """The engine that is this project's own: our model and our search, in batches of like length."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from translator.batching import Ints, Ragged
-from translator.device import pick_device
+from translator.batching import Ints, PairIds, Ragged, group_by_length, make_batch
+from translator.device import keep_few_kernels, pick_device, pick_precision
+from translator.errors import TranslatorError
 from translator.inference.engine import Hypothesis
 from translator.inference.search import beam_search, greedy_search
 from translator.model.transformer import Transformer
@@ -63,25 +65,59 @@ class PyTorchEngine:
             return [[hypothesis] for hypothesis in greedy_search(self.model, src, mask)]
         return beam_search(self.model, src, mask, beam_size, length_penalty, n_best)
 
+    def cross_attention(
+        self, src: Sequence[list[int]], tgt: Sequence[list[int]], layers: Sequence[int] | None
+    ) -> list[Tensor]:
+        """As `Engine.cross_attention`."""
+        if not src:
+            return []
+        pairs = PairIds(Ragged.from_lists(src), Ragged.from_lists(tgt))
+        batches = group_by_length(pairs, _BATCH_POSITIONS, np.random.default_rng(0))
+        results = self._workers.map(lambda rows: self._attend_batch(pairs, rows, layers), batches)
+        found = dict(
+            zip(np.concatenate(batches).tolist(), chain.from_iterable(results), strict=True)
+        )
+        return [found[row] for row in range(len(src))]
+
     @torch.inference_mode()
-    def cross_attention(self, src: list[int], tgt: list[int]) -> list[Tensor]:
-        """As `Engine.cross_attention`; on the CPU."""
-        row = np.zeros(1, dtype=np.int64)
-        src_ids = Ragged.from_lists([src]).padded(row, bos=False).to(self.device)  # (1, S)
-        tgt_ids = Ragged.from_lists([tgt]).padded(row, bos=True).to(self.device)  # (1, T + 1)
-        mask = src_ids == PAD_ID
-        memory = self.model.encode(src_ids, mask)
-        _, weights = self.model.decode(tgt_ids[:, :-1], memory, mask, need_weights=True)
-        return [layer[0].cpu() for layer in weights]
+    def _attend_batch(
+        self, pairs: PairIds, rows: Ints, layers: Sequence[int] | None
+    ) -> list[Tensor]:
+        batch = make_batch(pairs, rows).to(self.device)
+        mask = batch.src_padding_mask
+        memory = self.model.encode(batch.src, mask)
+        asked = range(len(self.model.decoder)) if layers is None else layers
+        _, weights = self.model.decode(batch.tgt[:, :-1], memory, mask, weights_of=asked)
+        stacked = torch.stack(weights, dim=1).float().cpu()  # (B, layers, H, T + 1, S + 1)
+        lengths = zip(pairs.tgt.lengths[rows] + 1, pairs.src.lengths[rows] + 1, strict=True)
+        return [
+            of_pair[:, :, :tgt, :src] for of_pair, (tgt, src) in zip(stacked, lengths, strict=True)
+        ]
 
 
-def load_pytorch_engine(run: Run, device: str) -> PyTorchEngine:
+def load_pytorch_engine(run: Run, device: str, precision: str = "float32") -> PyTorchEngine:
     """Load a run's best weights.
 
+    Args:
+        run: a trained run
+        device: auto, cpu, cuda or mps
+        precision: what the model holds and computes in: float32, or bfloat16, in which now and
+            then another piece comes out best
+
     Raises:
-        TranslatorError: they are missing or damaged, or the device is not there.
+        TranslatorError: they are missing or damaged, or the device is not there, or has no units
+            for bfloat16.
     """
     config = run.load_config()
     model = Transformer(config.model, config.tokenizer.vocab_size)
     load_weights(model, run.weights)
-    return PyTorchEngine(model.to(pick_device(device)))
+    picked = pick_device(device)
+    if precision == "bfloat16":
+        keep_few_kernels()
+        if pick_precision("auto", picked) != precision:
+            raise TranslatorError(
+                f"this {picked.type} has no units for bfloat16, and would be slower with them "
+                "emulated: use the engine pytorch"
+            )
+        model.bfloat16()
+    return PyTorchEngine(model.to(picked))

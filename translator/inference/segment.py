@@ -12,6 +12,7 @@ _ABBREVIATIONS = {
 }  # fmt: skip
 _GAP = re.compile(r"\s+")
 _WORD = re.compile(r"\S+")
+_FINAL = ".!?…" + _CLOSING
 
 
 def sentences(text: str) -> list[tuple[str, str]]:
@@ -32,9 +33,8 @@ def sentences(text: str) -> list[tuple[str, str]]:
     found = []
     start = len(text) - len(text.lstrip())
     for gap in _GAP.finditer(text, start):
-        following = _WORD.match(text, gap.end())
-        broken = gap[0].splitlines() != [gap[0]]
-        if following is None or broken or _ends(text[start : gap.start()], following[0]):
+        broken = gap[0] != " " and gap[0].splitlines() != [gap[0]]
+        if gap.end() == len(text) or broken or _ends(text, start, gap):
             found.append((text[start : gap.start()], gap[0]))
             start = gap.end()
     if start < len(text):
@@ -42,11 +42,14 @@ def sentences(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _ends(sentence: str, following: str) -> bool:
-    """Whether a sentence ends where it does, before the word that follows."""
-    if following.lstrip(_OPENING)[:1].islower():
+def _ends(text: str, start: int, gap: re.Match[str]) -> bool:
+    """Whether the sentence that starts there ends before this gap between two words."""
+    if text[gap.start() - 1] not in _FINAL:  # most words: no need to look further
         return False
-    words = sentence.rsplit(maxsplit=1)
+    following = _WORD.match(text, gap.end())
+    if following and following[0].lstrip(_OPENING)[:1].islower():
+        return False
+    words = text[start : gap.start()].rsplit(maxsplit=1)
     word = words[-1].rstrip(_CLOSING)
     stem = word.rstrip(".").lstrip(_OPENING)
     if word.endswith(("!", "?", "…", "..")):

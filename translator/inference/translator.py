@@ -192,7 +192,7 @@ class Translator:
         text, score = alternatives[0] if alternatives else ("", 0.0)
         return Translation(text, score, alternatives, list(dict.fromkeys(job.warnings)))
 
-    def cross_attention(self, src: str, tgt: str) -> "tuple[list[str], list[str], list[Tensor]]":
+    def cross_attention(self, src: str, tgt: str) -> "tuple[list[str], list[str], Tensor]":
         """What each target piece looked at while it was predicted.
 
         Args:
@@ -201,13 +201,13 @@ class Translator:
 
         Returns:
             The source pieces (S, eos last), the target pieces (T, eos last), and the
-            cross-attention weights (H, T, S) of each decoder layer.
+            cross-attention weights (layers, H, T, S).
 
         Raises:
             TranslatorError: the engine doesn't show them.
         """
         src_ids, tgt_ids = self.tokenizer.encode([normalise(src), normalise(tgt)])
-        weights = self.engine.cross_attention(src_ids, tgt_ids)
+        [weights] = self.engine.cross_attention([src_ids], [tgt_ids], layers=None)
         src_pieces = self.tokenizer.pieces([*src_ids, EOS_ID])
         return src_pieces, self.tokenizer.pieces([*tgt_ids, EOS_ID]), weights
 
@@ -232,12 +232,12 @@ def load_translator(run: Run, device: str = "auto", engine: str = "pytorch") -> 
 
 
 def _load_engine(run: Run, tokenizer: Tokenizer, device: str, engine: str) -> Engine:
+    library, _, compute_type = engine.partition("-")
     # Each imports what the other can do without: PyTorch alone takes seconds.
-    if engine == "pytorch":
+    if library == "pytorch":
         from translator.inference.pytorch import load_pytorch_engine
 
-        return load_pytorch_engine(run, device)
+        return load_pytorch_engine(run, device, compute_type or "float32")
     from translator.inference.ctranslate2 import load_ctranslate2_engine
 
-    compute_type = "int8" if engine.endswith("int8") else "float32"
-    return load_ctranslate2_engine(run, tokenizer, compute_type, device)
+    return load_ctranslate2_engine(run, tokenizer, compute_type or "float32", device)

@@ -49,7 +49,7 @@ class Replica:
                 module.generator = self._generator
 
     def gradients(
-        self, batch: Batch, tokens: int, smoothing: float, seed: int
+        self, batch: Batch, tokens: int, smoothing: float, guidance: float, seed: int
     ) -> tuple[float, tuple[Tensor, ...]]:
         """Read a batch, forwards and backwards.
 
@@ -57,6 +57,7 @@ class Replica:
             batch: or the part of one
             tokens: target pieces of the whole step, over which the loss is averaged
             smoothing: see `TrainingConfig.label_smoothing`
+            guidance: see `TrainingConfig.guidance_weight`
             seed: start of the dropout
 
         Returns:
@@ -66,7 +67,7 @@ class Replica:
         half = self.dtype != torch.float32
         # No cache, since threads would share it, and each weight is used but once.
         with torch.autocast(self.device.type, self.dtype, enabled=half, cache_enabled=False):
-            loss = batch_loss(self.model, batch.to(self.device), smoothing)
+            loss = batch_loss(self.model, batch.to(self.device), smoothing, guidance)
         return loss.item(), torch.autograd.grad(loss / tokens, self.parameters)
 
 
@@ -127,7 +128,7 @@ class Learner:
             seeds = np.random.SeedSequence([self.seed, step, number]).generate_state(len(parts))
             results = self.workers.map(
                 lambda replica, part, seed: replica.gradients(
-                    part, tokens, self.config.label_smoothing, seed
+                    part, tokens, self.config.label_smoothing, self.config.guidance_weight, seed
                 ),
                 self._replicas,
                 parts,

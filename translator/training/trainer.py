@@ -63,7 +63,7 @@ class Trainer:
         self,
         config: TrainingConfig,
         learner: Learner,
-        validate: Callable[[Transformer], float],
+        validate: Callable[[Transformer, int], float],
         run: Run,
         max_steps: int,
     ) -> None:
@@ -72,7 +72,7 @@ class Trainer:
         Args:
             config: how often to evaluate and save
             learner: makes the steps
-            validate: measures dev BLEU
+            validate: measures dev BLEU after a step
             run: where everything is written
             max_steps: the step at which the training ends
         """
@@ -122,7 +122,7 @@ class Trainer:
     def _evaluate(self, bar: "tqdm[NoReturn]") -> None:
         started = time.perf_counter()
         progress = self.progress
-        progress.dev_bleu = self.validate(self.learner.evaluated_model)
+        progress.dev_bleu = self.validate(self.learner.evaluated_model, progress.step)
         if progress.dev_bleu > progress.best_bleu:
             progress.best_bleu, progress.best_step = progress.dev_bleu, progress.step
             progress.evaluations_without_gain = 0

@@ -1,0 +1,157 @@
+"""How right word alignments are, and what they cost: ours in several readings, and eflomal's.
+
+    pip install eflomal            # a statistical aligner, compiled from C; skipped if it is absent
+    python scripts/bench_alignment.py --run-dir runs/1h --reverse-run runs/back --gold gold.tsv
+
+Gold is a TSV file, as for `translator align --gold`. All alignments are of both directions, joined
+by grow-diag-final-and. eflomal is trained on the training pairs of the run and the words of the
+gold file, in lower case, as its users do.
+"""
+
+import argparse
+import importlib.util
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import datasets
+import numpy as np
+import torch
+from tabulate import tabulate
+
+from translator.alignment.aligner import Aligner, Pair, load_aligner
+from translator.alignment.reading import Reading
+from translator.alignment.scoring import GoldPair, read_gold, score_links
+from translator.alignment.symmetrize import Links, grow_diag_final_and
+from translator.alignment.words import split_words
+from translator.batching import PairIds, Ragged, group_by_length, make_batch
+from translator.files import write_text
+from translator.inference.pytorch import PyTorchEngine
+from translator.prepare import prepare_corpus
+from translator.run import Run
+
+_SPEED_PAIRS = 2000
+
+
+def both_ways(forward: Aligner, backward: Aligner, pairs: Sequence[Pair]) -> list[Links]:
+    """The joined links of each pair."""
+    turned = backward.links([(tgt, src) for src, tgt in pairs])
+    return [
+        grow_diag_final_and(ours, {(i, j) for j, i in theirs})
+        for ours, theirs in zip(forward.links(pairs), turned, strict=True)
+    ]
+
+
+def last_layer(aligner: Aligner) -> Aligner:
+    """The same, read as is usual and naive: the last layer at the step that predicts a word."""
+    return replace(aligner, reading=Reading(aligner.model.decoder_layers - 1, None, "output"))
+
+
+def eflomal_links(training: Sequence[Pair], gold: Sequence[GoldPair]) -> list[Links]:
+    """The joined links of eflomal."""
+    from eflomal import Aligner as Eflomal
+
+    def lines(side: int) -> list[str]:
+        words = [pair[side].words for pair in training]
+        words += [(pair.src, pair.tgt)[side].words for pair in gold]
+        return [" ".join(of_sentence).lower() + "\n" for of_sentence in words]
+
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / name for name in ("forward", "backward")]
+        Eflomal().align(
+            lines(0),
+            lines(1),
+            links_filename_fwd=str(files[0]),
+            links_filename_rev=str(files[1]),
+            quiet=True,
+        )
+        found = [
+            [
+                {(int(i), int(j)) for i, j in (link.split("-") for link in line.split())}
+                for line in file.read_text(encoding="utf-8").splitlines()[len(training) :]
+            ]
+            for file in files
+        ]
+    return [grow_diag_final_and(*of_pair) for of_pair in zip(*found, strict=True)]
+
+
+def training_pairs(run: Run, count: int | None = None) -> list[Pair]:
+    """The pairs that a run was trained on, the first of them or all."""
+    train = datasets.load_from_disk(prepare_corpus(run.load_config()) / "train")
+    texts = zip(train["src"][:count], train["tgt"][:count], strict=True)
+    return [(split_words(src), split_words(tgt)) for src, tgt in texts]
+
+
+def seconds_of_pass(aligner: Aligner, pairs: Sequence[Pair]) -> float:
+    """Of one teacher-forced pass, from ids to log-probabilities, in batches of like length."""
+    engine, tokenizer = aligner.translator.engine, aligner.translator.tokenizer
+    assert isinstance(engine, PyTorchEngine)
+    src, tgt = (tokenizer.encode([pair[side].text for pair in pairs]) for side in (0, 1))
+    ids = PairIds(Ragged.from_lists(src), Ragged.from_lists(tgt))
+    started = time.perf_counter()
+    with torch.inference_mode():
+        for rows in group_by_length(ids, 2048, np.random.default_rng(0)):
+            batch = make_batch(ids, rows)
+            mask = batch.src_padding_mask
+            memory = engine.model.encode(batch.src, mask)
+            states, _ = engine.model.decode(batch.tgt[:, :-1], memory, mask)
+            engine.model.logits(states).log_softmax(dim=-1)
+    return time.perf_counter() - started
+
+
+def cost(aligner: Aligner, pairs: Sequence[Pair]) -> float:
+    """Seconds of aligning pairs, over those of a teacher-forced pass; the best of three each."""
+    passes, alignments = [], []
+    for _ in range(3):
+        passes.append(seconds_of_pass(aligner, pairs))
+        started = time.perf_counter()
+        aligner.links(pairs)
+        alignments.append(time.perf_counter() - started)
+    return min(alignments) / min(passes)
+
+
+def main() -> None:
+    """Align, score; print and write the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--run-dir", type=Path, required=True)
+    parser.add_argument("--reverse-run", type=Path, required=True, help="of the opposite direction")
+    parser.add_argument("--gold", type=Path, required=True)
+    parser.add_argument("--json", type=Path, help="write the measures there")
+    arguments = parser.parse_args()
+    run = Run(arguments.run_dir)
+    forward, backward = load_aligner(run), load_aligner(Run(arguments.reverse_run))
+    gold = read_gold(arguments.gold)
+    pairs = [(pair.src, pair.tgt) for pair in gold]
+    found = {
+        "translator": both_ways(forward, backward, pairs),
+        "translator-last-layer": both_ways(last_layer(forward), last_layer(backward), pairs),
+    }
+    if importlib.util.find_spec("eflomal") is None:
+        print("eflomal: skipped, it is not installed (see --help)", file=sys.stderr)
+    else:
+        found["eflomal"] = eflomal_links(training_pairs(run), gold)
+    scores = {system: asdict(score_links(links, gold)) for system, links in found.items()}
+    ratio = cost(forward, training_pairs(run, _SPEED_PAIRS))
+    print(f"read by {forward.reading}; backwards by {backward.reading}")
+    print(tabulate([{"": name} | score for name, score in scores.items()], "keys", floatfmt=".3f"))
+    print(f"aligning takes {ratio:.2f} times a teacher-forced pass over the same pairs")
+    if arguments.json:
+        records: list[dict[str, object]] = [
+            {"system": system, "measure": name, "value": value, "unit": "share"}
+            for system, score in scores.items()
+            for name, value in score.items()
+        ]
+        records.append(
+            {"system": "translator", "measure": "cost", "value": ratio, "unit": "passes"}
+        )
+        write_text(arguments.json, json.dumps(records, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""What other attention mappings do: the same training with each, and a table.
+
+    python scripts/compare_attention.py --folder runs/attention --training.max_steps 700
+
+Each mapping of cross-attention is trained with seed 1, and the two with the best dev BLEU with
+seeds 2 and 3 as well. Options that are not named here go to `translator train`; a run that is there
+already is not trained again.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from tabulate import tabulate
+
+from translator.alignment.aligner import load_aligner
+from translator.alignment.scoring import read_gold, score_links
+from translator.config import MappingName
+from translator.corpus.held_out import read_examples
+from translator.evaluation import evaluate
+from translator.files import write_text
+from translator.run import Run
+
+# Dev pairs whose attention is looked at.
+_PAIRS = 500
+UNITS = {
+    "dev_bleu": "BLEU",
+    "dev_chrf": "chrF",
+    "aer": "share",
+    "exact_zeros": "share",
+    "entropy": "nats",
+    "target_tokens_per_second": "tokens/s",
+}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run, measured; the names of the measures are those of `UNITS`."""
+
+    mapping: str
+    seed: int
+    measures: dict[str, float]
+
+
+def train(mapping: str, seed: int, folder: Path, options: list[str]) -> Run:
+    """Train as a user does."""
+    run = Run(folder / f"{mapping}-{seed}")
+    command = [sys.executable, "-m", "translator", "train", "--run-dir", str(run.path), *options]
+    command += [f"--model.cross_attention={mapping}", f"--seed={seed}"]
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    return run
+
+
+def attention_measures(run: Run) -> dict[str, float]:
+    """Of the last decoder layer's weights on dev: how many are 0, and how spread out a row is."""
+    translator = load_aligner(run).translator
+    examples = read_examples(run.held_out("dev"))[:_PAIRS]
+    src, tgt = (
+        translator.tokenizer.encode(texts)
+        for texts in ([e.src for e in examples], [e.references[0] for e in examples])
+    )
+    layer = run.load_config().model.decoder_layers - 1
+    found = [
+        weights[0].double().numpy()
+        for weights in translator.engine.cross_attention(src, tgt, [layer])
+    ]
+    zeros = sum(int((weights == 0).sum()) for weights in found)
+    logs = [np.log(weights, out=np.zeros_like(weights), where=weights > 0) for weights in found]
+    entropies = np.concatenate(
+        [-(weights * log).sum(axis=-1).ravel() for weights, log in zip(found, logs, strict=True)]
+    )
+    return {
+        "exact_zeros": zeros / sum(weights.size for weights in found),
+        "entropy": float(entropies.mean()),
+    }
+
+
+def measure(run: Run, gold: Path | None) -> dict[str, float]:
+    """Everything that the table shows of a run; AER only where there is gold."""
+    aligner = load_aligner(run)
+    _, scores = evaluate(aligner.translator, read_examples(run.held_out("dev")), beam_size=1)
+    progress = run.read_manifest()["progress"]
+    measures = {"dev_bleu": float(scores["bleu"]), "dev_chrf": float(scores["chrf"])}
+    if gold:
+        pairs = read_gold(gold)
+        links = aligner.links([(pair.src, pair.tgt) for pair in pairs])
+        measures["aer"] = score_links(links, pairs).aer
+    measures |= attention_measures(run)
+    measures["target_tokens_per_second"] = progress["tgt_tokens"] / progress["seconds"]
+    return measures
+
+
+def mean_row(mapping: str, runs: list[Trained]) -> list[str]:
+    """The mean over the seeds of each measure, with the standard deviation if there are several."""
+    row = [mapping, ", ".join(str(run.seed) for run in runs)]
+    for name in UNITS:
+        values = [run.measures[name] for run in runs if name in run.measures]
+        text = f"{statistics.fmean(values):.4g}" if values else "-"
+        row.append(text + (f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""))
+    return row
+
+
+def main() -> None:
+    """Train, measure; print and write the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, default=Path("runs/attention"))
+    parser.add_argument("--gold", type=Path, help="score alignments on this TSV file as well")
+    parser.add_argument("--json", type=Path, help="write the measures there")
+    arguments, options = parser.parse_known_args()
+
+    def trained(mapping: str, seed: int) -> Trained:
+        run = train(mapping, seed, arguments.folder, options)
+        return Trained(mapping, seed, measure(run, arguments.gold))
+
+    runs = {mapping: [trained(mapping, 1)] for mapping in get_args(MappingName)}
+    ranked = sorted(runs, key=lambda mapping: -runs[mapping][0].measures["dev_bleu"])
+    for mapping in ranked[:2]:
+        runs[mapping] += [trained(mapping, seed) for seed in (2, 3)]
+    headers = ["cross-attention", "seeds", *(f"{name} ({unit})" for name, unit in UNITS.items())]
+    print(tabulate([mean_row(*item) for item in runs.items()], headers, disable_numparse=True))
+    if arguments.json:
+        records = [
+            {"system": f"{run.mapping}, seed {run.seed}", "measure": name, "value": value}
+            | {"unit": UNITS[name]}
+            for of_mapping in runs.values()
+            for run in of_mapping
+            for name, value in run.measures.items()
+        ]
+        write_text(arguments.json, json.dumps(records, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""A run that aligns."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from translator.alignment.aligner import Aligner, attention_between_words, load_aligner
+from translator.alignment.reading import Reading, readings
+from translator.alignment.views import terminal_view, write_page
+from translator.alignment.words import split_words
+from translator.run import Run
+
+PAIRS = [
+    (split_words(src), split_words(tgt))
+    for src, tgt in [
+        ("Good evening.", "Buenas tardes."),
+        ("The shop is closed, isn't it?", "La tienda está cerrada, ¿no?"),
+        ("猫", "El gato 猫."),
+        ("", ""),
+        ("Where is the ball?", "¿Dónde está la pelota?"),
+    ]
+]
+
+
+@pytest.fixture(scope="module")
+def aligner(trained_run: Path) -> Aligner:
+    return load_aligner(Run(trained_run), "cpu")
+
+
+def test_the_training_has_chosen_the_reading(trained_run: Path, aligner: Aligner) -> None:
+    manifest = json.loads((trained_run / "run.json").read_text())
+    assert Reading(**manifest["reading"]) == aligner.reading
+    assert aligner.languages == ("en", "es")
+
+
+def test_an_older_run_gets_its_reading_once(trained_run: Path, tmp_path: Path) -> None:
+    run = Run(Path(shutil.copytree(trained_run, tmp_path / "run")))
+    manifest = run.read_manifest()
+    reading = manifest.pop("reading")
+    run.write_manifest(manifest)
+    assert load_aligner(run, "cpu").reading == Reading(**reading)
+    assert run.read_manifest()["reading"] == reading
+
+
+def test_each_target_word_looks_at_the_source_words(aligner: Aligner) -> None:
+    for (src, tgt), weights in zip(PAIRS, aligner.weights(PAIRS), strict=True):
+        assert weights.shape == (len(tgt.words), len(src.words))
+        sums = weights.sum(axis=1)
+        # A character without a piece looks at nothing, and nothing looks at it.
+        seen = [word != "猫" and src.words != ["猫"] for word in tgt.words]
+        np.testing.assert_allclose(sums, np.array(seen, dtype=float))
+
+
+def test_pairs_together_are_as_each_by_itself(aligner: Aligner) -> None:
+    together = list(aligner.weights(PAIRS))
+    for pair, weights in zip(PAIRS, together, strict=True):
+        [alone] = aligner.weights([pair])
+        np.testing.assert_allclose(alone, weights, atol=1e-6)
+    assert list(aligner.weights([])) == []
+
+
+def test_a_reading_is_that_of_its_layer_and_head(aligner: Aligner) -> None:
+    every = readings(2, [0, 1, None])
+    src, tgt = PAIRS[1]
+    [found] = attention_between_words(aligner.translator, [(src, tgt)], every)
+    for reading, weights in zip(every, found, strict=True):
+        [alone] = replace(aligner, reading=reading).weights([(src, tgt)])
+        np.testing.assert_allclose(alone, weights, atol=1e-6)
+    assert len({weights.tobytes() for weights in found}) == len(every)
+
+
+def test_a_links_word_is_the_one_looked_at_most(aligner: Aligner) -> None:
+    [links], [weights] = aligner.links(PAIRS[:1]), list(aligner.weights(PAIRS[:1]))
+    assert links == {(int(row.argmax()), j) for j, row in enumerate(weights)}
+
+
+def test_the_terminal_shows_a_row_a_target_word() -> None:
+    weights = np.array([[1, 0, 0], [0, 0.5, 0.5]])
+    view = terminal_view(["el", "rojo", "."], ["red", "x"], weights)
+    assert view == "\n".join(["      r", "      o", "    e j", "    l o .", "red █", "  x   ▒ ▒"])
+
+
+def test_the_page_has_all_it_needs(aligner: Aligner, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    hostile = (split_words("Is </script> a word?"), split_words("¿Es una palabra?"))
+    write_page(aligner, [*PAIRS[:2], hostile], path)
+    page = path.read_text(encoding="utf-8")
+    assert not re.search(r"https?://|src=|@import|url\(", page)
+    [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page)
+    content = json.loads(data)
+    assert content["languages"] == {"src": "en", "tgt": "es"}
+    assert [pair["src"] for pair in content["pairs"]][2] == hostile[0].words
+    for pair, (src, tgt) in zip(content["pairs"], [*PAIRS[:2], hostile], strict=True):
+        for step in ("output", "input"):
+            shown = np.array(pair[step])
+            assert shown.shape == (2, 2, len(tgt.words), len(src.words))
+    [expected] = replace(aligner, reading=Reading(1, 0, "input")).weights([PAIRS[1]])
+    np.testing.assert_allclose(content["pairs"][1]["input"][1][0], expected, atol=1e-3)

@@ -1,0 +1,56 @@
+"""Alignments beside gold."""
+
+from pathlib import Path
+
+import pytest
+
+from translator.alignment.scoring import GoldPair, read_gold, score_links
+from translator.alignment.words import given_words
+from translator.errors import TranslatorError
+
+
+def test_the_error_rate_by_hand() -> None:
+    sure, possible = {(0, 0), (1, 1)}, {(0, 0), (1, 1), (2, 1)}
+    gold = GoldPair(given_words("a b c"), given_words("x y"), sure, possible)
+    score = score_links([{(0, 0), (2, 1), (2, 0)}], [gold])
+    # 3 links, 2 of them possible, 1 sure; 2 sure ones in all.
+    assert score.precision == pytest.approx(2 / 3)
+    assert score.recall == pytest.approx(1 / 2)
+    assert score.f1 == pytest.approx(4 / 7)
+    assert score.aer == pytest.approx(1 - (1 + 2) / (3 + 2))
+
+
+def test_the_ends_of_the_scale() -> None:
+    links = {(0, 0)}
+    gold = [GoldPair(given_words("a"), given_words("x"), links, links)]
+    assert score_links([links], gold).aer == 0
+    assert score_links([set()], gold).aer == 1
+    assert score_links([{(0, 1)}], gold).f1 == 0
+
+
+@pytest.mark.parametrize(("base", "links"), [(0, "0-0 2p1 2?0"), (1, "1-1 3p2 3?1")])
+def test_gold_is_read_from_either_base(tmp_path: Path, base: int, links: str) -> None:
+    path = tmp_path / "gold.tsv"
+    path.write_text(f"a b c\tx y\t{links}\n\t\t\n", encoding="utf-8")
+    first, empty = read_gold(path, base)
+    assert first.src.words == ["a", "b", "c"]
+    assert first.sure == {(0, 0)}
+    assert first.possible == {(0, 0), (2, 1), (2, 0)}
+    assert empty.sure == empty.possible == set()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a b\n", "line 1: one column"),
+        ("a\tx\n", "line 1: no links"),
+        ("a\tx\t0-0\na\tx\t0:0\n", 'line 2: "0:0" is no link'),
+        ("a b\tx\t2-0\n", "line 1: 2-0 links a word that isn't there .*--gold-base 1"),
+        ("", "empty"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "gold.tsv"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(TranslatorError, match=said):
+        read_gold(path)

@@ -1,0 +1,48 @@
+"""Two directions made one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from translator.alignment.symmetrize import SYMMETRIZATIONS, grow_diag_final_and
+
+WORDS = st.integers(0, 5)
+# At most one source word for each target word, as the directions are read; and the opposite.
+FORWARD = st.dictionaries(WORDS, WORDS).map(lambda chosen: {(i, j) for j, i in chosen.items()})
+BACKWARD = st.dictionaries(WORDS, WORDS).map(lambda chosen: set(chosen.items()))
+
+
+def test_growing_and_the_final_step() -> None:
+    forward = {(0, 0), (1, 1), (4, 4)}
+    backward = {(0, 0), (1, 2), (2, 1), (5, 5)}
+    # (1, 1) touches (0, 0); then (1, 2) and (2, 1) touch it; (4, 4) and (5, 5) touch nothing, but
+    # their words are alone.
+    expected = {(0, 0), (1, 1), (1, 2), (2, 1), (4, 4), (5, 5)}
+    assert grow_diag_final_and(forward, backward) == expected
+
+
+def test_the_final_step_leaves_words_that_are_linked() -> None:
+    # (0, 3) touches nothing, and source word 0 is linked already.
+    assert grow_diag_final_and({(0, 0), (0, 3)}, {(0, 0)}) == {(0, 0)}
+
+
+@given(FORWARD, BACKWARD)
+def test_it_lies_between_intersection_and_union(
+    forward: set[tuple[int, int]], backward: set[tuple[int, int]]
+) -> None:
+    assert forward & backward <= grow_diag_final_and(forward, backward) <= forward | backward
+
+
+@given(FORWARD, BACKWARD)
+def test_no_word_is_left_alone_that_a_free_link_could_reach(
+    forward: set[tuple[int, int]], backward: set[tuple[int, int]]
+) -> None:
+    links = grow_diag_final_and(forward, backward)
+    src, tgt = {i for i, _ in links}, {j for _, j in links}
+    assert not [(i, j) for i, j in forward | backward if i not in src and j not in tgt]
+
+
+@pytest.mark.parametrize("name", SYMMETRIZATIONS)
+@given(FORWARD)
+def test_directions_that_agree_stay_as_they_are(name: str, links: set[tuple[int, int]]) -> None:
+    assert SYMMETRIZATIONS[name](links, links) == links

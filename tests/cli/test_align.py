@@ -1,0 +1,94 @@
+"""`translator align` as a user runs it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Cli, assert_one_clear_line
+
+PAIRS = "Good evening .\tBuenas tardes .\nWhere is the ball ?\t¿ Dónde está la pelota ?\n"
+GOLD = "Good evening .\tBuenas tardes .\t0-0 1-1 2-2\nGoodbye .\tAdiós .\t0-0 1p1\n"
+
+
+def test_a_sentence_and_its_translation(cli: Cli, trained_run: Path) -> None:
+    result = cli("align", "--run-dir", str(trained_run), "Good evening.", "Buenas tardes.")
+    assert result.returncode == 0, result.stderr
+    src, tgt, links = result.stdout.rstrip("\n").split("\t")
+    assert (src, tgt) == ("Good evening .", "Buenas tardes .")
+    assert sorted(link.split("-")[1] for link in links.split()) == ["0", "1", "2"]
+
+
+def test_a_sentence_alone_is_translated(cli: Cli, trained_run: Path) -> None:
+    result = cli("align", "--run-dir", str(trained_run), "--json", "Good evening.")
+    record = json.loads(result.stdout)
+    translated = cli("translate", "--run-dir", str(trained_run), "Good evening.").stdout
+    assert "".join(record["tgt"]) == "".join(translated.split())
+    assert len(record["weights"]) == len(record["tgt"])
+
+
+def test_a_file_gives_a_line_a_pair(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text(PAIRS, encoding="utf-8")
+    options = ["--run-dir", str(trained_run), "--pairs", "pairs.tsv"]
+    lines = cli("align", *options).stdout.splitlines()
+    assert [len(line.split()) for line in lines] == [3, 6]
+    records = [json.loads(line) for line in cli("align", *options, "--json").stdout.splitlines()]
+    for line, record in zip(lines, records, strict=True):
+        assert line.split() == [f"{i}-{j}" for i, j in record["links"]]
+
+
+@pytest.mark.parametrize("how", ["intersection", "union", "grow-diag-final-and"])
+def test_both_directions(
+    cli: Cli, tmp_path: Path, trained_run: Path, reverse_run: Path, how: str
+) -> None:
+    (tmp_path / "gold.tsv").write_text(GOLD, encoding="utf-8")
+    runs = ["--run-dir", str(trained_run), "--reverse-run", str(reverse_run), "--symmetrize", how]
+    result = cli("align", *runs, "--gold", "gold.tsv", "--json")
+    assert result.returncode == 0, result.stderr
+    scores = json.loads(result.stdout)
+    assert set(scores) == {"aer", "precision", "recall", "f1", "pairs"}
+    assert 0 <= scores["aer"] <= 1
+
+
+def test_the_same_direction_is_refused(cli: Cli, trained_run: Path) -> None:
+    runs = ["--run-dir", str(trained_run), "--reverse-run", str(trained_run)]
+    assert_one_clear_line(cli("align", *runs, "Hello."), "from en to es", "opposite")
+
+
+def test_every_layer_and_head_is_scored(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
+    (tmp_path / "gold.tsv").write_text(GOLD, encoding="utf-8")
+    result = cli("align", "--run-dir", str(trained_run), "--gold", "gold.tsv", "--heads")
+    header, _, *rows = result.stdout.splitlines()
+    assert header.split() == ["step", "layer", "head", "1", "head", "2", "mean"]
+    assert [row.split()[:2] for row in rows] == [
+        [step, str(layer)] for step in ("output", "input") for layer in (1, 2)
+    ]
+
+
+def test_pictures(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
+    options = ["--run-dir", str(trained_run), "--show", "--page", "page.html"]
+    for picture, start in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml")):
+        result = cli("align", *options, "--picture", picture, "Good evening.", "Buenas tardes.")
+        assert result.returncode == 0, result.stderr
+        assert (tmp_path / picture).read_bytes().startswith(start)
+    assert "tardes " in result.stdout
+    assert "Buenas" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ([], ["--pairs FILE"]),
+        (["one", "two", "three"], ["a sentence"]),
+        (["--pairs", "p.tsv", "--gold", "g.tsv"], ["give one of"]),
+        (["--picture", "a.gif", "Hello."], ["a.gif", ".png or .svg"]),
+        (["--pairs", "missing.tsv"], ["missing.tsv", "no such file"]),
+        (["--pairs", "one.tsv"], ["one.tsv, line 2", "one column"]),
+        (["--gold", "gold.tsv"], ["gold.tsv, line 1", "--gold-base 1"]),
+    ],
+)
+def test_mistakes(
+    cli: Cli, tmp_path: Path, trained_run: Path, options: list[str], parts: list[str]
+) -> None:
+    (tmp_path / "one.tsv").write_text("a\tb\nonly\n", encoding="utf-8")
+    (tmp_path / "gold.tsv").write_text("a\tb\t1-1\n", encoding="utf-8")
+    assert_one_clear_line(cli("align", "--run-dir", str(trained_run), *options), *parts)

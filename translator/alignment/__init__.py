@@ -1,0 +1,1 @@
+"""Which word became which: from cross-attention to word alignments."""

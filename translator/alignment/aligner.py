@@ -1,0 +1,130 @@
+"""Pairs in, word alignments out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from translator.alignment.reading import (
+    Reading,
+    best_links,
+    consistency,
+    readings,
+    word_weights,
+)
+from translator.alignment.symmetrize import Links
+from translator.alignment.words import Floats, Words, split_words
+from translator.config import ModelConfig
+from translator.corpus.held_out import read_examples
+from translator.inference.translator import Translator, load_translator
+from translator.run import Run
+from translator.tokenizer import UNK_ID
+from translator.training.loss import GUIDED_HEAD, guided_layer
+
+Pair = tuple[Words, Words]
+# Pairs whose attention is in memory at once.
+_PAIRS_AT_ONCE = 1000
+
+
+def attention_between_words(
+    translator: Translator, pairs: Sequence[Pair], chosen: Sequence[Reading]
+) -> Iterator[list[Floats]]:
+    """What the target words of each pair look at, read in several ways.
+
+    Args:
+        translator: of the pairs' direction
+        pairs: any number
+        chosen: the ways
+
+    Yields:
+        For each pair and each reading (V, W): see `word_weights`.
+
+    Raises:
+        TranslatorError: the engine doesn't show its attention.
+    """
+    layers = sorted({reading.layer for reading in chosen})
+    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+        some = pairs[start : start + _PAIRS_AT_ONCE]
+        src, tgt = (_known_pieces(translator, [pair[side] for pair in some]) for side in (0, 1))
+        src_ids, tgt_ids = ([ids for ids, _ in side] for side in (src, tgt))
+        attention = translator.engine.cross_attention(src_ids, tgt_ids, layers)
+        for pair, of_pair, (_, src_spans), (_, tgt_spans) in zip(
+            some, attention, src, tgt, strict=True
+        ):
+            of_layers = dict(zip(layers, of_pair.double().numpy(), strict=True))
+            yield [
+                word_weights(reading.select(of_layers[reading.layer]), *pair, src_spans, tgt_spans)
+                for reading in chosen
+            ]
+
+
+def _known_pieces(
+    translator: Translator, sentences: Sequence[Words]
+) -> list[tuple[list[int], list[tuple[int, int]]]]:
+    """Ids and spans, without the pieces that no model knows what to do with."""
+    encoded = translator.tokenizer.encode_with_spans([sentence.text for sentence in sentences])
+    known = [[i for i, piece in enumerate(ids) if piece != UNK_ID] for ids, _ in encoded]
+    return [
+        ([ids[i] for i in kept], [spans[i] for i in kept])
+        for (ids, spans), kept in zip(encoded, known, strict=True)
+    ]
+
+
+def choose_reading(translator: Translator, run: Run) -> Reading:
+    """The reading whose links are most consistent (see `consistency`) on a run's dev pairs."""
+    config = run.load_config()
+    if config.training.guidance:  # it was trained to be read like this
+        return Reading(guided_layer(config.model.decoder_layers), GUIDED_HEAD, "input")
+    pairs = [
+        (split_words(example.src), split_words(example.references[0]))
+        for example in read_examples(run.held_out("dev"))
+    ]
+    chosen = readings(config.model.decoder_layers)
+    links: list[list[Links]] = [
+        [best_links(weights) for weights in of_pair]
+        for of_pair in attention_between_words(translator, pairs, chosen)
+    ]
+    scores = [consistency(pairs, of_reading) for of_reading in zip(*links, strict=True)]
+    return max(zip(scores, chosen, strict=True), key=lambda scored: scored[0])[1]
+
+
+@dataclass(frozen=True)
+class Aligner:
+    """A run that aligns.
+
+    Attributes:
+        translator: its model
+        reading: how its attention is read
+        model: the shape of its model
+        languages: of source and target
+    """
+
+    translator: Translator
+    reading: Reading
+    model: ModelConfig
+    languages: tuple[str, str]
+
+    def weights(self, pairs: Sequence[Pair]) -> Iterator[Floats]:
+        """What the target words of each pair look at, (V, W): see `word_weights`."""
+        for [weights] in attention_between_words(self.translator, pairs, [self.reading]):
+            yield weights
+
+    def links(self, pairs: Sequence[Pair]) -> list[Links]:
+        """The links of each pair, one for each target word at most: see `best_links`."""
+        return [best_links(weights) for weights in self.weights(pairs)]
+
+
+def load_aligner(run: Run, device: str = "auto") -> Aligner:
+    """Load a run to align with; its reading is chosen on its dev set, once.
+
+    Raises:
+        TranslatorError: as `load_translator`.
+    """
+    translator = load_translator(run, device)
+    manifest, config = run.read_manifest(), run.load_config()
+    if "reading" in manifest:
+        reading = Reading(**manifest["reading"])
+    else:
+        reading = choose_reading(translator, run)
+        if manifest["state"] == "finished":  # before that, the manifest is the training's
+            run.write_manifest(manifest | {"reading": asdict(reading)})
+    languages = (config.corpus.src_lang, config.corpus.tgt_lang)
+    return Aligner(translator, reading, config.model, languages)

@@ -1,0 +1,222 @@
+"""The command that shows which word became which."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import Namespace
+
+from translator.cli.common import add_run_options, chosen_run, command_parser, parse
+from translator.errors import TranslatorError
+from translator.run import Run
+
+if TYPE_CHECKING:
+    from translator.alignment.aligner import Aligner, Pair
+    from translator.alignment.scoring import GoldPair
+    from translator.alignment.symmetrize import Links
+
+# Of a file, in memory at once.
+_PAIRS_AT_ONCE = 1000
+# Named here, so that --help need not load what reads attention.
+_SYMMETRIZATIONS = ("grow-diag-final-and", "intersection", "union")
+
+
+def align_command(argv: list[str]) -> None:
+    """Show which word became which, as links (source word-target word, counted from 0)."""
+    parser = command_parser(align_command, '--show "The cat sleeps." "El gato duerme."')
+    parser.add_argument(
+        "texts", nargs="*", help="a sentence, and its translation; without one the run translates"
+    )
+    add_run_options(parser)
+    parser.add_argument("--pairs", type=str, help="align the lines of this TSV file instead")
+    parser.add_argument(
+        "--train", action="store_true", help="align the pairs that the run was trained on instead"
+    )
+    parser.add_argument(
+        "--reverse-run", type=str, help="a run of the opposite direction, to align with both"
+    )
+    parser.add_argument(
+        "--symmetrize",
+        choices=_SYMMETRIZATIONS,
+        default=_SYMMETRIZATIONS[0],
+        help="how the two directions become one",
+    )
+    parser.add_argument("--gold", type=str, help="score on this TSV file, its links third column")
+    parser.add_argument(
+        "--gold-base", type=int, choices=[0, 1], default=0, help="number of the first word there"
+    )
+    parser.add_argument(
+        "--heads", action="store_true", help="with --gold: score every layer and head by itself"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON: words, links, weights")
+    parser.add_argument("--show", action="store_true", help="draw the weights in the terminal")
+    parser.add_argument("--picture", type=str, help="draw them into this .png or .svg file")
+    parser.add_argument("--page", type=str, help="write a page (HTML) to point at words in")
+    options = parse(parser, argv)
+    given = [len(options.texts) in (1, 2), options.pairs, options.gold, options.train]
+    if sum(map(bool, given)) != 1 or len(options.texts) > 2:
+        raise TranslatorError(
+            "give one of: a sentence (and its translation), --pairs FILE, --gold FILE, --train"
+        )
+    if options.picture and Path(options.picture).suffix not in (".png", ".svg"):
+        raise TranslatorError(f"--picture {options.picture}: its name must end with .png or .svg")
+    from translator.alignment.aligner import load_aligner
+
+    run = chosen_run(options)
+    aligner = load_aligner(run, options.device)
+    reverse = None
+    if options.reverse_run:
+        reverse = load_aligner(Run(Path(options.reverse_run)), options.device)
+        if reverse.languages != aligner.languages[::-1]:
+            raise TranslatorError(
+                f"--reverse-run {options.reverse_run} translates from {reverse.languages[0]} to "
+                f"{reverse.languages[1]}; it must be the opposite of the run's direction"
+            )
+    print(f"reading {aligner.reading}", file=sys.stderr)
+    if options.gold:
+        _score(options, aligner, reverse)
+    elif options.pairs or options.train:
+        pairs = _pairs_of_file(Path(options.pairs)) if options.pairs else _pairs_of_training(run)
+        for some in _chunks(pairs):
+            _print_pairs(options, aligner, reverse, some)
+    else:
+        pair = _pair_of_texts(options.texts, aligner)
+        _print_pairs(options, aligner, reverse, [pair])
+        _draw(options, aligner, pair)
+
+
+def _pair_of_texts(texts: list[str], aligner: "Aligner") -> "Pair":
+    from translator.alignment.words import split_words
+
+    src, *given = texts
+    tgt = given[0] if given else aligner.translator.translate([src])[0].text
+    return split_words(src), split_words(tgt)
+
+
+def _pairs_of_file(path: Path) -> "Iterator[Pair]":
+    from translator.alignment.scoring import read_pairs
+
+    return ((src, tgt) for _, src, tgt, _ in read_pairs(path))
+
+
+def _pairs_of_training(run: Run) -> "Iterator[Pair]":
+    import datasets
+
+    from translator.alignment.words import split_words
+    from translator.prepare import prepare_corpus
+
+    config = run.load_config()
+    folder = prepare_corpus(config)
+    train = datasets.load_from_disk(folder / "train")
+    return (
+        (split_words(src), split_words(tgt))
+        for src, tgt in zip(train["src"], train["tgt"], strict=True)
+    )
+
+
+def _chunks(pairs: "Iterator[Pair]") -> "Iterator[list[Pair]]":
+    while some := list(islice(pairs, _PAIRS_AT_ONCE)):
+        yield some
+
+
+def _links(
+    options: Namespace, aligner: "Aligner", reverse: "Aligner | None", pairs: "list[Pair]"
+) -> "list[Links]":
+    """The links of each pair, by both directions where there is a reverse run."""
+    from translator.alignment.symmetrize import SYMMETRIZATIONS
+
+    forward = aligner.links(pairs)
+    if reverse is None:
+        return forward
+    join = SYMMETRIZATIONS[options.symmetrize]
+    backward = reverse.links([(tgt, src) for src, tgt in pairs])
+    return [
+        join(ours, {(i, j) for j, i in theirs})
+        for ours, theirs in zip(forward, backward, strict=True)
+    ]
+
+
+def _print_pairs(
+    options: Namespace, aligner: "Aligner", reverse: "Aligner | None", pairs: "list[Pair]"
+) -> None:
+    links = [sorted(of_pair) for of_pair in _links(options, aligner, reverse, pairs)]
+    if not options.json:
+        for (src, tgt), of_pair in zip(pairs, links, strict=True):
+            pharaoh = " ".join(f"{i}-{j}" for i, j in of_pair)
+            # A user's file has the words; those of a text are ours, so they are named.
+            named = (
+                [] if options.pairs or options.train else [" ".join(src.words), " ".join(tgt.words)]
+            )
+            print("\t".join([*named, pharaoh]))
+        return
+    for (src, tgt), of_pair, weights in zip(pairs, links, aligner.weights(pairs), strict=True):
+        record = {
+            "src": src.words,
+            "tgt": tgt.words,
+            "links": of_pair,
+            "weights": weights.round(4).tolist(),
+        }
+        print(json.dumps(record, ensure_ascii=False))
+
+
+def _draw(options: Namespace, aligner: "Aligner", pair: "Pair") -> None:
+    src, tgt = pair
+    if options.show or options.picture:
+        [weights] = aligner.weights([pair])
+        if options.show:
+            from translator.alignment.views import terminal_view
+
+            print(terminal_view(src.words, tgt.words, weights))
+        if options.picture:
+            from translator.plots import draw_attention
+
+            draw_attention([(src.words, tgt.words, weights)], Path(options.picture))
+    if options.page:
+        from translator.alignment.views import write_page
+
+        write_page(aligner, [pair], Path(options.page))
+
+
+def _score(options: Namespace, aligner: "Aligner", reverse: "Aligner | None") -> None:
+    from tabulate import tabulate
+
+    from translator.alignment.scoring import read_gold, score_links
+
+    gold = read_gold(Path(options.gold), options.gold_base)
+    if options.heads:
+        rows = _scores_of_heads(aligner, gold)
+        print(tabulate(rows, headers="keys", floatfmt=".3f", missingval="-"))
+        return
+    links = _links(options, aligner, reverse, [(pair.src, pair.tgt) for pair in gold])
+    scores = asdict(score_links(links, gold)) | {"pairs": len(gold)}
+    if options.json:
+        print(json.dumps(scores))
+    else:
+        print(tabulate(scores.items(), tablefmt="plain", floatfmt=".3f"))
+
+
+def _scores_of_heads(aligner: "Aligner", gold: "list[GoldPair]") -> list[dict[str, Any]]:
+    """AER by layer and step: a row each, a column for each head and for their mean."""
+    from translator.alignment.aligner import attention_between_words
+    from translator.alignment.reading import best_links, readings
+    from translator.alignment.scoring import score_links
+
+    heads = [*range(aligner.model.n_heads), None]
+    every = readings(aligner.model.decoder_layers, heads)
+    pairs = [(pair.src, pair.tgt) for pair in gold]
+    found = [
+        [best_links(weights) for weights in of_pair]
+        for of_pair in attention_between_words(aligner.translator, pairs, every)
+    ]
+    rows: dict[tuple[str, int], dict[str, Any]] = {}
+    for reading, links in zip(every, zip(*found, strict=True), strict=True):
+        row = rows.setdefault(
+            (reading.step, reading.layer), {"step": reading.step, "layer": reading.layer + 1}
+        )
+        name = "mean" if reading.head is None else f"head {reading.head + 1}"
+        row[name] = score_links(links, gold).aer
+    return list(rows.values())
