@@ -43,6 +43,11 @@ UNITS = {
     "peak_memory_bytes": "bytes",
     "cold_start_seconds": "s",
 }
+_ENGINES = {
+    "translator": "pytorch",
+    "translator-bfloat16": "pytorch-bfloat16",
+    "translator-ctranslate2": "ctranslate2",
+}
 _BEAM_SIZES = {"greedy": 1, "beam5": 5}
 _TRIES = 3
 _WARMING = 100
@@ -94,8 +99,7 @@ def transformers_generate(run: Run, lengths: Lengths) -> Translate:
 
 # Started in a process of this script's; JoeyNMT has an environment, so a script, of its own.
 STARTS: dict[str, Callable[[Run, Lengths], Translate]] = {
-    "translator": ours("pytorch"),
-    "translator-ctranslate2": ours("ctranslate2"),
+    **{system: ours(engine) for system, engine in _ENGINES.items()},
     "ctranslate2": ctranslate2_by_hand,
     "transformers": transformers_generate,
 }
@@ -126,11 +130,18 @@ def ask(command: list[str], request: dict[str, Any]) -> tuple[str, float]:
 
 def systems(arguments: argparse.Namespace) -> dict[str, list[str]]:
     """The command that starts each system that is there; a line for each that isn't."""
+    import torch  # not at the top: the systems' processes may go without
+
+    from translator.device import pick_precision
+
     run = ["--run-dir", str(arguments.run_dir)]
     commands = {name: [sys.executable, __file__, *run, "--answer", name] for name in STARTS}
     if importlib.util.find_spec("transformers") is None:
         print("transformers: skipped, it is not installed (see --help)", file=sys.stderr)
         del commands["transformers"]
+    if pick_precision("auto", torch.device("cpu")) != "bfloat16":
+        print("translator-bfloat16: skipped, this processor has no units for it", file=sys.stderr)
+        del commands["translator-bfloat16"]
     training = arguments.joeynmt_training / "config.yaml"
     if arguments.joeynmt.exists() and training.exists():
         python = str(arguments.joeynmt.absolute())
@@ -144,8 +155,7 @@ def systems(arguments: argparse.Namespace) -> dict[str, list[str]]:
 def cold_start(system: str, command: list[str], run: Run) -> float:
     """Seconds from starting a program to its end, with one sentence translated; the best time."""
     if system.startswith("translator"):
-        engine = system.removeprefix("translator-").replace("translator", "pytorch")
-        command = [sys.executable, "-m", "translator", "translate", "--engine", engine]
+        command = [sys.executable, "-m", "translator", "translate", "--engine", _ENGINES[system]]
         command += ["--run-dir", str(run.path), _SENTENCE]
     request = {"texts": [_SENTENCE], "beam_sizes": {"beam5": 5}, "tries": 1, "warming": 0}
     request["lengths"] = {"beam5": [len(_SENTENCE.split())]}
