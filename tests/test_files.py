@@ -15,6 +15,7 @@ from translator.errors import TranslatorError
 from translator.files import (
     fingerprint,
     os_errors_named,
+    partial_folder,
     read_json_lines,
     sha256_of,
     write_atomically,
@@ -77,6 +78,49 @@ def test_readers_never_see_half_a_file(tmp_path: Path) -> None:
     for reader in readers:
         reader.join()
     assert wrong == []
+
+
+def fill(path: Path, text: str, failure: Exception | None = None) -> None:
+    with partial_folder(path) as partial:
+        (partial / "file").write_text(text)
+        if failure:
+            raise failure
+
+
+def test_a_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "made" / "folder"
+    for text in ("first", "second"):
+        fill(path, text)
+        assert (path / "file").read_text() == text
+        assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_that_can_not_be_filled_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    fill(path, "first")
+    with pytest.raises(ValueError, match="no"):
+        fill(path, "half", ValueError("no"))
+    assert (path / "file").read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_can_not_take_its_place_gives_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "folder"
+    fill(path, "first")
+    rename = Path.rename
+
+    def refuse_the_new_one(old: Path, new: Path) -> Path:
+        if old.name.endswith(".partial"):
+            raise OSError(28, "No space left on device")
+        return rename(old, new)
+
+    monkeypatch.setattr(Path, "rename", refuse_the_new_one)
+    with pytest.raises(TranslatorError, match="No space left"):
+        fill(path, "second")
+    assert (path / "file").read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_text_is_utf_8_with_lf(tmp_path: Path) -> None:
