@@ -3,9 +3,9 @@
     pip install eflomal            # a statistical aligner, compiled from C; skipped if it is absent
     python scripts/bench_alignment.py --run-dir runs/1h --reverse-run runs/back --gold gold.tsv
 
-Gold is a TSV file, as for `translator align --gold`. All alignments are of both directions, joined
-by grow-diag-final-and. eflomal is trained on the training pairs of the run and the words of the
-gold file, in lower case, as its users do.
+Gold is a TSV file, as for `translator align --gold`. All alignments are of both directions: ours
+joined by their agreement and, as eflomal's, by grow-diag-final-and. eflomal is trained on the
+training pairs of the run and the words of the gold file, in lower case, as its users do.
 """
 
 import argparse
@@ -23,10 +23,10 @@ import numpy as np
 import torch
 from tabulate import tabulate
 
-from translator.alignment.aligner import Aligner, Pair, load_aligner
+from translator.alignment.aligner import Aligner, Pair, links_of_both, load_aligner
+from translator.alignment.links import Links, grow_diag_final_and
 from translator.alignment.reading import Reading
 from translator.alignment.scoring import GoldPair, read_gold, score_links
-from translator.alignment.symmetrize import Links, grow_diag_final_and
 from translator.alignment.words import split_words
 from translator.batching import PairIds, Ragged, group_by_length, make_batch
 from translator.files import write_text
@@ -35,15 +35,8 @@ from translator.prepare import prepare_corpus
 from translator.run import Run
 
 _SPEED_PAIRS = 2000
-
-
-def both_ways(forward: Aligner, backward: Aligner, pairs: Sequence[Pair]) -> list[Links]:
-    """The joined links of each pair."""
-    turned = backward.links([(tgt, src) for src, tgt in pairs])
-    return [
-        grow_diag_final_and(ours, {(i, j) for j, i in theirs})
-        for ours, theirs in zip(forward.links(pairs), turned, strict=True)
-    ]
+# How other aligners join two directions.
+_USUAL = "grow-diag-final-and"
 
 
 def last_layer(aligner: Aligner) -> Aligner:
@@ -129,8 +122,11 @@ def main() -> None:
     gold = read_gold(arguments.gold)
     pairs = [(pair.src, pair.tgt) for pair in gold]
     found = {
-        "translator": both_ways(forward, backward, pairs),
-        "translator-last-layer": both_ways(last_layer(forward), last_layer(backward), pairs),
+        "translator": links_of_both(forward, backward, pairs, "agreement"),
+        "translator-grow-diag": links_of_both(forward, backward, pairs, _USUAL),
+        "translator-last-layer": links_of_both(
+            last_layer(forward), last_layer(backward), pairs, _USUAL
+        ),
     }
     if importlib.util.find_spec("eflomal") is None:
         print("eflomal: skipped, it is not installed (see --help)", file=sys.stderr)

@@ -2,13 +2,8 @@
 
 import numpy as np
 
-from translator.alignment.reading import (
-    Reading,
-    best_links,
-    consistency,
-    readings,
-    word_weights,
-)
+from translator.alignment.links import best_links
+from translator.alignment.reading import Reading, consistency, readings, word_weights
 from translator.alignment.words import given_words
 
 

@@ -36,7 +36,7 @@ def test_a_file_gives_a_line_a_pair(cli: Cli, tmp_path: Path, trained_run: Path)
         assert line.split() == [f"{i}-{j}" for i, j in record["links"]]
 
 
-@pytest.mark.parametrize("how", ["intersection", "union", "grow-diag-final-and"])
+@pytest.mark.parametrize("how", ["agreement", "intersection", "union", "grow-diag-final-and"])
 def test_both_directions(
     cli: Cli, tmp_path: Path, trained_run: Path, reverse_run: Path, how: str
 ) -> None:

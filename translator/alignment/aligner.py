@@ -3,14 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from translator.alignment.reading import (
-    Reading,
-    best_links,
-    consistency,
-    readings,
-    word_weights,
-)
-from translator.alignment.symmetrize import Links
+from translator.alignment.links import Links, best_links, symmetrize
+from translator.alignment.reading import Reading, consistency, readings, word_weights
 from translator.alignment.words import Floats, Words, split_words
 from translator.config import ModelConfig
 from translator.corpus.held_out import read_examples
@@ -110,6 +104,22 @@ class Aligner:
     def links(self, pairs: Sequence[Pair]) -> list[Links]:
         """The links of each pair, one for each target word at most: see `best_links`."""
         return [best_links(weights) for weights in self.weights(pairs)]
+
+
+def links_of_both(
+    forward: Aligner, backward: Aligner, pairs: Sequence[Pair], how: str
+) -> list[Links]:
+    """The links of each pair by two runs of opposite directions.
+
+    Args:
+        forward: of the pairs' direction
+        backward: of the opposite direction
+        pairs: any number
+        how: see `symmetrize`
+    """
+    turned = [(tgt, src) for src, tgt in pairs]
+    both = zip(forward.weights(pairs), backward.weights(turned), strict=True)
+    return [symmetrize(how, *of_pair) for of_pair in both]
 
 
 def load_aligner(run: Run, device: str = "auto") -> Aligner:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from translator.alignment.symmetrize import Links
+from translator.alignment.links import Links
 from translator.alignment.words import Floats, Words, shares
 
 Step = Literal["input", "output"]
@@ -76,11 +76,6 @@ def _scaled(rows: Floats) -> Floats:
     sums = rows.sum(axis=1, keepdims=True)
     scaled: Floats = np.divide(rows, sums, out=np.zeros_like(rows), where=sums > 0)
     return scaled
-
-
-def best_links(weights: Floats) -> Links:
-    """For each target word the source word with most weight, as (source, target), from 0."""
-    return {(int(row.argmax()), tgt) for tgt, row in enumerate(weights) if row.any()}
 
 
 def consistency(pairs: Sequence[tuple[Words, Words]], links: Sequence[Links]) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from translator.alignment.symmetrize import Links
+from translator.alignment.links import Links
 from translator.alignment.words import Words, given_words
 from translator.corpus.sources import read_lines
 from translator.errors import TranslatorError

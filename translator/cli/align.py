@@ -16,13 +16,13 @@ from translator.run import Run
 
 if TYPE_CHECKING:
     from translator.alignment.aligner import Aligner, Pair
+    from translator.alignment.links import Links
     from translator.alignment.scoring import GoldPair
-    from translator.alignment.symmetrize import Links
 
 # Of a file, in memory at once.
 _PAIRS_AT_ONCE = 1000
 # Named here, so that --help need not load what reads attention.
-_SYMMETRIZATIONS = ("grow-diag-final-and", "intersection", "union")
+_SYMMETRIZATIONS = ("agreement", "grow-diag-final-and", "intersection", "union")
 
 
 def align_command(argv: list[str]) -> None:
@@ -127,17 +127,11 @@ def _links(
     options: Namespace, aligner: "Aligner", reverse: "Aligner | None", pairs: "list[Pair]"
 ) -> "list[Links]":
     """The links of each pair, by both directions where there is a reverse run."""
-    from translator.alignment.symmetrize import SYMMETRIZATIONS
+    from translator.alignment.aligner import links_of_both
 
-    forward = aligner.links(pairs)
     if reverse is None:
-        return forward
-    join = SYMMETRIZATIONS[options.symmetrize]
-    backward = reverse.links([(tgt, src) for src, tgt in pairs])
-    return [
-        join(ours, {(i, j) for j, i in theirs})
-        for ours, theirs in zip(forward, backward, strict=True)
-    ]
+        return aligner.links(pairs)
+    return links_of_both(aligner, reverse, pairs, options.symmetrize)
 
 
 def _print_pairs(
@@ -202,7 +196,8 @@ def _score(options: Namespace, aligner: "Aligner", reverse: "Aligner | None") ->
 def _scores_of_heads(aligner: "Aligner", gold: "list[GoldPair]") -> list[dict[str, Any]]:
     """AER by layer and step: a row each, a column for each head and for their mean."""
     from translator.alignment.aligner import attention_between_words
-    from translator.alignment.reading import best_links, readings
+    from translator.alignment.links import best_links
+    from translator.alignment.reading import readings
     from translator.alignment.scoring import score_links
 
     heads = [*range(aligner.model.n_heads), None]

@@ -1,10 +1,18 @@
 """Two directions made one."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from translator.alignment.symmetrize import SYMMETRIZATIONS, grow_diag_final_and
+from translator.alignment.links import (
+    agreement,
+    best_links,
+    grow_diag_final_and,
+    symmetrize,
+)
+from translator.alignment.words import Floats
 
 WORDS = st.integers(0, 5)
 # At most one source word for each target word, as the directions are read; and the opposite.
@@ -42,7 +50,31 @@ def test_no_word_is_left_alone_that_a_free_link_could_reach(
     assert not [(i, j) for i, j in forward | backward if i not in src and j not in tgt]
 
 
-@pytest.mark.parametrize("name", SYMMETRIZATIONS)
-@given(FORWARD)
-def test_directions_that_agree_stay_as_they_are(name: str, links: set[tuple[int, int]]) -> None:
-    assert SYMMETRIZATIONS[name](links, links) == links
+ALL = ["agreement", "grow-diag-final-and", "intersection", "union"]
+WEIGHTS = arrays(
+    np.float64, st.tuples(st.integers(0, 5), st.integers(0, 5)), elements=st.floats(0, 1)
+)
+
+
+@pytest.mark.parametrize("how", ALL)
+@pytest.mark.parametrize("size", [0, 1, 4])
+def test_directions_that_agree_stay_as_they_are(how: str, size: int) -> None:
+    order = np.random.default_rng(0).permutation(size)
+    sure = np.eye(size)[order]  # target word j looks at source word order[j] alone
+    assert symmetrize(how, sure, sure.T) == {(int(i), j) for j, i in enumerate(order)}
+
+
+# Growing goes through the links in the order of the source, so it may choose another of equals.
+@pytest.mark.parametrize("how", ["agreement", "intersection", "union"])
+@given(WEIGHTS)
+def test_turned_pairs_have_turned_links(how: str, forward: Floats) -> None:
+    backward = np.random.default_rng(0).random(forward.T.shape)
+    turned = symmetrize(how, backward, forward)
+    assert symmetrize(how, forward, backward) == {(i, j) for j, i in turned}
+
+
+def test_agreement_follows_the_direction_that_is_sure() -> None:
+    forward = np.array([[0.6, 0.4], [0.5, 0.5]])  # in doubt, and wrong about the first
+    backward = np.array([[0.1, 0.9], [0.9, 0.1]])
+    assert best_links(forward) == {(0, 0), (0, 1)}
+    assert agreement(forward, backward) == {(1, 0), (0, 1)}
