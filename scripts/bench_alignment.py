@@ -28,11 +28,14 @@ from translator.alignment.links import Links, grow_diag_final_and
 from translator.alignment.reading import Reading
 from translator.alignment.scoring import GoldPair, read_gold, score_links
 from translator.alignment.words import split_words
-from translator.batching import PairIds, Ragged, group_by_length, make_batch
+from translator.batching import Batch, PairIds, Ragged, group_by_length, make_batch
+from translator.errors import one_clear_line
 from translator.files import write_text
 from translator.inference.pytorch import PyTorchEngine
 from translator.prepare import prepare_corpus
 from translator.run import Run
+from translator.tokenizer import PAD_ID
+from translator.workers import Workers
 
 _SPEED_PAIRS = 2000
 # How other aligners join two directions.
@@ -80,19 +83,24 @@ def training_pairs(run: Run, count: int | None = None) -> list[Pair]:
 
 
 def seconds_of_pass(aligner: Aligner, pairs: Sequence[Pair]) -> float:
-    """Of one teacher-forced pass, from ids to log-probabilities, in batches of like length."""
+    """Of one teacher-forced pass from text to log-probabilities, batches side by side as ours."""
     engine, tokenizer = aligner.translator.engine, aligner.translator.tokenizer
     assert isinstance(engine, PyTorchEngine)
+    model = engine.model
+    workers = Workers(torch.get_num_threads())
+
+    @torch.inference_mode()
+    def read(batch: Batch) -> None:
+        mask = batch.src_padding_mask
+        memory = model.encode(batch.src, mask)
+        states, _ = model.decode(batch.tgt[:, :-1], memory, mask)
+        model.logits(states[batch.tgt[:, 1:] != PAD_ID]).log_softmax(dim=-1)
+
+    started = time.perf_counter()
     src, tgt = (tokenizer.encode([pair[side].text for pair in pairs]) for side in (0, 1))
     ids = PairIds(Ragged.from_lists(src), Ragged.from_lists(tgt))
-    started = time.perf_counter()
-    with torch.inference_mode():
-        for rows in group_by_length(ids, 2048, np.random.default_rng(0)):
-            batch = make_batch(ids, rows)
-            mask = batch.src_padding_mask
-            memory = engine.model.encode(batch.src, mask)
-            states, _ = engine.model.decode(batch.tgt[:, :-1], memory, mask)
-            engine.model.logits(states).log_softmax(dim=-1)
+    rows = group_by_length(ids, 4096, np.random.default_rng(0))
+    workers.map(read, [make_batch(ids, of_batch) for of_batch in rows])
     return time.perf_counter() - started
 
 
@@ -150,4 +158,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_clear_line("bench_alignment"):
+        main()

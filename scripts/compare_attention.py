@@ -20,9 +20,10 @@ import numpy as np
 from tabulate import tabulate
 
 from translator.alignment.aligner import load_aligner
-from translator.alignment.scoring import read_gold, score_links
+from translator.alignment.scoring import GoldPair, read_gold, score_links
 from translator.config import MappingName
 from translator.corpus.held_out import read_examples
+from translator.errors import TranslatorError, one_clear_line
 from translator.evaluation import evaluate
 from translator.files import write_text
 from translator.run import Run
@@ -53,7 +54,8 @@ def train(mapping: str, seed: int, folder: Path, options: list[str]) -> Run:
     run = Run(folder / f"{mapping}-{seed}")
     command = [sys.executable, "-m", "translator", "train", "--run-dir", str(run.path), *options]
     command += [f"--model.cross_attention={mapping}", f"--seed={seed}"]
-    subprocess.run(command, check=True, stdout=sys.stderr)
+    if subprocess.run(command, stdout=sys.stderr).returncode:
+        raise TranslatorError(f"the training of {run.path} has failed or was stopped; see above")
     return run
 
 
@@ -81,16 +83,15 @@ def attention_measures(run: Run) -> dict[str, float]:
     }
 
 
-def measure(run: Run, gold: Path | None) -> dict[str, float]:
+def measure(run: Run, gold: list[GoldPair]) -> dict[str, float]:
     """Everything that the table shows of a run; AER only where there is gold."""
     aligner = load_aligner(run)
     _, scores = evaluate(aligner.translator, read_examples(run.held_out("dev")), beam_size=1)
     progress = run.read_manifest()["progress"]
     measures = {"dev_bleu": float(scores["bleu"]), "dev_chrf": float(scores["chrf"])}
     if gold:
-        pairs = read_gold(gold)
-        links = aligner.links([(pair.src, pair.tgt) for pair in pairs])
-        measures["aer"] = score_links(links, pairs).aer
+        links = aligner.links([(pair.src, pair.tgt) for pair in gold])
+        measures["aer"] = score_links(links, gold).aer
     measures |= attention_measures(run)
     measures["target_tokens_per_second"] = progress["tgt_tokens"] / progress["seconds"]
     return measures
@@ -115,10 +116,11 @@ def main() -> None:
     parser.add_argument("--gold", type=Path, help="score alignments on this TSV file as well")
     parser.add_argument("--json", type=Path, help="write the measures there")
     arguments, options = parser.parse_known_args()
+    gold = read_gold(arguments.gold) if arguments.gold else []
 
     def trained(mapping: str, seed: int) -> Trained:
         run = train(mapping, seed, arguments.folder, options)
-        return Trained(mapping, seed, measure(run, arguments.gold))
+        return Trained(mapping, seed, measure(run, gold))
 
     runs = {mapping: [trained(mapping, 1)] for mapping in get_args(MappingName)}
     ranked = sorted(runs, key=lambda mapping: -runs[mapping][0].measures["dev_bleu"])
@@ -138,4 +140,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_clear_line("compare_attention"):
+        main()

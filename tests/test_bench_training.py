@@ -9,7 +9,7 @@ from translator.batching import Batch
 from translator.config import ModelConfig, TrainingConfig
 from translator.model.attention import MultiHeadAttention
 from translator.model.transformer import Transformer
-from translator.training.loss import batch_loss
+from translator.training.loss import batch_losses
 from translator.training.optimizer import Optimizers
 
 VOCAB = 50
@@ -39,7 +39,7 @@ def test_flops_of_a_batch_are_those_that_pytorch_counts(
     )
     model = small_model(config)
     with FlopCounterMode(display=False) as mode:
-        torch.autograd.grad(batch_loss(model, batch, 0.1), list(model.parameters()))
+        torch.autograd.grad(batch_losses(model, batch, 0.1)[0], list(model.parameters()))
     expected = training_flops(config, VOCAB, rows, src, tgt, batch.tgt_tokens)
     assert counted(mode) == expected
 

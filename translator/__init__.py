@@ -17,7 +17,8 @@ def load(run_dir: str | Path, device: str = "auto", engine: str = "pytorch") -> 
     Args:
         run_dir: the run folder
         device: auto, cpu, cuda or mps
-        engine: pytorch; or ctranslate2, ctranslate2-int8, for a run that was exported
+        engine: pytorch; pytorch-bfloat16, on a processor or GPU with units for it; or ctranslate2,
+            ctranslate2-int8, for a run that was exported
 
     Raises:
         TranslatorError: the run is missing, damaged or of another format, or the engine or the

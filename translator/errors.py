@@ -1,5 +1,9 @@
 """The one error class that users can cause."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class TranslatorError(Exception):
     """Something the user can mend: bad input, a missing file, an impossible setting.
@@ -7,3 +11,13 @@ class TranslatorError(Exception):
     The command line prints the message as one line and exits with code 2. It names what is
     wrong, where, and what to do. Any other exception is a bug and shows its traceback.
     """
+
+
+@contextmanager
+def one_clear_line(program: str) -> Iterator[None]:
+    """End the program with the error's message and exit code 2, where a user's mistake ends it."""
+    try:
+        yield
+    except TranslatorError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        sys.exit(2)

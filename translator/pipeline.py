@@ -35,7 +35,7 @@ from translator.device import (
 )
 from translator.errors import TranslatorError
 from translator.evaluation import evaluate
-from translator.files import os_errors_named
+from translator.files import os_errors_named, sha256_of
 from translator.inference.pytorch import PyTorchEngine
 from translator.inference.translator import Translator, load_translator
 from translator.model.transformer import Transformer, count_parameters
@@ -81,6 +81,13 @@ def train(config: Config, run: Run) -> None:
     if manifest is None:
         print(prepared.table(), file=sys.stderr)
         manifest = _start_run(config, run, prepared, model, make_batches())
+    elif config.training.guidance and manifest["guidance_sha256"] != sha256_of(
+        Path(config.training.guidance)
+    ):
+        raise TranslatorError(
+            f"{config.training.guidance} has changed since {run.path} was started; restore it, or "
+            "train into another --run-dir"
+        )
     elif identity(manifest["corpus"]) != identity(prepared.report):
         raise TranslatorError(
             f"{run.path}: the corpus has changed since this run was started; restore it, or "
@@ -139,6 +146,8 @@ def _start_run(
         "machine": describe_machine(device),
         "precision": pick_precision(config.training.precision, device),
     }
+    if config.training.guidance:
+        manifest["guidance_sha256"] = sha256_of(Path(config.training.guidance))
     partial = run.path.with_name(f".{run.path.name}.partial")
     with os_errors_named(run.path):
         shutil.rmtree(partial, ignore_errors=True)

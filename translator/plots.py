@@ -62,8 +62,10 @@ def draw_attention(
     all_axes = figure.subplots(1, len(pairs), width_ratios=widths, squeeze=False)[0]
     for axes, (src, tgt, weights) in zip(all_axes, pairs, strict=True):
         image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="equal")
-        axes.set_xticks(range(len(src)), src, rotation=60, ha="left", rotation_mode="anchor")
-        axes.set_yticks(range(len(tgt)), tgt)
+        axes.set_xticks(
+            range(len(src)), src, rotation=60, ha="left", rotation_mode="anchor", parse_math=False
+        )
+        axes.set_yticks(range(len(tgt)), tgt, parse_math=False)  # a $ is a $
         axes.xaxis.tick_top()
     figure.colorbar(image, ax=all_axes, label="attention weight")
     if title:

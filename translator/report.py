@@ -72,7 +72,7 @@ dev sentences, mean of its heads, in the course of the training.
 
 ![cross-attention](attention.png)
 
-`translator align` reads it best by {Reading(**manifest["reading"])}, as chosen on dev.
+`translator align` reads it by {Reading(**manifest["reading"])}.
 
 ## Samples
 

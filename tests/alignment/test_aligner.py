@@ -12,7 +12,7 @@ import pytest
 from translator.alignment.aligner import Aligner, attention_between_words, load_aligner
 from translator.alignment.reading import Reading, readings
 from translator.alignment.views import terminal_view, write_page
-from translator.alignment.words import split_words
+from translator.alignment.words import given_words, split_words
 from translator.run import Run
 
 PAIRS = [
@@ -87,7 +87,7 @@ def test_the_terminal_shows_a_row_a_target_word() -> None:
 
 def test_the_page_has_all_it_needs(aligner: Aligner, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    hostile = (split_words("Is </script> a word?"), split_words("¿Es una palabra?"))
+    hostile = (given_words("Is </script><!--<script> a word?"), split_words("¿Es una palabra?"))
     write_page(aligner, [*PAIRS[:2], hostile], path)
     page = path.read_text(encoding="utf-8")
     assert not re.search(r"https?://|src=|@import|url\(", page)
@@ -98,6 +98,11 @@ def test_the_page_has_all_it_needs(aligner: Aligner, tmp_path: Path) -> None:
     for pair, (src, tgt) in zip(content["pairs"], [*PAIRS[:2], hostile], strict=True):
         for step in ("output", "input"):
             shown = np.array(pair[step])
-            assert shown.shape == (2, 2, len(tgt.words), len(src.words))
+            assert shown.shape == (2, 3, len(tgt.words), len(src.words))
+    [mean] = aligner.weights([PAIRS[1]])
+    reading = aligner.reading
+    np.testing.assert_allclose(
+        content["pairs"][1][reading.step][reading.layer][-1], mean, atol=1e-3
+    )
     [expected] = replace(aligner, reading=Reading(1, 0, "input")).weights([PAIRS[1]])
     np.testing.assert_allclose(content["pairs"][1]["input"][1][0], expected, atol=1e-3)

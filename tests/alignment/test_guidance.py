@@ -1,5 +1,6 @@
 """What one head is told to look at."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,20 @@ def test_a_guided_head_learns_its_links(
     reading = load_aligner(run, "cpu").reading
     assert (reading.layer, reading.head) == (guided_layer(2), GUIDED_HEAD)
     assert errors[1] < 0.5 * errors[0]
+
+
+def test_other_links_are_not_gone_on_with(
+    tmp_path: Path, prepared: Prepared, links_file: Path
+) -> None:
+    path = Path(shutil.copy(links_file, tmp_path / "links"))
+    data_dir = prepared.corpus_dir.parents[1]
+    config = tiny_config(data_dir, max_steps=4, evaluations=1, guidance=str(path))
+    run = Run(tmp_path / "run")
+    train(config, run)
+    run.write_manifest(run.read_manifest() | {"state": "training"})  # as if stopped before its end
+    path.write_text(path.read_text().replace("0-0", "0-1", 1))
+    with pytest.raises(TranslatorError, match="links has changed since"):
+        train(config, run)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,9 @@ def test_right_links_are_more_consistent_than_wrong_ones() -> None:
     right = [{(0, 1), (1, 0)}, {(0, 1), (1, 0)}, {(0, 1), (1, 0)}, {(0, 0), (1, 2), (2, 1)}] * 2
     diagonal = [{(i, i) for i in range(len(src.words))} for src, _ in pairs]
     assert consistency(pairs, right) > consistency(pairs, diagonal)
+    # To link hardly anything is no way to be right.
+    few = [{(0, 1)}, set(), set(), set()] * 2
+    assert consistency(pairs, right) > consistency(pairs, few) > consistency(pairs, [set()] * 8)
 
 
 def test_every_layer_is_read_at_both_steps() -> None:

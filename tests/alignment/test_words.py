@@ -26,6 +26,7 @@ def test_a_sentence_is_split_at_its_punctuation() -> None:
         ("Yes , of course .", "Yes, of course."),
         ("¿ Dónde está ?", "¿Dónde está?"),
         ('She said " no " to ( nearly ) all .', 'She said "no" to (nearly) all.'),
+        ("Cuesta 5 € por persona .", "Cuesta 5 € por persona."),
         ("Already written, as people do.", "Already written, as people do."),
         ("", ""),
     ],

@@ -26,6 +26,11 @@ def test_a_sentence_alone_is_translated(cli: Cli, trained_run: Path) -> None:
     assert len(record["weights"]) == len(record["tgt"])
 
 
+def test_what_the_translator_warns_of_is_said(cli: Cli, trained_run: Path) -> None:
+    result = cli("align", "--run-dir", str(trained_run), "Good 猫 evening.")
+    assert "never seen are ignored: 猫" in result.stderr
+
+
 def test_a_file_gives_a_line_a_pair(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
     (tmp_path / "pairs.tsv").write_text(PAIRS, encoding="utf-8")
     options = ["--run-dir", str(trained_run), "--pairs", "pairs.tsv"]
@@ -66,11 +71,13 @@ def test_every_layer_and_head_is_scored(cli: Cli, tmp_path: Path, trained_run: P
 
 def test_pictures(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
     options = ["--run-dir", str(trained_run), "--show", "--page", "page.html"]
+    options += ["Good $$ evening.", "Buenas $$ tardes."]  # no formula
     for picture, start in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml")):
-        result = cli("align", *options, "--picture", picture, "Good evening.", "Buenas tardes.")
+        result = cli("align", *options, "--picture", picture)
         assert result.returncode == 0, result.stderr
         assert (tmp_path / picture).read_bytes().startswith(start)
     assert "tardes " in result.stdout
+    assert "matplotlib" not in result.stderr
     assert "Buenas" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
@@ -81,6 +88,12 @@ def test_pictures(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
         (["one", "two", "three"], ["a sentence"]),
         (["--pairs", "p.tsv", "--gold", "g.tsv"], ["give one of"]),
         (["--picture", "a.gif", "Hello."], ["a.gif", ".png or .svg"]),
+        (["--pairs", "one.tsv", "--picture", "a.png"], ["--picture needs a sentence"]),
+        (["--symmetrize", "union", "Hello."], ["--symmetrize needs --reverse-run"]),
+        (["--gold-base", "1", "Hello."], ["--gold-base needs --gold"]),
+        (["--heads", "Hello."], ["--heads needs --gold"]),
+        (["--gold", "gold.tsv", "--heads", "--json"], ["neither --json"]),
+        (["Hello.", ""], ["has no words"]),
         (["--pairs", "missing.tsv"], ["missing.tsv", "no such file"]),
         (["--pairs", "one.tsv"], ["one.tsv, line 2", "one column"]),
         (["--gold", "gold.tsv"], ["gold.tsv, line 1", "--gold-base 1"]),

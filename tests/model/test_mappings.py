@@ -63,13 +63,29 @@ def test_alpha_learns() -> None:
     assert torch.autograd.gradcheck(loss, start, eps=1e-6, atol=1e-5)
 
 
-def test_alpha_goes_from_softmax_to_sparsemax() -> None:
+@pytest.mark.parametrize(("alpha", "name"), [(1.5, "entmax15"), (2.0, "sparsemax")])
+def test_alpha_between_and_at_its_end(alpha: float, name: MappingName) -> None:
     given = scores()
     mapping = AdaptiveEntmax(H).double()
-    for a, name in ((-12.0, "softmax"), (0.0, "entmax15"), (30.0, "sparsemax")):
+    torch.nn.init.constant_(mapping.a, torch.logit(torch.tensor((alpha - 1.01) / 0.99), 1e-12))
+    torch.testing.assert_close(mapping(given), make_mapping(name, H, 1)(given), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("a", [-30.0, -12.0, 0.0, 12.0, 30.0])
+def test_alpha_may_go_as_far_as_it_likes(a: float) -> None:
+    """In float32 as in float64, with masked scores, and with gradients."""
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        mapping = AdaptiveEntmax(H).to(dtype)
         torch.nn.init.constant_(mapping.a, a)
-        expected = make_mapping(name, H, 1)(given)
-        torch.testing.assert_close(mapping(given), expected, atol=1e-4, rtol=0)
+        torch.manual_seed(1)
+        given = scores(dtype).requires_grad_()
+        weights = mapping(given)
+        target = torch.linspace(0, 1, S, dtype=dtype)
+        gradients = torch.autograd.grad((weights * target).sum(), [given, mapping.a])
+        found.append([tensor.double() for tensor in (weights, *gradients)])
+    for short, exact in zip(*found, strict=True):
+        torch.testing.assert_close(short, exact, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("k", [S, S + 1])

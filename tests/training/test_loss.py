@@ -9,7 +9,7 @@ from translator.batching import Batch, Ragged
 from translator.config import ModelConfig
 from translator.model.transformer import Transformer
 from translator.tokenizer import PAD_ID
-from translator.training.loss import _ROWS_AT_ONCE, batch_loss, projected_cross_entropy
+from translator.training.loss import _ROWS_AT_ONCE, batch_losses, projected_cross_entropy
 
 VOCAB, WIDTH = 30, 8
 ROWS_AT_ONCE = _ROWS_AT_ONCE["cpu"]
@@ -106,7 +106,7 @@ def test_batch_loss_is_the_naive_one_with_its_gradients(smoothing: float) -> Non
     # In all, more target pieces than are worked on at once.
     batch = random_batch(*[(i % 7, (3 * i) % 11) for i in range(30)])
     assert batch.tgt_tokens > ROWS_AT_ONCE
-    theirs, ours = naive_loss(exact, batch, smoothing), batch_loss(model, batch, smoothing)
+    theirs, ours = naive_loss(exact, batch, smoothing), batch_losses(model, batch, smoothing)[0]
     torch.testing.assert_close(ours, theirs.float())
     expected = {name: g.float() for name, g in gradients(exact, theirs).items()}
     largest = max(g.abs().max().item() for g in expected.values())
@@ -117,7 +117,7 @@ def test_padding_changes_neither_loss_nor_gradients() -> None:
     model = random_model().double()
     tight = random_batch((5, 3), (2, 6))
     padded = Batch(*(F.pad(ids, (0, 4), value=PAD_ID) for ids in (tight.src, tight.tgt)), 11)
-    ours, theirs = batch_loss(model, padded, 0.1), batch_loss(model, tight, 0.1)
+    ours, theirs = batch_losses(model, padded, 0.1)[0], batch_losses(model, tight, 0.1)[0]
     torch.testing.assert_close(ours, theirs)
     expected = gradients(model, theirs)
     torch.testing.assert_close(gradients(model, ours), expected, rtol=1e-6, atol=1e-6)
@@ -127,20 +127,20 @@ def test_batch_loss_is_the_sum_over_its_pairs() -> None:
     model = random_model()
     batch = random_batch((5, 3), (2, 6), (4, 0))
     alone = [
-        batch_loss(model, Batch(batch.src[i : i + 1], batch.tgt[i : i + 1], 0), 0.1)
+        batch_losses(model, Batch(batch.src[i : i + 1], batch.tgt[i : i + 1], 0), 0.1)[0]
         for i in range(3)
     ]
-    torch.testing.assert_close(batch_loss(model, batch, 0.1), torch.stack(alone).sum())
+    torch.testing.assert_close(batch_losses(model, batch, 0.1)[0], torch.stack(alone).sum())
 
 
 def test_half_precision_gives_a_float32_loss_and_finite_float32_gradients() -> None:
     model = random_model()
     batch = random_batch(*[(i % 7, (3 * i) % 11) for i in range(30)])
-    exact = batch_loss(model, batch, 0.1)
+    exact = batch_losses(model, batch, 0.1)[0]
     expected = gradients(model, exact)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert model.embedding.weight.matmul(model.embedding.weight.T).dtype == torch.bfloat16
-        loss = batch_loss(model, batch, 0.1)
+        loss = batch_losses(model, batch, 0.1)[0]
     assert loss.dtype == torch.float32
     assert loss.item() != exact.item()
     assert loss.item() == pytest.approx(exact.item(), rel=0.01)

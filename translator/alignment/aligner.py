@@ -1,6 +1,7 @@
 """Pairs in, word alignments out."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from translator.alignment.links import Links, best_links, symmetrize
@@ -8,14 +9,16 @@ from translator.alignment.reading import Reading, consistency, readings, word_we
 from translator.alignment.words import Floats, Words, split_words
 from translator.config import ModelConfig
 from translator.corpus.held_out import read_examples
+from translator.errors import TranslatorError
 from translator.inference.translator import Translator, load_translator
 from translator.run import Run
 from translator.tokenizer import UNK_ID
 from translator.training.loss import GUIDED_HEAD, guided_layer
 
 Pair = tuple[Words, Words]
-# Pairs whose attention is in memory at once.
-_PAIRS_AT_ONCE = 1000
+# Source times target characters of the pairs whose attention is in memory at once; a piece has
+# about four, so these are 250,000 weights of each head.
+_CELLS_AT_ONCE = 4_000_000
 
 
 def attention_between_words(
@@ -35,8 +38,7 @@ def attention_between_words(
         TranslatorError: the engine doesn't show its attention.
     """
     layers = sorted({reading.layer for reading in chosen})
-    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
-        some = pairs[start : start + _PAIRS_AT_ONCE]
+    for some in _chunks(pairs):
         src, tgt = (_known_pieces(translator, [pair[side] for pair in some]) for side in (0, 1))
         src_ids, tgt_ids = ([ids for ids, _ in side] for side in (src, tgt))
         attention = translator.engine.cross_attention(src_ids, tgt_ids, layers)
@@ -48,6 +50,18 @@ def attention_between_words(
                 word_weights(reading.select(of_layers[reading.layer]), *pair, src_spans, tgt_spans)
                 for reading in chosen
             ]
+
+
+def _chunks(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
+    chunk: list[Pair] = []
+    size = 0
+    for src, tgt in pairs:
+        chunk.append((src, tgt))
+        size += len(src.text) * len(tgt.text)
+        if size > _CELLS_AT_ONCE:
+            yield chunk
+            chunk, size = [], 0
+    yield chunk
 
 
 def _known_pieces(
@@ -135,6 +149,7 @@ def load_aligner(run: Run, device: str = "auto") -> Aligner:
     else:
         reading = choose_reading(translator, run)
         if manifest["state"] == "finished":  # before that, the manifest is the training's
-            run.write_manifest(manifest | {"reading": asdict(reading)})
+            with suppress(TranslatorError):  # a run that can't be written aligns as well
+                run.write_manifest(manifest | {"reading": asdict(reading)})
     languages = (config.corpus.src_lang, config.corpus.tgt_lang)
     return Aligner(translator, reading, config.model, languages)

@@ -51,8 +51,10 @@ class AttentionPictures:
         )
 
     def join(self, path: Path) -> None:
-        """Put some of the pictures, in their order, into one."""
+        """Put some of the pictures, in their order, into one; do nothing if there are none."""
         paths = sorted(self._folder.glob("step-*.png"))
+        if not paths:
+            return
         last = max(1, min(_IN_STRIP, len(paths)) - 1)
         picked = dict.fromkeys(round(i * (len(paths) - 1) / last) for i in range(last + 1))
         join_pictures([paths[i] for i in picked], path)

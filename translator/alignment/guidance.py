@@ -42,7 +42,7 @@ def with_links(pairs: PairIds, path: Path, corpus_dir: Path, tokenizer: Tokenize
     ):
         src_words, tgt_words = split_words(src), split_words(tgt)
         linked = np.zeros((len(tgt_words.words), len(src_words.words)))
-        links, _ = parse_links(line, src_words, tgt_words, 0, f"{path}, line {number}")
+        links, _ = parse_links(line, src_words, tgt_words, f"{path}, line {number}")
         for i, j in links:
             linked[j, i] = 1
         (_, src_spans), (_, tgt_spans) = tokenizer.encode_with_spans([src, tgt])

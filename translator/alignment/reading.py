@@ -83,14 +83,15 @@ def consistency(pairs: Sequence[tuple[Words, Words]], links: Sequence[Links]) ->
 
     A right alignment links a word to the same few words wherever it stands; a wrong one to
     whatever stands there. So it is the mean log-probability of a target word given the source word
-    linked to it, as counted from all other links (as IBM model 1 scores; Brown et al. 1993).
+    linked to it, as counted from all other links (as IBM model 1 scores; Brown et al. 1993). A word
+    without a link is guessed.
 
     Args:
         pairs: some thousand
         links: of each
 
     Returns:
-        In nats a link; nearer to 0 is better.
+        In nats a target word; nearer to 0 is better.
     """
     linked = [
         (src.words[i].casefold(), tgt.words[j].casefold())
@@ -98,13 +99,15 @@ def consistency(pairs: Sequence[tuple[Words, Words]], links: Sequence[Links]) ->
         for i, j in of_pair
     ]
     together, alone = Counter(linked), Counter(word for word, _ in linked)
-    # A word that the others never show shall count as one in a vocabulary of the size seen.
-    vocabulary = len({word for _, word in linked})
+    words = [word.casefold() for _, tgt in pairs for word in tgt.words]
+    vocabulary = len(set(words))
+    # A word that the others never show shall count as one in the vocabulary.
     log_probs = (
         count * math.log((count - 1 + _UNSEEN) / (alone[src] - 1 + _UNSEEN * vocabulary))
         for (src, _), count in together.items()
     )
-    return sum(log_probs) / max(1, len(linked))
+    guessed = (len(words) - len(linked)) * -math.log(max(1, vocabulary))
+    return (sum(log_probs) + guessed) / max(1, len(words))
 
 
 def readings(layers: int, heads: Sequence[int | None] = (None,)) -> list[Reading]:

@@ -81,15 +81,18 @@ def read_pairs(path: Path) -> Iterator[tuple[int, Words, Words, list[str]]]:
         yield number, given_words(src), given_words(rest[0]), rest[1:]
 
 
-def parse_links(text: str, src: Words, tgt: Words, base: int, place: str) -> tuple[Links, Links]:
+def parse_links(
+    text: str, src: Words, tgt: Words, place: str, base: int = 0, hint: str = ""
+) -> tuple[Links, Links]:
     """The sure links of a pair, and all of them: 0-0 is a sure one, 0p1 or 0?1 a possible.
 
     Args:
         text: the links, with white space between
         src: its words
         tgt: likewise
+        place: where they stand, for the message
         base: the number of the first word
-        place: for the message
+        hint: what to try where a word isn't there
 
     Raises:
         TranslatorError: there is something else, or a link to a word that isn't there.
@@ -107,8 +110,7 @@ def parse_links(text: str, src: Words, tgt: Words, base: int, place: str) -> tup
         if not (0 <= i < len(src.words) and 0 <= j < len(tgt.words)):
             raise TranslatorError(
                 f"{place}: {written} links a word that isn't there (there are {len(src.words)} "
-                f"and {len(tgt.words)}, counted from {base}; --gold-base {1 - base} counts from "
-                f"{1 - base})"
+                f"and {len(tgt.words)}, counted from {base}{hint})"
             )
         possible.add((i, j))
         if link[2] == "-":
@@ -127,10 +129,11 @@ def read_gold(path: Path, base: int = 0) -> list[GoldPair]:
         TranslatorError: a line can't be read, or has a link to a word that isn't there.
     """
     gold = []
+    hint = f"; --gold-base {1 - base} counts from {1 - base}"
     for number, src, tgt, rest in read_pairs(path):
         if not rest:
             raise TranslatorError(f"{path}, line {number}: no links in a third column")
-        sure, possible = parse_links(rest[0], src, tgt, base, f"{path}, line {number}")
+        sure, possible = parse_links(rest[0], src, tgt, f"{path}, line {number}", base, hint)
         gold.append(GoldPair(src, tgt, sure, possible))
     if not gold:
         raise TranslatorError(f"{path}: the file is empty")

@@ -46,7 +46,7 @@ def write_page(aligner: Aligner, pairs: Sequence[Pair], path: Path) -> None:
         path: where the page goes
     """
     layers, heads = aligner.model.decoder_layers, aligner.model.n_heads
-    every = readings(layers, range(heads))
+    every = readings(layers, [*range(heads), None])  # the mean last
     shown: list[dict[str, Any]] = []
     for (src, tgt), found in zip(
         pairs, attention_between_words(aligner.translator, pairs, every), strict=True
@@ -55,7 +55,7 @@ def write_page(aligner: Aligner, pairs: Sequence[Pair], path: Path) -> None:
         shown.append(
             {"src": src.words, "tgt": tgt.words}
             | {
-                step: [[next(of_reading) for _ in range(heads)] for _ in range(layers)]
+                step: [[next(of_reading) for _ in range(heads + 1)] for _ in range(layers)]
                 for step in dict.fromkeys(reading.step for reading in every)
             }
         )
@@ -64,7 +64,7 @@ def write_page(aligner: Aligner, pairs: Sequence[Pair], path: Path) -> None:
         "languages": dict(zip(("src", "tgt"), aligner.languages, strict=True)),
         "pairs": shown,
     }
-    # Nothing in the data may end the script that it stands in.
-    text = json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
+    # Nothing in the data may end the script that it stands in, or begin another.
+    text = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
     template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     write_text(path, template.replace("DATA", text, 1))

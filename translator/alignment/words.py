@@ -15,7 +15,7 @@ Span = tuple[int, int]
 # A word, with what holds it together inside (don't, 5.50, well-known); or a run of one other sign.
 _WORD = re.compile(r"\w+(?:[.,:/’'-]\w+)*|([^\w\s])\1*")
 # Signs that lean on the word after them, or before them.
-_OPENING, _CLOSING = frozenset("¿¡([{«“‘$€£"), frozenset(".,;:!?…)]}»”’%")
+_OPENING, _CLOSING = frozenset("¿¡([{«“‘"), frozenset(".,;:!?…)]}»”’%")
 
 
 @dataclass(frozen=True)

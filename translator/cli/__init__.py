@@ -18,7 +18,7 @@ from translator.cli.runs import (
     train_command,
 )
 from translator.cli.translate import translate_command
-from translator.errors import TranslatorError
+from translator.errors import TranslatorError, one_clear_line
 
 COMMANDS: dict[str, Command] = {
     "prepare": prepare_command,
@@ -38,23 +38,24 @@ def main(argv: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8")  # as the input, whatever the locale says
     try:
-        if not arguments or arguments[0] in ("-h", "--help"):
-            print(_overview())
-            return
-        if arguments[0] not in COMMANDS:
-            raise TranslatorError(
-                f'unknown command "{arguments[0]}"; there are: {", ".join(COMMANDS)}'
-            )
-        COMMANDS[arguments[0]](arguments[1:])
-    except TranslatorError as error:
-        print(f"translator: {error}", file=sys.stderr)
-        sys.exit(2)
+        with one_clear_line("translator"):
+            _run(arguments)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); what is still buffered goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)  # the shell's code for a program ended by a closed pipe
+
+
+def _run(arguments: list[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return
+    verb, *rest = arguments
+    if verb not in COMMANDS:
+        raise TranslatorError(f'unknown command "{verb}"; there are: {", ".join(COMMANDS)}')
+    COMMANDS[verb](rest)
 
 
 def run_command(verb: str) -> None:

@@ -16,7 +16,6 @@ from translator.run import Run
 
 if TYPE_CHECKING:
     from translator.alignment.aligner import Aligner, Pair
-    from translator.alignment.links import Links
     from translator.alignment.scoring import GoldPair
 
 # Of a file, in memory at once.
@@ -42,12 +41,11 @@ def align_command(argv: list[str]) -> None:
     parser.add_argument(
         "--symmetrize",
         choices=_SYMMETRIZATIONS,
-        default=_SYMMETRIZATIONS[0],
-        help="how the two directions become one",
+        help=f"how the two directions become one; default: {_SYMMETRIZATIONS[0]}",
     )
     parser.add_argument("--gold", type=str, help="score on this TSV file, its links third column")
     parser.add_argument(
-        "--gold-base", type=int, choices=[0, 1], default=0, help="number of the first word there"
+        "--gold-base", type=int, choices=[0, 1], help="number of the first word there; default: 0"
     )
     parser.add_argument(
         "--heads", action="store_true", help="with --gold: score every layer and head by itself"
@@ -62,6 +60,7 @@ def align_command(argv: list[str]) -> None:
         raise TranslatorError(
             "give one of: a sentence (and its translation), --pairs FILE, --gold FILE, --train"
         )
+    _refuse_what_would_do_nothing(options)
     if options.picture and Path(options.picture).suffix not in (".png", ".svg"):
         raise TranslatorError(f"--picture {options.picture}: its name must end with .png or .svg")
     from translator.alignment.aligner import load_aligner
@@ -89,12 +88,36 @@ def align_command(argv: list[str]) -> None:
         _draw(options, aligner, pair)
 
 
+def _refuse_what_would_do_nothing(options: Namespace) -> None:
+    needed = {
+        "show": ("a sentence", options.texts),
+        "picture": ("a sentence", options.texts),
+        "page": ("a sentence", options.texts),
+        "symmetrize": ("--reverse-run", options.reverse_run and not options.heads),
+        "gold_base": ("--gold", options.gold),
+        "heads": ("--gold, and neither --json nor --reverse-run",
+                  options.gold and not options.json and not options.reverse_run),
+    }  # fmt: skip
+    for name, (what, there) in needed.items():
+        if options[name] not in (None, False) and not there:
+            raise TranslatorError(f"--{name.replace('_', '-')} needs {what}")
+
+
 def _pair_of_texts(texts: list[str], aligner: "Aligner") -> "Pair":
     from translator.alignment.words import split_words
 
     src, *given = texts
-    tgt = given[0] if given else aligner.translator.translate([src])[0].text
-    return split_words(src), split_words(tgt)
+    if given:
+        tgt = given[0]
+    else:
+        [translation] = aligner.translator.translate([src])
+        tgt = translation.text
+        for warning in translation.warnings:
+            print(warning, file=sys.stderr)
+    pair = split_words(src), split_words(tgt)
+    if not (pair[0].words and pair[1].words):
+        raise TranslatorError("nothing to align: the sentence or its translation has no words")
+    return pair
 
 
 def _pairs_of_file(path: Path) -> "Iterator[Pair]":
@@ -123,38 +146,34 @@ def _chunks(pairs: "Iterator[Pair]") -> "Iterator[list[Pair]]":
         yield some
 
 
-def _links(
-    options: Namespace, aligner: "Aligner", reverse: "Aligner | None", pairs: "list[Pair]"
-) -> "list[Links]":
-    """The links of each pair, by both directions where there is a reverse run."""
-    from translator.alignment.aligner import links_of_both
-
-    if reverse is None:
-        return aligner.links(pairs)
-    return links_of_both(aligner, reverse, pairs, options.symmetrize)
-
-
 def _print_pairs(
     options: Namespace, aligner: "Aligner", reverse: "Aligner | None", pairs: "list[Pair]"
 ) -> None:
-    links = [sorted(of_pair) for of_pair in _links(options, aligner, reverse, pairs)]
-    if not options.json:
-        for (src, tgt), of_pair in zip(pairs, links, strict=True):
-            pharaoh = " ".join(f"{i}-{j}" for i, j in of_pair)
-            # A user's file has the words; those of a text are ours, so they are named.
-            named = (
-                [] if options.pairs or options.train else [" ".join(src.words), " ".join(tgt.words)]
-            )
-            print("\t".join([*named, pharaoh]))
-        return
-    for (src, tgt), of_pair, weights in zip(pairs, links, aligner.weights(pairs), strict=True):
-        record = {
-            "src": src.words,
-            "tgt": tgt.words,
-            "links": of_pair,
-            "weights": weights.round(4).tolist(),
-        }
-        print(json.dumps(record, ensure_ascii=False))
+    from translator.alignment.links import best_links, symmetrize
+
+    forward = list(aligner.weights(pairs))
+    if reverse is None:
+        backward = []
+        links = [best_links(weights) for weights in forward]
+    else:
+        backward = list(reverse.weights([(tgt, src) for src, tgt in pairs]))
+        links = [symmetrize(_how(options), *both) for both in zip(forward, backward, strict=True)]
+    for row, ((src, tgt), of_pair) in enumerate(zip(pairs, links, strict=True)):
+        if options.json:
+            record = {"src": src.words, "tgt": tgt.words, "links": sorted(of_pair)}
+            record["weights"] = forward[row].round(4).tolist()
+            if reverse is not None:
+                record["reverse_weights"] = backward[row].round(4).tolist()
+            print(json.dumps(record, ensure_ascii=False))
+            continue
+        pharaoh = " ".join(f"{i}-{j}" for i, j in sorted(of_pair))
+        # Which words those of a text are is for us to say.
+        named = [" ".join(src.words), " ".join(tgt.words)] if options.texts else []
+        print("\t".join([*named, pharaoh]))
+
+
+def _how(options: Namespace) -> str:
+    return str(options.symmetrize or _SYMMETRIZATIONS[0])
 
 
 def _draw(options: Namespace, aligner: "Aligner", pair: "Pair") -> None:
@@ -178,14 +197,18 @@ def _draw(options: Namespace, aligner: "Aligner", pair: "Pair") -> None:
 def _score(options: Namespace, aligner: "Aligner", reverse: "Aligner | None") -> None:
     from tabulate import tabulate
 
+    from translator.alignment.aligner import links_of_both
     from translator.alignment.scoring import read_gold, score_links
 
-    gold = read_gold(Path(options.gold), options.gold_base)
+    gold = read_gold(Path(options.gold), options.gold_base or 0)
     if options.heads:
         rows = _scores_of_heads(aligner, gold)
         print(tabulate(rows, headers="keys", floatfmt=".3f", missingval="-"))
         return
-    links = _links(options, aligner, reverse, [(pair.src, pair.tgt) for pair in gold])
+    pairs = [(pair.src, pair.tgt) for pair in gold]
+    links = (
+        links_of_both(aligner, reverse, pairs, _how(options)) if reverse else aligner.links(pairs)
+    )
     scores = asdict(score_links(links, gold)) | {"pairs": len(gold)}
     if options.json:
         print(json.dumps(scores))

@@ -76,7 +76,7 @@ def add_model_options(parser: Parser) -> None:
         "--engine",
         choices=ENGINES,
         default=ENGINES[0],
-        help="what computes; all but pytorch need `translator export` first",
+        help="what computes; ctranslate2 needs `translator export` first",
     )
 
 

@@ -48,7 +48,9 @@ def attend(
     if causal:
         scores = scores.masked_fill(_future(query, key), -math.inf)
     weights = mapping(scores)  # (B, H, T, S)
-    return weights @ value, weights if need_weights else None  # (B, H, T, K)
+    # A mapping may be computed more exactly than what is weighted with it.
+    output = weights.to(value.dtype) @ value  # (B, H, T, K)
+    return output, weights if need_weights else None
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool) -> Tensor:

@@ -58,11 +58,12 @@ class TopK:
 class AdaptiveEntmax(nn.Module):
     """Entmax with a learned α for each head: it finds out how sparse to be (Correia et al. 2019).
 
-    α is 1 + sigmoid(a): near 1 it is softmax, at 1.5 entmax15, at 2 sparsemax (arXiv 1909.00015).
+    α is 1.01 + 0.99 · sigmoid(a): at 1.5 it is entmax15, at 2 sparsemax (arXiv 1909.00015). At 1 it
+    would be softmax, but there the exponent 1 / (α - 1) is more than float32 can bear.
     """
 
     def __init__(self, n_heads: int) -> None:
-        """Start each head at α = 1.5."""
+        """Start each head near α = 1.5."""
         super().__init__()
         self.a = nn.Parameter(torch.zeros(n_heads))
 
@@ -71,7 +72,7 @@ class AdaptiveEntmax(nn.Module):
         from entmax import entmax_bisect
 
         scores = _exact(scores)
-        alpha = 1 + self.a.to(scores.dtype).sigmoid()[:, None, None]  # (H, 1, 1)
+        alpha = 1.01 + 0.99 * self.a.to(scores.dtype).sigmoid()[:, None, None]  # (H, 1, 1)
         weights: Tensor = entmax_bisect(
             scores, alpha.expand(*scores.shape[:-1], 1), dim=-1, n_iter=_BISECTIONS[scores.dtype]
         )

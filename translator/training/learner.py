@@ -14,7 +14,7 @@ from translator.config import TrainingConfig
 from translator.device import pick_precision
 from translator.model.layers import Dropout
 from translator.model.transformer import Transformer
-from translator.training.loss import batch_loss
+from translator.training.loss import batch_losses
 from translator.training.optimizer import AveragedWeights, Optimizers
 from translator.workers import Workers
 
@@ -61,14 +61,16 @@ class Replica:
             seed: start of the dropout
 
         Returns:
-            The summed loss in nats; and the gradient of the mean loss for each parameter.
+            The summed cross-entropy in nats; and the gradient of the mean loss, with guidance,
+            for each parameter.
         """
         self._generator.manual_seed(seed)
         half = self.dtype != torch.float32
         # No cache, since threads would share it, and each weight is used but once.
         with torch.autocast(self.device.type, self.dtype, enabled=half, cache_enabled=False):
-            loss = batch_loss(self.model, batch.to(self.device), smoothing, guidance)
-        return loss.item(), torch.autograd.grad(loss / tokens, self.parameters)
+            loss, guided = batch_losses(self.model, batch.to(self.device), smoothing)
+        whole = (loss + guidance * guided) / tokens
+        return loss.item(), torch.autograd.grad(whole, self.parameters)
 
 
 class Learner:

@@ -92,14 +92,16 @@ def _learn_in_blocks(
     return loss
 
 
-def batch_loss(model: Transformer, batch: Batch, smoothing: float, guidance: float = 0.0) -> Tensor:
-    """The summed loss of a batch, in nats; padding counts nothing and costs no logits.
+def batch_losses(model: Transformer, batch: Batch, smoothing: float) -> tuple[Tensor, Tensor]:
+    """The summed losses of a batch, in nats; padding counts nothing and costs no logits.
 
     Args:
         model: what is trained
         batch: what it is trained on
         smoothing: see `projected_cross_entropy`
-        guidance: times the batch's `guidance_loss`, if it has links
+
+    Returns:
+        The cross-entropy; and the `guidance_loss`, 0 where the batch has no links.
     """
     src_padding_mask = batch.src_padding_mask
     memory = model.encode(batch.src, src_padding_mask)
@@ -110,9 +112,9 @@ def batch_loss(model: Transformer, batch: Batch, smoothing: float, guidance: flo
     targets = batch.tgt[:, 1:]  # (B, T)
     real = targets != PAD_ID
     loss = projected_cross_entropy(states[real], model.embedding.weight, targets[real], smoothing)
-    if batch.links is not None:
-        loss = loss + guidance * guidance_loss(weights[0][:, GUIDED_HEAD], batch.links)
-    return loss
+    if batch.links is None:
+        return loss, torch.zeros_like(loss)
+    return loss, guidance_loss(weights[0][:, GUIDED_HEAD], batch.links)
 
 
 # Of its layer; any would do.
