@@ -78,3 +78,8 @@ def test_agreement_follows_the_direction_that_is_sure() -> None:
     backward = np.array([[0.1, 0.9], [0.9, 0.1]])
     assert best_links(forward) == {(0, 0), (0, 1)}
     assert agreement(forward, backward) == {(1, 0), (0, 1)}
+
+
+def test_words_that_nothing_agrees_on_stay_alone() -> None:
+    forward, backward = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 0.0], [1.0, 0.01]])
+    assert agreement(forward, backward) == {(0, 0)}

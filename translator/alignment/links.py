@@ -2,11 +2,16 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from translator.alignment.words import Floats
 
 # (source word, target word), counted from 0.
 Links = set[tuple[int, int]]
 
+# Geometric mean of two weights, below which more links are wrong than right: on two gold sets the
+# error rate is least between 0.15 and 0.25.
+_LEAST_AGREEMENT = 0.15
 # Beside, above, below, and at the corners.
 _NEIGHBOURS = [(-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
 
@@ -24,13 +29,14 @@ def agreement(forward: Floats, backward: Floats) -> Links:
     """Each word, of either side, with the one that both directions together prefer.
 
     Two weights are multiplied before anything is decided, so that a direction that is in doubt
-    follows the one that is not.
+    follows the one that is not. Where even the best mean is small, the word stays alone.
 
     Args:
         forward: what target words look at, (V, W)
         backward: what source words look at, in the opposite direction, (W, V)
     """
-    both = forward * backward.T  # (V, W)
+    both = np.sqrt(forward * backward.T)  # (V, W)
+    both[both < _LEAST_AGREEMENT] = 0
     return best_links(both) | _turned(best_links(both.T))
 
 
