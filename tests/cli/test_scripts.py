@@ -114,3 +114,21 @@ def test_compare_attention(cli: Cli, tmp_path: Path) -> None:
         "dev_bleu", "dev_chrf", "aer", "exact_zeros", "entropy", "target_tokens_per_second"
     }  # fmt: skip
     assert len(result.stdout.splitlines()) == 7
+
+
+def test_bench_alignment(cli: Cli, tmp_path: Path, trained_run: Path, reverse_run: Path) -> None:
+    (tmp_path / "gold.tsv").write_text("Good evening .\tBuenas tardes .\t0-0 1-1 2-2\n")
+    runs = ["--run-dir", str(trained_run), "--reverse-run", str(reverse_run)]
+    program = [str(SCRIPTS / "bench_alignment.py")]
+    result = cli(*runs, "--gold", "gold.tsv", "--json", "measures.json", program=program)
+    assert result.returncode == 0, result.stderr
+    records = json.loads((tmp_path / "measures.json").read_text())
+    measured = {(record["system"], record["measure"]): record["value"] for record in records}
+    for system in ("translator", "translator-grow-diag", "translator-last-layer"):
+        assert 0 <= measured[system, "aer"] <= 1
+    assert measured["translator", "cost"] > 0
+    skipped = "eflomal: skipped, it is not installed" in result.stderr
+    assert skipped == (("eflomal", "aer") not in measured)
+    missing = cli(*runs, "--gold", "missing.tsv", program=program)
+    assert missing.returncode == 2
+    assert missing.stderr.splitlines() == ["bench_alignment: missing.tsv: no such file"]
