@@ -10,29 +10,27 @@ training pairs of the run and the words of the gold file, in lower case, as its 
 
 import argparse
 import importlib.util
-import json
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 
-import datasets
 import numpy as np
 import torch
+from peers.records import Record, write_records
 from tabulate import tabulate
 
-from translator.alignment.aligner import Aligner, Pair, links_of_both, load_aligner
+from translator.alignment.aligner import Aligner, links_of_both, load_aligner, training_pairs
 from translator.alignment.links import Links, grow_diag_final_and
 from translator.alignment.reading import Reading
 from translator.alignment.scoring import GoldPair, read_gold, score_links
-from translator.alignment.words import split_words
+from translator.alignment.words import Pair
 from translator.batching import Batch, PairIds, Ragged, group_by_length, make_batch
 from translator.errors import one_clear_line
-from translator.files import write_text
 from translator.inference.pytorch import PyTorchEngine
-from translator.prepare import prepare_corpus
 from translator.run import Run
 from translator.tokenizer import PAD_ID
 from translator.workers import Workers
@@ -53,7 +51,7 @@ def eflomal_links(training: Sequence[Pair], gold: Sequence[GoldPair]) -> list[Li
 
     def lines(side: int) -> list[str]:
         words = [pair[side].words for pair in training]
-        words += [(pair.src, pair.tgt)[side].words for pair in gold]
+        words += [pair.pair[side].words for pair in gold]
         return [" ".join(of_sentence).lower() + "\n" for of_sentence in words]
 
     with tempfile.TemporaryDirectory() as folder:
@@ -73,13 +71,6 @@ def eflomal_links(training: Sequence[Pair], gold: Sequence[GoldPair]) -> list[Li
             for file in files
         ]
     return [grow_diag_final_and(*of_pair) for of_pair in zip(*found, strict=True)]
-
-
-def training_pairs(run: Run, count: int | None = None) -> list[Pair]:
-    """The pairs that a run was trained on, the first of them or all."""
-    train = datasets.load_from_disk(prepare_corpus(run.load_config()) / "train")
-    texts = zip(train["src"][:count], train["tgt"][:count], strict=True)
-    return [(split_words(src), split_words(tgt)) for src, tgt in texts]
 
 
 def seconds_of_pass(aligner: Aligner, pairs: Sequence[Pair]) -> float:
@@ -128,7 +119,7 @@ def main() -> None:
     run = Run(arguments.run_dir)
     forward, backward = load_aligner(run), load_aligner(Run(arguments.reverse_run))
     gold = read_gold(arguments.gold)
-    pairs = [(pair.src, pair.tgt) for pair in gold]
+    pairs = [pair.pair for pair in gold]
     found = {
         "translator": links_of_both(forward, backward, pairs, "agreement"),
         "translator-grow-diag": links_of_both(forward, backward, pairs, _USUAL),
@@ -139,22 +130,19 @@ def main() -> None:
     if importlib.util.find_spec("eflomal") is None:
         print("eflomal: skipped, it is not installed (see --help)", file=sys.stderr)
     else:
-        found["eflomal"] = eflomal_links(training_pairs(run), gold)
+        found["eflomal"] = eflomal_links(list(training_pairs(run)), gold)
     scores = {system: asdict(score_links(links, gold)) for system, links in found.items()}
-    ratio = cost(forward, training_pairs(run, _SPEED_PAIRS))
+    ratio = cost(forward, list(islice(training_pairs(run), _SPEED_PAIRS)))
     print(f"read by {forward.reading}; backwards by {backward.reading}")
     print(tabulate([{"": name} | score for name, score in scores.items()], "keys", floatfmt=".3f"))
     print(f"aligning takes {ratio:.2f} times a teacher-forced pass over the same pairs")
     if arguments.json:
-        records: list[dict[str, object]] = [
-            {"system": system, "measure": name, "value": value, "unit": "share"}
+        records: list[Record] = [
+            (system, name, value, "share")
             for system, score in scores.items()
             for name, value in score.items()
         ]
-        records.append(
-            {"system": "translator", "measure": "cost", "value": ratio, "unit": "passes"}
-        )
-        write_text(arguments.json, json.dumps(records, indent=2) + "\n")
+        write_records([*records, ("translator", "cost", ratio, "passes")], arguments.json)
 
 
 if __name__ == "__main__":

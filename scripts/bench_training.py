@@ -11,7 +11,6 @@ Options that are not named here go to `translator train`.
 """
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 from peers.joey import Peer, write_data
+from peers.records import Record, write_records
 from tabulate import tabulate
 from torch import nn
 
@@ -31,7 +31,6 @@ from translator.config import Config, ModelConfig
 from translator.corpus.held_out import read_examples
 from translator.device import describe_machine
 from translator.evaluation import score
-from translator.files import write_text
 from translator.model.transformer import Transformer
 from translator.plots import save_figure
 from translator.prepare import prepare
@@ -263,16 +262,15 @@ def main() -> None:
     draw(curves, folder / "curves.png")
     print(folder / "curves.png")
     if arguments.json:
-        records = [
-            {"system": system, "measure": name, "value": value, "unit": unit}
+        records: list[Record] = [
+            (system, name, value, unit)
             for system, values in measured.items()
             for name, (value, unit) in values.items()
         ]
         records += [
-            {"system": "machine", "measure": f"matrix_rate_{name}", "value": rate, "unit": "FLOP/s"}
-            for name, rate in rates.items()
+            ("machine", f"matrix_rate_{name}", rate, "FLOP/s") for name, rate in rates.items()
         ]
-        write_text(arguments.json, json.dumps(records, indent=2) + "\n")
+        write_records(records, arguments.json)
 
 
 if __name__ == "__main__":

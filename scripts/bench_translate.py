@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from peers.measuring import Translate, answer
+from peers.records import write_records
 from tabulate import tabulate
 
 from translator import load
 from translator.corpus.held_out import read_examples
-from translator.files import write_text
 from translator.run import Run
 from translator.tokenizer import Tokenizer
 
@@ -228,11 +228,11 @@ def main() -> None:
     print(tabulate(rows, ["", "", *measured], floatfmt=".4g", missingval="-"))
     if arguments.json:
         records = [
-            {"system": system, "measure": name, "value": values[name], "unit": unit}
+            (system, name, values[name], unit)
             for system, values in measured.items()
             for name, unit in UNITS.items()
         ]
-        write_text(arguments.json, json.dumps(records, indent=2) + "\n")
+        write_records(records, arguments.json)
 
 
 if __name__ == "__main__":

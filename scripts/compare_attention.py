@@ -8,7 +8,6 @@ already is not trained again.
 """
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -17,15 +16,15 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
+from peers.records import write_records
 from tabulate import tabulate
 
-from translator.alignment.aligner import load_aligner
+from translator.alignment.aligner import Aligner, load_aligner
 from translator.alignment.scoring import GoldPair, read_gold, score_links
 from translator.config import MappingName
 from translator.corpus.held_out import read_examples
 from translator.errors import TranslatorError, one_clear_line
 from translator.evaluation import evaluate
-from translator.files import write_text
 from translator.run import Run
 
 # Dev pairs whose attention is looked at.
@@ -59,15 +58,15 @@ def train(mapping: str, seed: int, folder: Path, options: list[str]) -> Run:
     return run
 
 
-def attention_measures(run: Run) -> dict[str, float]:
+def attention_measures(aligner: Aligner, run: Run) -> dict[str, float]:
     """Of the last decoder layer's weights on dev: how many are 0, and how spread out a row is."""
-    translator = load_aligner(run).translator
+    translator = aligner.translator
     examples = read_examples(run.held_out("dev"))[:_PAIRS]
     src, tgt = (
         translator.tokenizer.encode(texts)
         for texts in ([e.src for e in examples], [e.references[0] for e in examples])
     )
-    layer = run.load_config().model.decoder_layers - 1
+    layer = aligner.model.decoder_layers - 1
     found = [
         weights[0].double().numpy()
         for weights in translator.engine.cross_attention(src, tgt, [layer])
@@ -90,9 +89,9 @@ def measure(run: Run, gold: list[GoldPair]) -> dict[str, float]:
     progress = run.read_manifest()["progress"]
     measures = {"dev_bleu": float(scores["bleu"]), "dev_chrf": float(scores["chrf"])}
     if gold:
-        links = aligner.links([(pair.src, pair.tgt) for pair in gold])
+        links = aligner.links([pair.pair for pair in gold])
         measures["aer"] = score_links(links, gold).aer
-    measures |= attention_measures(run)
+    measures |= attention_measures(aligner, run)
     measures["target_tokens_per_second"] = progress["tgt_tokens"] / progress["seconds"]
     return measures
 
@@ -130,13 +129,12 @@ def main() -> None:
     print(tabulate([mean_row(*item) for item in runs.items()], headers, disable_numparse=True))
     if arguments.json:
         records = [
-            {"system": f"{run.mapping}, seed {run.seed}", "measure": name, "value": value}
-            | {"unit": UNITS[name]}
+            (f"{run.mapping}, seed {run.seed}", name, value, UNITS[name])
             for of_mapping in runs.values()
             for run in of_mapping
             for name, value in run.measures.items()
         ]
-        write_text(arguments.json, json.dumps(records, indent=2) + "\n")
+        write_records(records, arguments.json)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from translator.alignment.aligner import choose_reading
-from translator.alignment.forming import AttentionPictures
+from translator.alignment.forming import AttentionPictures, join_stages
 from translator.alignment.guidance import with_links
 from translator.batching import (
     BatchStream,
@@ -73,6 +73,8 @@ def train(config: Config, run: Run) -> None:
     torch.manual_seed(config.seed)
     model = Transformer(config.model, tokenizer.vocab_size).to(device)
 
+    if manifest is not None:
+        _refuse_other_data(config, run, manifest, prepared)
     pairs_of_epoch = _pairs_of_epoch(config, prepared, tokenizer)
 
     def make_batches() -> BatchStream:
@@ -81,18 +83,6 @@ def train(config: Config, run: Run) -> None:
     if manifest is None:
         print(prepared.table(), file=sys.stderr)
         manifest = _start_run(config, run, prepared, model, make_batches())
-    elif config.training.guidance and manifest["guidance_sha256"] != sha256_of(
-        Path(config.training.guidance)
-    ):
-        raise TranslatorError(
-            f"{config.training.guidance} has changed since {run.path} was started; restore it, or "
-            "train into another --run-dir"
-        )
-    elif identity(manifest["corpus"]) != identity(prepared.report):
-        raise TranslatorError(
-            f"{run.path}: the corpus has changed since this run was started; restore it, or "
-            "train into another --run-dir"
-        )
     if manifest["max_steps"] is None:
         print("measuring the speed of this machine …", file=sys.stderr)
         manifest["max_steps"] = steps_for_minutes(config.training, model, make_batches)
@@ -128,6 +118,23 @@ def _open_run(config: Config, run: Run) -> dict[str, Any] | None:
             f"{run.config}, or train into another --run-dir"
         )
     return manifest
+
+
+def _refuse_other_data(
+    config: Config, run: Run, manifest: dict[str, Any], prepared: Prepared
+) -> None:
+    """See that a run goes on with what it was started with."""
+    guidance = config.training.guidance
+    changed = None
+    if identity(manifest["corpus"]) != identity(prepared.report):
+        changed = f"{run.path}: the corpus"
+    elif guidance and manifest["guidance_sha256"] != sha256_of(Path(guidance)):
+        changed = f"{run.path}: {guidance}"
+    if changed:
+        raise TranslatorError(
+            f"{changed} has changed since this run was started; restore it, or train into another "
+            "--run-dir"
+        )
 
 
 def _start_run(
@@ -180,17 +187,12 @@ def _pairs_of_epoch(
     return lambda epoch: guided
 
 
-def _pictures(config: Config, run: Run) -> AttentionPictures:
-    examples = read_examples(run.held_out("dev"))
-    return AttentionPictures(run.attention, examples, config.model.decoder_layers)
-
-
 def _validator(
     config: Config, run: Run, tokenizer: Tokenizer
 ) -> Callable[[Transformer, int], float]:
     """Greedy BLEU on dev, and a picture of cross-attention."""
     examples = read_examples(run.held_out("dev"))
-    pictures = _pictures(config, run)
+    pictures = AttentionPictures(run.attention, examples, config.model.decoder_layers)
 
     def dev_bleu(model: Transformer, step: int) -> float:
         translator = Translator(PyTorchEngine(model), tokenizer)
@@ -214,7 +216,7 @@ def _finish(config: Config, run: Run, manifest: dict[str, Any], trainer: Trainer
     # Evenly through the test set, so that nobody has picked them.
     picked = range(0, len(examples), max(1, len(examples) // _SAMPLES))
     samples = [Sample(examples[i].src, lines[i], examples[i].references) for i in picked][:_SAMPLES]
-    _pictures(config, run).join(run.path / "attention.png")
+    join_stages(run.attention, run.path / "attention.png")
     manifest |= {
         "state": "finished",
         "progress": vars(trainer.progress),

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from translator.alignment.links import Links, best_links, symmetrize
 from translator.alignment.reading import Reading, consistency, readings, word_weights
-from translator.alignment.words import Floats, Words, split_words
+from translator.alignment.words import Floats, Pair, Words, split_words
 from translator.config import ModelConfig
 from translator.corpus.held_out import read_examples
 from translator.errors import TranslatorError
@@ -15,7 +15,6 @@ from translator.run import Run
 from translator.tokenizer import UNK_ID
 from translator.training.loss import GUIDED_HEAD, guided_layer
 
-Pair = tuple[Words, Words]
 # Source times target characters of the pairs whose attention is in memory at once; a piece has
 # about four, so these are 250,000 weights of each head.
 _CELLS_AT_ONCE = 4_000_000
@@ -76,6 +75,31 @@ def _known_pieces(
     ]
 
 
+def links_by_reading(
+    translator: Translator, pairs: Sequence[Pair], chosen: Sequence[Reading]
+) -> list[tuple[Links, ...]]:
+    """For each reading the `best_links` of all pairs."""
+    found = [
+        [best_links(weights) for weights in of_pair]
+        for of_pair in attention_between_words(translator, pairs, chosen)
+    ]
+    return list(zip(*found, strict=True))
+
+
+def training_pairs(run: Run) -> Iterator[Pair]:
+    """The pairs that a run was trained on."""
+    # Imported here, since a program that only aligns needs neither.
+    import datasets
+
+    from translator.prepare import prepare_corpus
+
+    train = datasets.load_from_disk(prepare_corpus(run.load_config()) / "train")
+    return (
+        (split_words(src), split_words(tgt))
+        for src, tgt in zip(train["src"], train["tgt"], strict=True)
+    )
+
+
 def choose_reading(translator: Translator, run: Run) -> Reading:
     """The reading whose links are most consistent (see `consistency`) on a run's dev pairs."""
     config = run.load_config()
@@ -86,11 +110,8 @@ def choose_reading(translator: Translator, run: Run) -> Reading:
         for example in read_examples(run.held_out("dev"))
     ]
     chosen = readings(config.model.decoder_layers)
-    links: list[list[Links]] = [
-        [best_links(weights) for weights in of_pair]
-        for of_pair in attention_between_words(translator, pairs, chosen)
-    ]
-    scores = [consistency(pairs, of_reading) for of_reading in zip(*links, strict=True)]
+    links = links_by_reading(translator, pairs, chosen)
+    scores = [consistency(pairs, of_reading) for of_reading in links]
     return max(zip(scores, chosen, strict=True), key=lambda scored: scored[0])[1]
 
 

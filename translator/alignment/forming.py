@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from translator.alignment.aligner import Pair, attention_between_words
+from translator.alignment.aligner import attention_between_words
 from translator.alignment.reading import Reading
-from translator.alignment.words import split_words
+from translator.alignment.words import Pair, split_words
 from translator.corpus.held_out import Example
 from translator.inference.translator import Translator
 from translator.plots import draw_attention, join_pictures
+from translator.training.loss import guided_layer
 
 _SENTENCES = 3
 # Words of a sentence that is long enough to have an order, and whose picture is small.
@@ -35,7 +36,7 @@ class AttentionPictures:
             for example in nearest[:_SENTENCES]
         ]
         self._folder = folder
-        self._reading = Reading(max(0, decoder_layers - 2), None, "output")
+        self._reading = Reading(guided_layer(decoder_layers), None, "output")
 
     def draw(self, translator: Translator, step: int, title: str) -> None:
         """Draw a picture of these sentences, as they stand after a step."""
@@ -50,11 +51,12 @@ class AttentionPictures:
             title,
         )
 
-    def join(self, path: Path) -> None:
-        """Put some of the pictures, in their order, into one; do nothing if there are none."""
-        paths = sorted(self._folder.glob("step-*.png"))
-        if not paths:
-            return
-        last = max(1, min(_IN_STRIP, len(paths)) - 1)
-        picked = dict.fromkeys(round(i * (len(paths) - 1) / last) for i in range(last + 1))
-        join_pictures([paths[i] for i in picked], path)
+
+def join_stages(folder: Path, path: Path) -> None:
+    """Put some of the pictures of a folder, in their order, into one; nothing if there are none."""
+    paths = sorted(folder.glob("step-*.png"))
+    if not paths:
+        return
+    last = max(1, min(_IN_STRIP, len(paths)) - 1)
+    picked = dict.fromkeys(round(i * (len(paths) - 1) / last) for i in range(last + 1))
+    join_pictures([paths[i] for i in picked], path)

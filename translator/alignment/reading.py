@@ -4,14 +4,15 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from translator.alignment.links import Links
 from translator.alignment.words import Floats, Words, shares
 
-Step = Literal["input", "output"]
+Step = Literal["output", "input"]
+STEPS: tuple[Step, ...] = get_args(Step)
 # Added to each count, as a guess for words not seen together before.
 _UNSEEN = 0.1
 
@@ -112,7 +113,6 @@ def consistency(pairs: Sequence[tuple[Words, Words]], links: Sequence[Links]) ->
 
 def readings(layers: int, heads: Sequence[int | None] = (None,)) -> list[Reading]:
     """Every layer at both steps; heads averaged, unless some are named."""
-    steps: tuple[Step, ...] = ("output", "input")
     return [
-        Reading(layer, head, step) for step in steps for layer in range(layers) for head in heads
+        Reading(layer, head, step) for step in STEPS for layer in range(layers) for head in heads
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from translator.alignment.links import Links
-from translator.alignment.words import Words, given_words
+from translator.alignment.words import Pair, Words, given_words
 from translator.corpus.sources import read_lines
 from translator.errors import TranslatorError
 
@@ -28,6 +28,11 @@ class GoldPair:
     tgt: Words
     sure: Links
     possible: Links
+
+    @property
+    def pair(self) -> Pair:
+        """Its words, source and target."""
+        return self.src, self.tgt
 
 
 @dataclass(frozen=True)

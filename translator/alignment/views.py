@@ -7,9 +7,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from translator.alignment.aligner import Aligner, Pair, attention_between_words
-from translator.alignment.reading import readings
-from translator.alignment.words import Floats
+from translator.alignment.aligner import Aligner, attention_between_words
+from translator.alignment.reading import STEPS, readings
+from translator.alignment.words import Floats, Pair
 from translator.files import write_text
 
 # From no weight to all of it.
@@ -56,7 +56,7 @@ def write_page(aligner: Aligner, pairs: Sequence[Pair], path: Path) -> None:
             {"src": src.words, "tgt": tgt.words}
             | {
                 step: [[next(of_reading) for _ in range(heads + 1)] for _ in range(layers)]
-                for step in dict.fromkeys(reading.step for reading in every)
+                for step in STEPS
             }
         )
     data = {

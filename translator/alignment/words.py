@@ -33,6 +33,10 @@ class Words:
     spans: list[Span]
 
 
+# Source and target.
+Pair = tuple[Words, Words]
+
+
 def split_words(text: str) -> Words:
     """The words of a sentence; punctuation marks are words of their own."""
     text = normalise(text)

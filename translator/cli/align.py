@@ -15,8 +15,9 @@ from translator.errors import TranslatorError
 from translator.run import Run
 
 if TYPE_CHECKING:
-    from translator.alignment.aligner import Aligner, Pair
+    from translator.alignment.aligner import Aligner
     from translator.alignment.scoring import GoldPair
+    from translator.alignment.words import Floats, Pair
 
 # Of a file, in memory at once.
 _PAIRS_AT_ONCE = 1000
@@ -63,7 +64,7 @@ def align_command(argv: list[str]) -> None:
     _refuse_what_would_do_nothing(options)
     if options.picture and Path(options.picture).suffix not in (".png", ".svg"):
         raise TranslatorError(f"--picture {options.picture}: its name must end with .png or .svg")
-    from translator.alignment.aligner import load_aligner
+    from translator.alignment.aligner import load_aligner, training_pairs
 
     run = chosen_run(options)
     aligner = load_aligner(run, options.device)
@@ -79,13 +80,13 @@ def align_command(argv: list[str]) -> None:
     if options.gold:
         _score(options, aligner, reverse)
     elif options.pairs or options.train:
-        pairs = _pairs_of_file(Path(options.pairs)) if options.pairs else _pairs_of_training(run)
+        pairs = _pairs_of_file(Path(options.pairs)) if options.pairs else training_pairs(run)
         for some in _chunks(pairs):
             _print_pairs(options, aligner, reverse, some)
     else:
         pair = _pair_of_texts(options.texts, aligner)
-        _print_pairs(options, aligner, reverse, [pair])
-        _draw(options, aligner, pair)
+        [weights] = _print_pairs(options, aligner, reverse, [pair])
+        _draw(options, aligner, pair, weights)
 
 
 def _refuse_what_would_do_nothing(options: Namespace) -> None:
@@ -126,21 +127,6 @@ def _pairs_of_file(path: Path) -> "Iterator[Pair]":
     return ((src, tgt) for _, src, tgt, _ in read_pairs(path))
 
 
-def _pairs_of_training(run: Run) -> "Iterator[Pair]":
-    import datasets
-
-    from translator.alignment.words import split_words
-    from translator.prepare import prepare_corpus
-
-    config = run.load_config()
-    folder = prepare_corpus(config)
-    train = datasets.load_from_disk(folder / "train")
-    return (
-        (split_words(src), split_words(tgt))
-        for src, tgt in zip(train["src"], train["tgt"], strict=True)
-    )
-
-
 def _chunks(pairs: "Iterator[Pair]") -> "Iterator[list[Pair]]":
     while some := list(islice(pairs, _PAIRS_AT_ONCE)):
         yield some
@@ -148,7 +134,8 @@ def _chunks(pairs: "Iterator[Pair]") -> "Iterator[list[Pair]]":
 
 def _print_pairs(
     options: Namespace, aligner: "Aligner", reverse: "Aligner | None", pairs: "list[Pair]"
-) -> None:
+) -> "list[Floats]":
+    """Print the pairs; return what their target words look at."""
     from translator.alignment.links import best_links, symmetrize
 
     forward = list(aligner.weights(pairs))
@@ -170,24 +157,23 @@ def _print_pairs(
         # Which words those of a text are is for us to say.
         named = [" ".join(src.words), " ".join(tgt.words)] if options.texts else []
         print("\t".join([*named, pharaoh]))
+    return forward
 
 
 def _how(options: Namespace) -> str:
     return str(options.symmetrize or _SYMMETRIZATIONS[0])
 
 
-def _draw(options: Namespace, aligner: "Aligner", pair: "Pair") -> None:
+def _draw(options: Namespace, aligner: "Aligner", pair: "Pair", weights: "Floats") -> None:
     src, tgt = pair
-    if options.show or options.picture:
-        [weights] = aligner.weights([pair])
-        if options.show:
-            from translator.alignment.views import terminal_view
+    if options.show:
+        from translator.alignment.views import terminal_view
 
-            print(terminal_view(src.words, tgt.words, weights))
-        if options.picture:
-            from translator.plots import draw_attention
+        print(terminal_view(src.words, tgt.words, weights))
+    if options.picture:
+        from translator.plots import draw_attention
 
-            draw_attention([(src.words, tgt.words, weights)], Path(options.picture))
+        draw_attention([(src.words, tgt.words, weights)], Path(options.picture))
     if options.page:
         from translator.alignment.views import write_page
 
@@ -205,7 +191,7 @@ def _score(options: Namespace, aligner: "Aligner", reverse: "Aligner | None") ->
         rows = _scores_of_heads(aligner, gold)
         print(tabulate(rows, headers="keys", floatfmt=".3f", missingval="-"))
         return
-    pairs = [(pair.src, pair.tgt) for pair in gold]
+    pairs = [pair.pair for pair in gold]
     links = (
         links_of_both(aligner, reverse, pairs, _how(options)) if reverse else aligner.links(pairs)
     )
@@ -218,20 +204,15 @@ def _score(options: Namespace, aligner: "Aligner", reverse: "Aligner | None") ->
 
 def _scores_of_heads(aligner: "Aligner", gold: "list[GoldPair]") -> list[dict[str, Any]]:
     """AER by layer and step: a row each, a column for each head and for their mean."""
-    from translator.alignment.aligner import attention_between_words
-    from translator.alignment.links import best_links
+    from translator.alignment.aligner import links_by_reading
     from translator.alignment.reading import readings
     from translator.alignment.scoring import score_links
 
     heads = [*range(aligner.model.n_heads), None]
     every = readings(aligner.model.decoder_layers, heads)
-    pairs = [(pair.src, pair.tgt) for pair in gold]
-    found = [
-        [best_links(weights) for weights in of_pair]
-        for of_pair in attention_between_words(aligner.translator, pairs, every)
-    ]
+    found = links_by_reading(aligner.translator, [pair.pair for pair in gold], every)
     rows: dict[tuple[str, int], dict[str, Any]] = {}
-    for reading, links in zip(every, zip(*found, strict=True), strict=True):
+    for reading, links in zip(every, found, strict=True):
         row = rows.setdefault(
             (reading.step, reading.layer), {"step": reading.step, "layer": reading.layer + 1}
         )
