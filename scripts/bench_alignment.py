@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +25,12 @@ from tabulate import tabulate
 from translator.alignment.aligner import Aligner, links_of_both, load_aligner, training_pairs
 from translator.alignment.links import Links, grow_diag_final_and
 from translator.alignment.reading import Reading
-from translator.alignment.scoring import GoldPair, read_gold, score_links
+from translator.alignment.scoring import GoldPair, parse_links, read_gold, score_links
 from translator.alignment.words import Pair
 from translator.batching import Batch, PairIds, Ragged, group_by_length, make_batch
 from translator.errors import one_clear_line
-from translator.inference.pytorch import PyTorchEngine
+from translator.inference.pytorch import BATCH_POSITIONS, PyTorchEngine
+from translator.prepare import prepare_corpus
 from translator.run import Run
 from translator.tokenizer import PAD_ID
 from translator.workers import Workers
@@ -65,8 +65,12 @@ def eflomal_links(training: Sequence[Pair], gold: Sequence[GoldPair]) -> list[Li
         )
         found = [
             [
-                {(int(i), int(j)) for i, j in (link.split("-") for link in line.split())}
-                for line in file.read_text(encoding="utf-8").splitlines()[len(training) :]
+                parse_links(line, *pair.pair, file.name)[0]
+                for line, pair in zip(
+                    file.read_text(encoding="utf-8").splitlines()[len(training) :],
+                    gold,
+                    strict=True,
+                )
             ]
             for file in files
         ]
@@ -90,7 +94,7 @@ def seconds_of_pass(aligner: Aligner, pairs: Sequence[Pair]) -> float:
     started = time.perf_counter()
     src, tgt = (tokenizer.encode([pair[side].text for pair in pairs]) for side in (0, 1))
     ids = PairIds(Ragged.from_lists(src), Ragged.from_lists(tgt))
-    rows = group_by_length(ids, 4096, np.random.default_rng(0))
+    rows = group_by_length(ids, BATCH_POSITIONS, np.random.default_rng(0))
     workers.map(read, [make_batch(ids, of_batch) for of_batch in rows])
     return time.perf_counter() - started
 
@@ -127,12 +131,13 @@ def main() -> None:
             last_layer(forward), last_layer(backward), pairs, _USUAL
         ),
     }
+    training = list(training_pairs(prepare_corpus(run.load_config())))
     if importlib.util.find_spec("eflomal") is None:
         print("eflomal: skipped, it is not installed (see --help)", file=sys.stderr)
     else:
-        found["eflomal"] = eflomal_links(list(training_pairs(run)), gold)
+        found["eflomal"] = eflomal_links(training, gold)
     scores = {system: asdict(score_links(links, gold)) for system, links in found.items()}
-    ratio = cost(forward, list(islice(training_pairs(run), _SPEED_PAIRS)))
+    ratio = cost(forward, training[:_SPEED_PAIRS])
     print(f"read by {forward.reading}; backwards by {backward.reading}")
     print(tabulate([{"": name} | score for name, score in scores.items()], "keys", floatfmt=".3f"))
     print(f"aligning takes {ratio:.2f} times a teacher-forced pass over the same pairs")

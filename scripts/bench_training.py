@@ -12,7 +12,6 @@ Options that are not named here go to `translator train`.
 
 import argparse
 import statistics
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 from peers.joey import Peer, write_data
+from peers.ours import train_as_user
 from peers.records import Record, write_records
 from tabulate import tabulate
 from torch import nn
@@ -30,6 +30,7 @@ from translator.batching import Batch, BatchStream, fixed_pairs
 from translator.config import Config, ModelConfig
 from translator.corpus.held_out import read_examples
 from translator.device import describe_machine
+from translator.errors import TranslatorError, one_clear_line
 from translator.evaluation import score
 from translator.model.transformer import Transformer
 from translator.plots import save_figure
@@ -131,9 +132,7 @@ def batch_flops(config: Config, vocab_size: int, batch: Batch) -> float:
 
 def train_ours(options: list[str], folder: Path) -> tuple[Run, Curve]:
     """Run `translator train`, as a user does, and read what it leaves."""
-    run = Run(folder)
-    command = [sys.executable, "-m", "translator", "train", "--run-dir", str(folder), *options]
-    subprocess.run(command, check=True, stdout=sys.stderr)
+    run = train_as_user(folder, options)
     manifest = run.read_manifest()
     progress = manifest["progress"]
     config = run.load_config()
@@ -236,8 +235,7 @@ def main() -> None:
     arguments, options = parser.parse_known_args()
     folder: Path = arguments.folder
     if folder.exists():
-        print(f"bench_training: {folder} is there already; name a new --folder", file=sys.stderr)
-        sys.exit(2)
+        raise TranslatorError(f"{folder} is there already; name a new --folder")
     run, ours = train_ours([*SETTINGS, *options], folder / "translator")
     rates = {precision: matrix_rate(precision) for precision in ("float32", ours.precision)}
     curves = {"translator": ours}
@@ -274,4 +272,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_clear_line("bench_training"):
+        main()

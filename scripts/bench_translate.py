@@ -1,4 +1,4 @@
-"""How fast translation is: ours with both engines, and other toolkits beside it.
+"""How fast translation is: ours with each of its engines, and other toolkits beside it.
 
 Each system translates the test sentences of a run that was trained and exported, in a process of
 its own, one after the other on this machine:
@@ -9,7 +9,7 @@ its own, one after the other on this machine:
 
 The peers: CTranslate2 called by hand with the exported model; `transformers`, with random weights
 in our shape, so without a score; and JoeyNMT, with the model that `bench_training.py` has trained.
-What is not there is skipped.
+Of the last two, what is not there is skipped.
 """
 
 import argparse
@@ -30,6 +30,8 @@ from tabulate import tabulate
 
 from translator import load
 from translator.corpus.held_out import read_examples
+from translator.errors import one_clear_line
+from translator.inference.ctranslate2 import require_export
 from translator.run import Run
 from translator.tokenizer import Tokenizer
 
@@ -68,28 +70,6 @@ def ours(engine: str) -> Callable[[Run, Lengths], Translate]:
     return start
 
 
-def ctranslate2_by_hand(run: Run, _: Lengths) -> Translate:
-    """CTranslate2 as its users call it, with a thread a core and batches of like length."""
-    import ctranslate2
-    import sentencepiece
-
-    folder = run.ctranslate2 / "float32"
-    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
-    engine = ctranslate2.Translator(str(folder), inter_threads=os.cpu_count() or 1, intra_threads=1)
-
-    def translate(texts: list[str], beam_size: int) -> list[str]:
-        results = engine.translate_batch(
-            pieces.encode(texts, out_type=str),
-            max_batch_size=1024,
-            batch_type="tokens",
-            beam_size=beam_size,
-        )
-        found: list[str] = pieces.decode([result.hypotheses[0] for result in results])
-        return found
-
-    return translate
-
-
 def transformers_generate(run: Run, lengths: Lengths) -> Translate:
     """`transformers`, imported by the process that measures it alone."""
     from peers.hugging_face import random_m2m100
@@ -97,10 +77,10 @@ def transformers_generate(run: Run, lengths: Lengths) -> Translate:
     return random_m2m100(run, lengths)
 
 
-# Started in a process of this script's; JoeyNMT has an environment, so a script, of its own.
+# Started in a process of this script's. CTranslate2 by hand has a script of its own, to be charged
+# for no import of ours; and JoeyNMT one, and an environment.
 STARTS: dict[str, Callable[[Run, Lengths], Translate]] = {
     **{system: ours(engine) for system, engine in _ENGINES.items()},
-    "ctranslate2": ctranslate2_by_hand,
     "transformers": transformers_generate,
 }
 
@@ -135,10 +115,13 @@ def systems(arguments: argparse.Namespace) -> dict[str, list[str]]:
     from translator.device import pick_precision
 
     run = ["--run-dir", str(arguments.run_dir)]
-    commands = {name: [sys.executable, __file__, *run, "--answer", name] for name in STARTS}
+    commands = {name: [sys.executable, __file__, *run, "--answer", name] for name in _ENGINES}
+    folder = str(Run(arguments.run_dir).ctranslate2 / "float32")
+    commands["ctranslate2"] = [sys.executable, "-m", "peers.by_hand", folder]
     if importlib.util.find_spec("transformers") is None:
         print("transformers: skipped, it is not installed (see --help)", file=sys.stderr)
-        del commands["transformers"]
+    else:
+        commands["transformers"] = [sys.executable, __file__, *run, "--answer", "transformers"]
     if pick_precision("auto", torch.device("cpu")) != "bfloat16":
         print("translator-bfloat16: skipped, this processor has no units for it", file=sys.stderr)
         del commands["translator-bfloat16"]
@@ -213,13 +196,8 @@ def main() -> None:
     if arguments.answer:
         answer_as(arguments.answer, run)
         return
-    if not run.ctranslate2.exists():
-        print(
-            f"bench_translate: {run.path} is not exported; write it with: translator export "
-            f"--run-dir {run.path}",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+    run.read_manifest()
+    require_export(run)
     measured = measure(systems(arguments), run)
     rows = [
         [name, unit, *(values[name] for values in measured.values())]
@@ -236,4 +214,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_clear_line("bench_translate"):
+        main()

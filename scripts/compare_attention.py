@@ -9,13 +9,12 @@ already is not trained again.
 
 import argparse
 import statistics
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
+from peers.ours import train_as_user
 from peers.records import write_records
 from tabulate import tabulate
 
@@ -23,7 +22,7 @@ from translator.alignment.aligner import Aligner, load_aligner
 from translator.alignment.scoring import GoldPair, read_gold, score_links
 from translator.config import MappingName
 from translator.corpus.held_out import read_examples
-from translator.errors import TranslatorError, one_clear_line
+from translator.errors import one_clear_line
 from translator.evaluation import evaluate
 from translator.run import Run
 
@@ -46,16 +45,6 @@ class Trained:
     mapping: str
     seed: int
     measures: dict[str, float]
-
-
-def train(mapping: str, seed: int, folder: Path, options: list[str]) -> Run:
-    """Train as a user does."""
-    run = Run(folder / f"{mapping}-{seed}")
-    command = [sys.executable, "-m", "translator", "train", "--run-dir", str(run.path), *options]
-    command += [f"--model.cross_attention={mapping}", f"--seed={seed}"]
-    if subprocess.run(command, stdout=sys.stderr).returncode:
-        raise TranslatorError(f"the training of {run.path} has failed or was stopped; see above")
-    return run
 
 
 def attention_measures(aligner: Aligner, run: Run) -> dict[str, float]:
@@ -118,7 +107,8 @@ def main() -> None:
     gold = read_gold(arguments.gold) if arguments.gold else []
 
     def trained(mapping: str, seed: int) -> Trained:
-        run = train(mapping, seed, arguments.folder, options)
+        chosen = [f"--model.cross_attention={mapping}", f"--seed={seed}"]
+        run = train_as_user(arguments.folder / f"{mapping}-{seed}", [*options, *chosen])
         return Trained(mapping, seed, measure(run, gold))
 
     runs = {mapping: [trained(mapping, 1)] for mapping in get_args(MappingName)}

@@ -81,6 +81,11 @@ def cli(tmp_path: Path) -> Cli:
     return run
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Every file below a folder."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def assert_one_clear_line(result: subprocess.CompletedProcess[str], *parts: str) -> None:
     """The command failed as a user's mistake should: code 2, one line that says `parts`."""
     assert result.returncode == 2, result.stderr

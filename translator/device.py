@@ -44,7 +44,7 @@ _TRIED_SIZE, _TRIES = 256, 5
 
 
 def pick_precision(wanted: str, device: torch.device) -> str:
-    """What to compute a training's matrix products in; weights stay in float32.
+    """What to compute matrix products in.
 
     Args:
         wanted: float32, bfloat16, or auto: bfloat16 where the device has units for it, which on a

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 import torch
-from sentencepiece import SentencePieceProcessor
 from transformers import M2M100Config, M2M100ForConditionalGeneration
 
 from peers.measuring import Translate
+from translator.batching import Ragged
 from translator.run import Run
-from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID
+from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, Tokenizer
 
 # Sentences, sorted by length; other sizes were not tried.
 _BATCH = 64
@@ -25,10 +26,10 @@ def random_m2m100(run: Run, lengths: dict[int, list[int]]) -> Translate:
         lengths: for each beam size and each text, how many pieces its translation has, eos counted
     """
     model_config = run.load_config().model
-    pieces = SentencePieceProcessor(model_file=str(run.tokenizer))
+    tokenizer = Tokenizer(run.tokenizer)
     torch.manual_seed(0)
     config = M2M100Config(
-        vocab_size=pieces.vocab_size(),
+        vocab_size=tokenizer.vocab_size,
         d_model=model_config.d_model,
         encoder_layers=model_config.encoder_layers,
         decoder_layers=model_config.decoder_layers,
@@ -46,14 +47,12 @@ def random_m2m100(run: Run, lengths: dict[int, list[int]]) -> Translate:
     model.generation_config.eos_token_id = None
 
     def translate(texts: list[str], beam_size: int) -> list[str]:
-        rows = [[*row, EOS_ID] for row in pieces.encode(texts)]
-        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        rows = Ragged.from_lists(tokenizer.encode(texts))
+        order = np.argsort(rows.lengths, kind="stable")
         lines = [""] * len(texts)
         for start in range(0, len(order), _BATCH):
             batch = order[start : start + _BATCH]
-            src = torch.nn.utils.rnn.pad_sequence(
-                [torch.tensor(rows[i]) for i in batch], batch_first=True, padding_value=PAD_ID
-            )
+            src = rows.padded(batch, bos=False)
             found = model.generate(
                 src,
                 attention_mask=(src != PAD_ID).long(),
@@ -61,7 +60,7 @@ def random_m2m100(run: Run, lengths: dict[int, list[int]]) -> Translate:
                 do_sample=False,
                 max_new_tokens=max(lengths[beam_size][i] for i in batch),
             )
-            for i, line in zip(batch, pieces.decode(found[:, 1:].tolist()), strict=True):
+            for i, line in zip(batch, tokenizer.decode(found[:, 1:].tolist()), strict=True):
                 lines[i] = line
         return lines
 

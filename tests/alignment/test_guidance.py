@@ -10,7 +10,7 @@ from conftest import tiny_config
 
 from translator.alignment.aligner import load_aligner
 from translator.alignment.guidance import with_links
-from translator.alignment.scoring import GoldPair, score_links
+from translator.alignment.scoring import GoldPair, parse_links, score_links
 from translator.alignment.words import Words, split_words
 from translator.batching import LINK_BASE, PairIds, Ragged, fixed_pairs, make_batch
 from translator.errors import TranslatorError
@@ -105,8 +105,7 @@ def test_a_guided_head_learns_its_links(
     pairs = [(split_words(src), split_words(tgt)) for src, tgt in training_pairs]
     gold = []
     for (src, tgt), texts in zip(pairs, training_pairs, strict=True):
-        links = {tuple(map(int, link.split("-"))) for link in diagonal(*texts).split()}
-        gold.append(GoldPair(src, tgt, links, links))  # type: ignore[arg-type]
+        gold.append(GoldPair(src, tgt, *parse_links(diagonal(*texts), src, tgt, "diagonal")))
     errors = []
     for guidance in (None, str(links_file)):
         run = Run(tmp_path / str(bool(guidance)))

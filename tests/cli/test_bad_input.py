@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY_OPTIONS, Cli, assert_one_clear_line
+from conftest import TINY_OPTIONS, Cli, assert_one_clear_line, contents
 
 from translator.cli import main
 from translator.run import FORMAT
@@ -424,7 +424,7 @@ def test_a_mistake_is_one_clear_line(
     shutil.copytree(trained_run.parents[1] / "data", tmp_path / "data")
     monkeypatch.chdir(tmp_path)
     argv = mistake.make(Place(tmp_path, tmp_path / "run", monkeypatch))
-    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    before = contents(tmp_path / "run")
     with pytest.raises(SystemExit) as ended:
         main(argv)
     assert ended.value.code == 2
@@ -435,9 +435,7 @@ def test_a_mistake_is_one_clear_line(
         assert part in last
     assert len(last) < 400
     assert not (tmp_path / "exploded").exists()
-    assert {
-        path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()
-    } == before
+    assert contents(tmp_path / "run") == before
     assert not [path for path in tmp_path.rglob("*") if "partial" in path.name]
 
 

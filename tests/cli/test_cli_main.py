@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import PAIRS, TINY_OPTIONS, Cli
+from conftest import PAIRS, TINY_OPTIONS, Cli, contents
 
 from translator import load
 from translator.cli import COMMANDS, main
@@ -38,10 +38,6 @@ SENTENCES = [
 def read_json(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
-
-
-def contents(folder: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture

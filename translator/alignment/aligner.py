@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
 
 from translator.alignment.links import Links, best_links, symmetrize
 from translator.alignment.reading import Reading, consistency, readings, word_weights
@@ -22,7 +25,7 @@ _CELLS_AT_ONCE = 4_000_000
 
 def attention_between_words(
     translator: Translator, pairs: Sequence[Pair], chosen: Sequence[Reading]
-) -> Iterator[list[Floats]]:
+) -> Iterator[Floats]:
     """What the target words of each pair look at, read in several ways.
 
     Args:
@@ -31,7 +34,7 @@ def attention_between_words(
         chosen: the ways
 
     Yields:
-        For each pair and each reading (V, W): see `word_weights`.
+        For each pair (readings, V, W): see `word_weights`.
 
     Raises:
         TranslatorError: the engine doesn't show its attention.
@@ -45,10 +48,8 @@ def attention_between_words(
             some, attention, src, tgt, strict=True
         ):
             of_layers = dict(zip(layers, of_pair.double().numpy(), strict=True))
-            yield [
-                word_weights(reading.select(of_layers[reading.layer]), *pair, src_spans, tgt_spans)
-                for reading in chosen
-            ]
+            rows = np.stack([reading.select(of_layers[reading.layer]) for reading in chosen])
+            yield word_weights(rows, *pair, src_spans, tgt_spans)
 
 
 def _chunks(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
@@ -86,18 +87,12 @@ def links_by_reading(
     return list(zip(*found, strict=True))
 
 
-def training_pairs(run: Run) -> Iterator[Pair]:
-    """The pairs that a run was trained on."""
-    # Imported here, since a program that only aligns needs neither.
-    import datasets
+def training_pairs(corpus_dir: Path) -> Iterator[Pair]:
+    """The training pairs of a prepared corpus."""
+    import datasets  # two seconds, which a program that only aligns need not wait
 
-    from translator.prepare import prepare_corpus
-
-    train = datasets.load_from_disk(prepare_corpus(run.load_config()) / "train")
-    return (
-        (split_words(src), split_words(tgt))
-        for src, tgt in zip(train["src"], train["tgt"], strict=True)
-    )
+    for batch in datasets.load_from_disk(corpus_dir / "train").iter(batch_size=1000):
+        yield from zip(map(split_words, batch["src"]), map(split_words, batch["tgt"]), strict=True)
 
 
 def choose_reading(translator: Translator, run: Run) -> Reading:
@@ -141,20 +136,28 @@ class Aligner:
         return [best_links(weights) for weights in self.weights(pairs)]
 
 
-def links_of_both(
-    forward: Aligner, backward: Aligner, pairs: Sequence[Pair], how: str
-) -> list[Links]:
-    """The links of each pair by two runs of opposite directions.
+def weights_of_both(
+    forward: Aligner, backward: Aligner, pairs: Sequence[Pair]
+) -> Iterator[tuple[Floats, Floats]]:
+    """What the words of each pair look at in two runs of opposite directions.
 
     Args:
         forward: of the pairs' direction
         backward: of the opposite direction
         pairs: any number
-        how: see `symmetrize`
+
+    Yields:
+        (V, W) of target words, and (W, V) of source words.
     """
     turned = [(tgt, src) for src, tgt in pairs]
-    both = zip(forward.weights(pairs), backward.weights(turned), strict=True)
-    return [symmetrize(how, *of_pair) for of_pair in both]
+    return zip(forward.weights(pairs), backward.weights(turned), strict=True)
+
+
+def links_of_both(
+    forward: Aligner, backward: Aligner, pairs: Sequence[Pair], how: str
+) -> list[Links]:
+    """The links of each pair by `weights_of_both`, joined as `symmetrize` does."""
+    return [symmetrize(how, *both) for both in weights_of_both(forward, backward, pairs)]
 
 
 def load_aligner(run: Run, device: str = "auto") -> Aligner:

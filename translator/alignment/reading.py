@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from translator.alignment.links import Links
-from translator.alignment.words import Floats, Words, shares
+from translator.alignment.words import Floats, Pair, Words, shares
 
 Step = Literal["output", "input"]
 STEPS: tuple[Step, ...] = get_args(Step)
@@ -58,28 +58,28 @@ def word_weights(
     pieces' rows.
 
     Args:
-        attention: (T, S + 1), eos last
+        attention: (…, T, S + 1), eos last; of several readings at once, if need be
         src: W of words
         tgt: V of words
         src_pieces: where the S pieces stand in the text
         tgt_pieces: likewise for the T pieces
 
     Returns:
-        (V, W), each row summing to 1; a row of zeros for a word without pieces, or without
+        (…, V, W), each row summing to 1; a row of zeros for a word without pieces, or without
         weight on a word.
     """
-    onto_words = attention[:, :-1] @ shares(src.spans, src_pieces)  # (T, W)
-    rows = shares(tgt.spans, tgt_pieces).T @ _scaled(onto_words)  # (V, W)
+    onto_words = attention[..., :-1] @ shares(src.spans, src_pieces)  # (…, T, W)
+    rows = shares(tgt.spans, tgt_pieces).T @ _scaled(onto_words)  # (…, V, W)
     return _scaled(rows)
 
 
 def _scaled(rows: Floats) -> Floats:
-    sums = rows.sum(axis=1, keepdims=True)
+    sums = rows.sum(axis=-1, keepdims=True)
     scaled: Floats = np.divide(rows, sums, out=np.zeros_like(rows), where=sums > 0)
     return scaled
 
 
-def consistency(pairs: Sequence[tuple[Words, Words]], links: Sequence[Links]) -> float:
+def consistency(pairs: Sequence[Pair], links: Sequence[Links]) -> float:
     """How well linked words predict each other: needs no gold.
 
     A right alignment links a word to the same few words wherever it stands; a wrong one to

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from translator.alignment.links import Links
 from translator.alignment.words import Pair, Words, given_words
-from translator.corpus.sources import read_lines
+from translator.corpus.sources import read_columns
 from translator.errors import TranslatorError
 
 _LINK = re.compile(r"(\d+)([-p?])(\d+)")
@@ -74,16 +74,8 @@ def read_pairs(path: Path) -> Iterator[tuple[int, Words, Words, list[str]]]:
     Raises:
         TranslatorError: a line has one column only, or can't be read; it names the line.
     """
-    if not path.is_file():
-        raise TranslatorError(f"{path}: no such file")
-    for number, line in read_lines(path):
-        src, *rest = line.split("\t")
-        if not rest:
-            raise TranslatorError(
-                f"{path}, line {number}: one column only; each line needs a sentence, a tab and "
-                "its translation"
-            )
-        yield number, given_words(src), given_words(rest[0]), rest[1:]
+    for number, (src, tgt, *rest) in read_columns(path):
+        yield number, given_words(src), given_words(tgt), rest
 
 
 def parse_links(

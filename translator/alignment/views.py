@@ -51,14 +51,9 @@ def write_page(aligner: Aligner, pairs: Sequence[Pair], path: Path) -> None:
     for (src, tgt), found in zip(
         pairs, attention_between_words(aligner.translator, pairs, every), strict=True
     ):
-        of_reading = iter(weights.round(3).tolist() for weights in found)
-        shown.append(
-            {"src": src.words, "tgt": tgt.words}
-            | {
-                step: [[next(of_reading) for _ in range(heads + 1)] for _ in range(layers)]
-                for step in STEPS
-            }
-        )
+        matrices = found.round(3).reshape(len(STEPS), layers, heads + 1, *found.shape[1:])
+        of_steps = dict(zip(STEPS, matrices.tolist(), strict=True))
+        shown.append({"src": src.words, "tgt": tgt.words, **of_steps})
     data = {
         "reading": asdict(aligner.reading),
         "languages": dict(zip(("src", "tgt"), aligner.languages, strict=True)),

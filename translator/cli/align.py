@@ -64,7 +64,7 @@ def align_command(argv: list[str]) -> None:
     _refuse_what_would_do_nothing(options)
     if options.picture and Path(options.picture).suffix not in (".png", ".svg"):
         raise TranslatorError(f"--picture {options.picture}: its name must end with .png or .svg")
-    from translator.alignment.aligner import load_aligner, training_pairs
+    from translator.alignment.aligner import load_aligner
 
     run = chosen_run(options)
     aligner = load_aligner(run, options.device)
@@ -80,7 +80,7 @@ def align_command(argv: list[str]) -> None:
     if options.gold:
         _score(options, aligner, reverse)
     elif options.pairs or options.train:
-        pairs = _pairs_of_file(Path(options.pairs)) if options.pairs else training_pairs(run)
+        pairs = _pairs_of_file(Path(options.pairs)) if options.pairs else _pairs_of_training(run)
         for some in _chunks(pairs):
             _print_pairs(options, aligner, reverse, some)
     else:
@@ -127,6 +127,13 @@ def _pairs_of_file(path: Path) -> "Iterator[Pair]":
     return ((src, tgt) for _, src, tgt, _ in read_pairs(path))
 
 
+def _pairs_of_training(run: Run) -> "Iterator[Pair]":
+    from translator.alignment.aligner import training_pairs
+    from translator.prepare import prepare_corpus
+
+    return training_pairs(prepare_corpus(run.load_config()))
+
+
 def _chunks(pairs: "Iterator[Pair]") -> "Iterator[list[Pair]]":
     while some := list(islice(pairs, _PAIRS_AT_ONCE)):
         yield some
@@ -136,28 +143,28 @@ def _print_pairs(
     options: Namespace, aligner: "Aligner", reverse: "Aligner | None", pairs: "list[Pair]"
 ) -> "list[Floats]":
     """Print the pairs; return what their target words look at."""
+    from translator.alignment.aligner import weights_of_both
     from translator.alignment.links import best_links, symmetrize
 
-    forward = list(aligner.weights(pairs))
+    found: list[tuple[Floats, ...]]
     if reverse is None:
-        backward = []
-        links = [best_links(weights) for weights in forward]
+        found = [(weights,) for weights in aligner.weights(pairs)]
+        links = [best_links(weights) for (weights,) in found]
     else:
-        backward = list(reverse.weights([(tgt, src) for src, tgt in pairs]))
-        links = [symmetrize(_how(options), *both) for both in zip(forward, backward, strict=True)]
-    for row, ((src, tgt), of_pair) in enumerate(zip(pairs, links, strict=True)):
+        both = list(weights_of_both(aligner, reverse, pairs))
+        found, links = [*both], [symmetrize(_how(options), *of_pair) for of_pair in both]
+    for (src, tgt), weights, of_pair in zip(pairs, found, links, strict=True):
         if options.json:
             record = {"src": src.words, "tgt": tgt.words, "links": sorted(of_pair)}
-            record["weights"] = forward[row].round(4).tolist()
-            if reverse is not None:
-                record["reverse_weights"] = backward[row].round(4).tolist()
+            rounded = [of_direction.round(4).tolist() for of_direction in weights]
+            record |= dict(zip(("weights", "reverse_weights"), rounded, strict=False))
             print(json.dumps(record, ensure_ascii=False))
             continue
         pharaoh = " ".join(f"{i}-{j}" for i, j in sorted(of_pair))
         # Which words those of a text are is for us to say.
         named = [" ".join(src.words), " ".join(tgt.words)] if options.texts else []
         print("\t".join([*named, pharaoh]))
-    return forward
+    return [weights[0] for weights in found]
 
 
 def _how(options: Namespace) -> str:

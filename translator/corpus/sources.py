@@ -224,16 +224,10 @@ def read_tsv(path: Path, languages: list[str], src_lang: str) -> Iterator[Row]:
         TranslatorError: a line has one column only, or can't be read; it names the line.
     """
     order = languages
-    for number, line in read_lines(path):
-        cells = line.split("\t")
+    for number, cells in read_columns(path):
         if number == 1 and sorted(cell.strip().casefold() for cell in cells[:2]) == sorted(order):
             order = [cell.strip().casefold() for cell in cells[:2]]
             continue
-        if len(cells) < 2:
-            raise TranslatorError(
-                f"{path}, line {number}: one column only; each line needs a sentence, a tab and "
-                "its translation"
-            )
         texts = dict(zip(order, cells[:2], strict=True))
         src = texts.pop(src_lang)
         yield {
@@ -241,6 +235,22 @@ def read_tsv(path: Path, languages: list[str], src_lang: str) -> Iterator[Row]:
             "tgt": texts.popitem()[1],
             "source": cells[2] if cells[2:] else path.name,
         }
+
+
+def read_columns(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Numbered lines (from 1) of a TSV file: a sentence, its translation, and what else there is.
+
+    Raises:
+        TranslatorError: a line has one column only, or can't be read; it names the line.
+    """
+    for number, line in read_lines(path):
+        cells = line.split("\t")
+        if len(cells) < 2:
+            raise TranslatorError(
+                f"{path}, line {number}: one column only; each line needs a sentence, a tab and "
+                "its translation"
+            )
+        yield number, cells
 
 
 def read_aligned(paths: list[Path], languages: list[str], src_lang: str) -> Iterator[Row]:
@@ -273,6 +283,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises:
         TranslatorError: it is missing, cut off, or not UTF-8; it names the line.
     """
+    if not path.is_file():
+        raise TranslatorError(f"{path}: no such file")
     number = 0
     try:
         with _open_plain_or_packed(path) as file:

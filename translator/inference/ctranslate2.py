@@ -126,14 +126,11 @@ class CTranslate2Engine:
         )
 
 
-def load_ctranslate2_engine(
-    run: Run, tokenizer: Tokenizer, compute_type: str, device: str
-) -> CTranslate2Engine:
-    """Load the CTranslate2 model of a run, whose tokenizer is loaded already.
+def require_export(run: Run) -> None:
+    """See that CTranslate2 is there, and a run's weights in its form.
 
     Raises:
-        TranslatorError: CTranslate2 is not installed, the run was not exported or was trained on
-            since, or the device is not there.
+        TranslatorError: it is not installed, or the run was not exported or was trained on since.
     """
     require_ctranslate2()
     again = f"write it with: translator export --run-dir {run.path}"
@@ -144,6 +141,18 @@ def load_ctranslate2_engine(
         raise TranslatorError(
             f"{run.ctranslate2}: made from other weights than those of the run; {again}"
         )
+
+
+def load_ctranslate2_engine(
+    run: Run, tokenizer: Tokenizer, compute_type: str, device: str
+) -> CTranslate2Engine:
+    """Load the CTranslate2 model of a run, whose tokenizer is loaded already.
+
+    Raises:
+        TranslatorError: CTranslate2 is not installed, the run was not exported or was trained on
+            since, or the device is not there.
+    """
+    require_export(run)
     if device == "mps":
         raise TranslatorError("the engine ctranslate2 can't use mps; it can: auto, cpu, cuda")
     return CTranslate2Engine(run.ctranslate2 / compute_type, tokenizer, device)

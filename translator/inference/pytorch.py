@@ -1,7 +1,8 @@
 """The engine that is this project's own: our model and our search, in batches of like length."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,9 +19,12 @@ from translator.tokenizer import PAD_ID
 from translator.weights import load_weights
 from translator.workers import Workers
 
-# Source positions times beams in a batch: enough to fill a core, few enough for memory, and for
-# all cores to be busy to the end.
-_BATCH_POSITIONS = 4096
+# Source positions times beams in a batch, or those of the longer side where targets are known:
+# enough to fill a core, few enough for memory, and for all cores to be busy to the end.
+BATCH_POSITIONS = 4096
+
+
+T = TypeVar("T")
 
 
 class PyTorchEngine:
@@ -37,13 +41,12 @@ class PyTorchEngine:
         self, src: Sequence[list[int]], beam_size: int, length_penalty: float, n_best: int
     ) -> list[list[Hypothesis]]:
         """As `Engine.search`."""
-        found: list[list[Hypothesis]] = [[] for _ in src]
         ragged = Ragged.from_lists(src)
         order = np.argsort(-ragged.lengths, kind="stable")
         batches = []
         while len(order):
             width = int(ragged.lengths[order[0]]) + 1
-            rows = max(1, _BATCH_POSITIONS // (width * beam_size))
+            rows = max(1, BATCH_POSITIONS // (width * beam_size))
             batches.append(order[:rows])
             order = order[rows:]
 
@@ -51,11 +54,14 @@ class PyTorchEngine:
             batch = ragged.padded(chosen, bos=False).to(self.device)
             return self._search_batch(batch, beam_size, length_penalty, n_best)
 
-        results = self._workers.map(search_batch, batches)
-        for chosen, hypotheses in zip(batches, results, strict=True):
-            for row, of_row in zip(chosen.tolist(), hypotheses, strict=True):
-                found[row] = of_row
-        return found
+        return self._in_order(search_batch, batches)
+
+    def _in_order(self, compute: Callable[[Ints], list[T]], batches: list[Ints]) -> list[T]:
+        """Batches of rows side by side; then what was found for each row, in the rows' order."""
+        results = chain.from_iterable(self._workers.map(compute, batches))
+        rows = chain.from_iterable(batch.tolist() for batch in batches)
+        found = dict(zip(rows, results, strict=True))
+        return [found[row] for row in range(len(found))]
 
     def _search_batch(
         self, src: Tensor, beam_size: int, length_penalty: float, n_best: int
@@ -69,15 +75,9 @@ class PyTorchEngine:
         self, src: Sequence[list[int]], tgt: Sequence[list[int]], layers: Sequence[int] | None
     ) -> list[Tensor]:
         """As `Engine.cross_attention`."""
-        if not src:
-            return []
         pairs = PairIds(Ragged.from_lists(src), Ragged.from_lists(tgt))
-        batches = group_by_length(pairs, _BATCH_POSITIONS, np.random.default_rng(0))
-        results = self._workers.map(lambda rows: self._attend_batch(pairs, rows, layers), batches)
-        found = dict(
-            zip(np.concatenate(batches).tolist(), chain.from_iterable(results), strict=True)
-        )
-        return [found[row] for row in range(len(src))]
+        batches = group_by_length(pairs, BATCH_POSITIONS, np.random.default_rng(0))
+        return self._in_order(lambda rows: self._attend_batch(pairs, rows, layers), batches)
 
     @torch.inference_mode()
     def _attend_batch(

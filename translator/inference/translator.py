@@ -216,7 +216,7 @@ def load_translator(run: Run, device: str = "auto", engine: str = "pytorch") -> 
     """Load the translator of a run.
 
     Args:
-        run: a trained run; for another engine than pytorch an exported one
+        run: a trained run; for ctranslate2 an exported one
         device: auto, cpu, cuda or mps
         engine: one of `ENGINES`
 

@@ -72,7 +72,7 @@ class Trainer:
         Args:
             config: how often to evaluate and save
             learner: makes the steps
-            validate: measures dev BLEU after a step
+            validate: measures dev BLEU after a step, and draws attention
             run: where everything is written
             max_steps: the step at which the training ends
         """

@@ -1,0 +1,21 @@
+"""Our own training, as a user starts it."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from translator.errors import TranslatorError
+from translator.run import Run
+
+
+def train_as_user(folder: Path, options: Sequence[str]) -> Run:
+    """Run `translator train` in a process of its own; what it prints goes to standard error.
+
+    Raises:
+        TranslatorError: it has failed, or was stopped.
+    """
+    command = [sys.executable, "-m", "translator", "train", "--run-dir", str(folder), *options]
+    if subprocess.run(command, stdout=sys.stderr).returncode:
+        raise TranslatorError(f"the training of {folder} has failed or was stopped; see above")
+    return Run(folder)
