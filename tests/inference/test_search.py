@@ -289,6 +289,14 @@ def test_search_that_finds_no_end_stops_at_the_limit() -> None:
             assert hypothesis.log_prob == pytest.approx(expected, abs=1e-4)
 
 
+def test_logits_made_in_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, src = random_model(), sources(*LENGTHS)
+    expected = greedy(model, src), beam(model, src, 3, n_best=3)
+    for rows in (1, 2):  # the last block of the beams' rows is not full
+        monkeypatch.setattr(search, "_LOGITS_AT_ONCE", rows * VOCAB)
+        assert (greedy(model, src), beam(model, src, 3, n_best=3)) == expected
+
+
 @pytest.mark.parametrize("count", [1, 2, 10, 63, 64, 65, 500])
 @pytest.mark.parametrize("vocab_size", [5, 64, 130, 300])
 def test_best_pieces_are_those_of_a_whole_sort(vocab_size: int, count: int) -> None:

@@ -183,7 +183,7 @@ def test_step_by_step_is_as_all_at_once() -> None:
     cache = model.start(model.encode(src, src == PAD_ID), src == PAD_ID, max_length=9)
     for t in range(9):
         assert cache.length == t
-        assert_same(model.step(tgt[:, t], cache), expected[:, t])
+        assert_same(model.logits(model.step(tgt[:, t], cache)), expected[:, t])
 
 
 def test_reordered_cache_goes_on_from_the_other_targets() -> None:
@@ -193,7 +193,7 @@ def test_reordered_cache_goes_on_from_the_other_targets() -> None:
     src = src.repeat_interleave(beams, dim=0)
     tgt = prefixes(len(src), 1)
     for _ in range(8):
-        assert_same(model.step(tgt[:, -1], cache), read(model, src, tgt)[:, -1])
+        assert_same(model.logits(model.step(tgt[:, -1], cache)), read(model, src, tgt)[:, -1])
         first = torch.arange(0, len(src), beams)[:, None]
         rows = (first + torch.randint(beams, (3, beams))).flatten()
         cache.reorder(rows)
@@ -207,13 +207,13 @@ def test_selected_cache_goes_on_with_the_chosen_sources(beams: int) -> None:
     src = src.repeat_interleave(beams, dim=0)
     tgt = prefixes(len(src), 1)
     for sources_left in (4, 6, 6, 3, 2, 2, 1):
-        assert_same(model.step(tgt[:, -1], cache), read(model, src, tgt)[:, -1])
+        assert_same(model.logits(model.step(tgt[:, -1], cache)), read(model, src, tgt)[:, -1])
         chosen = torch.randint(len(src) // beams, (sources_left,))
         rows = chosen[:, None] * beams + torch.randint(beams, (sources_left, beams))
         cache.select(chosen, rows.flatten())
         src, tgt = src[rows.flatten()], tgt[rows.flatten()]
         tgt = torch.cat([tgt, random_pieces(len(src), 1)], dim=1)
-    assert_same(model.step(tgt[:, -1], cache), read(model, src, tgt)[:, -1])
+    assert_same(model.logits(model.step(tgt[:, -1], cache)), read(model, src, tgt)[:, -1])
 
 
 @pytest.mark.parametrize(("encoder_layers", "decoder_layers"), [(1, 3), (3, 1)])

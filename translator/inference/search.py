@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from translator.inference.engine import FORBIDDEN_IDS, Hypothesis, length_limit
+from translator.model.cache import DecoderCache
 from translator.model.transformer import Transformer
 from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
@@ -35,7 +36,7 @@ def greedy_search(model: Transformer, src: Tensor, src_padding_mask: Tensor) -> 
     rows = torch.arange(src.size(0), device=src.device)  # those not finished
     tokens = torch.full_like(rows, BOS_ID)
     for length in range(1, longest + 1):
-        best, pieces = _best_pieces(model.step(tokens, cache), 1)  # (rows, 1) each
+        best, pieces = _best_next(model, tokens, cache, 1)  # (rows, 1) each
         tokens = pieces[:, 0]
         ids[rows, length - 1] = tokens
         log_probs[rows] += best[:, 0]
@@ -97,7 +98,7 @@ def beam_search(
     for length in range(1, longest + 1):
         # Of 2 N candidates at most N end, so that N are left to go on. The 2 N best of all are
         # among the 2 N best of each beginning.
-        step_log_probs, candidates = _best_pieces(model.step(tokens, cache), 2 * n)
+        step_log_probs, candidates = _best_next(model, tokens, cache, 2 * n)
         each = candidates.size(1)  # 2 N, or as many as there are pieces
         totals = (log_probs.view(-1, 1) + step_log_probs).view(-1, n * each)  # (B, N × 2 N)
         totals, flat = totals.topk(min(2 * n, n * each), dim=1)  # (B, 2 N)
@@ -149,6 +150,26 @@ def beam_search(
 def _beaten(done: list[Hypothesis], bound: float, length_penalty: float, n_best: int) -> bool:
     """Whether `n_best` hypotheses are at least as good as anything that can still come."""
     return sum(hypothesis.score(length_penalty) >= bound for hypothesis in done) >= n_best
+
+
+# Logits made at once: these stay in a core's cache until the best are found, and beam search is
+# faster by a tenth; with a quarter of it the products get too small.
+_LOGITS_AT_ONCE = 2**20
+
+
+def _best_next(
+    model: Transformer, tokens: Tensor, cache: DecoderCache, count: int
+) -> tuple[Tensor, Tensor]:
+    """Read a piece of each target (see `Transformer.step`), and find the best that can follow.
+
+    Returns:
+        As `_best_pieces`, (B × N, count) each.
+    """
+    states = model.step(tokens, cache)
+    rows = max(1, _LOGITS_AT_ONCE // model.embedding.num_embeddings)
+    found = [_best_pieces(model.logits(some), count) for some in states.split(rows)]
+    log_probs, pieces = (torch.cat(of_all) for of_all in zip(*found, strict=True))
+    return log_probs, pieces
 
 
 # Pieces in a block of `_best_pieces`; with half or twice as many it takes longer.

@@ -99,9 +99,8 @@ class MultiHeadAttention(nn.Module):
             x: what is attended to
             rotation: (S, K / 2), turns the keys by their positions; None in cross-attention
         """
-        both = F.linear(x, torch.cat([self.key.weight, self.value.weight]))  # (B, S, 2 × D)
-        keys, values = both.chunk(2, dim=-1)
-        return _turned(self._split(keys), rotation), self._split(values)
+        keys = _turned(self._split(self.key(x)), rotation)
+        return keys, self._split(self.value(x))
 
     def forward(
         self,

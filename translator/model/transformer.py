@@ -14,15 +14,26 @@ from translator.model.mappings import Mapping, make_mapping
 from translator.model.positions import rotations
 
 
+class TiedEmbedding(nn.Embedding):
+    """A vector for each piece: looked up on the way in, compared with on the way out.
+
+    One matrix for source, target and output (Press & Wolf 2017, arXiv 1608.05859).
+    """
+
+    def logits(self, states: Tensor) -> Tensor:
+        """How well each piece goes with a vector: (…, D) to (…, V)."""
+        return F.linear(states, self.weight)
+
+
 class Transformer(nn.Module):
-    """Encoder, decoder, and one embedding for source, target and output (Press & Wolf 2017)."""
+    """Encoder, decoder, and the embedding that they share."""
 
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
         """Make the layers and draw their weights from PyTorch's random generator."""
         super().__init__()
         self.d_model = config.d_model
         self.head_width = config.d_model // config.n_heads
-        self.embedding = nn.Embedding(vocab_size, config.d_model)
+        self.embedding = TiedEmbedding(vocab_size, config.d_model)
         shape = (config.d_model, config.n_heads, config.d_ff, config.dropout)
 
         def mapping(name: MappingName) -> Mapping:
@@ -95,7 +106,7 @@ class Transformer(nn.Module):
 
     def logits(self, states: Tensor) -> Tensor:
         """Unnormalised log-probabilities of the next piece: (…, D) to (…, V)."""
-        return F.linear(states, self.embedding.weight)
+        return self.embedding.logits(states)
 
     def start(
         self, memory: Tensor, src_padding_mask: Tensor, max_length: int, beam_size: int = 1
@@ -125,14 +136,15 @@ class Transformer(nn.Module):
             cache: what came before; it grows by this position
 
         Returns:
-            Logits of the next piece, (B × N, V).
+            Vectors (B × N, D), for `logits`.
         """
         x = self._embed(tokens[:, None])  # (B × N, 1, D)
         rotation = cache.rotation[cache.length : cache.length + 1]  # (1, K / 2)
         for layer, kept in zip(self._decoder_layers(), cache.layers, strict=True):
             memory = (kept.memory_keys, kept.memory_values, cache.memory_mask)
             x, _ = layer(x, rotation, *memory, cache=kept)
-        return self.logits(self.decoder_norm(x[:, 0]))
+        states: Tensor = self.decoder_norm(x[:, 0])
+        return states
 
     def _decoder_layers(self) -> list[DecoderLayer]:
         return cast(list[DecoderLayer], list(self.decoder))
