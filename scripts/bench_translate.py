@@ -47,7 +47,7 @@ UNITS = {
 }
 _ENGINES = {
     "translator": "pytorch",
-    "translator-bfloat16": "pytorch-bfloat16",
+    "translator-int8": "pytorch-int8",
     "translator-ctranslate2": "ctranslate2",
 }
 _BEAM_SIZES = {"greedy": 1, "beam5": 5}
@@ -112,7 +112,7 @@ def systems(arguments: argparse.Namespace) -> dict[str, list[str]]:
     """The command that starts each system that is there; a line for each that isn't."""
     import torch  # not at the top: the systems' processes may go without
 
-    from translator.device import pick_precision
+    from translator.device import faster_in
 
     run = ["--run-dir", str(arguments.run_dir)]
     commands = {name: [sys.executable, __file__, *run, "--answer", name] for name in _ENGINES}
@@ -122,9 +122,9 @@ def systems(arguments: argparse.Namespace) -> dict[str, list[str]]:
         print("transformers: skipped, it is not installed (see --help)", file=sys.stderr)
     else:
         commands["transformers"] = [sys.executable, __file__, *run, "--answer", "transformers"]
-    if pick_precision("auto", torch.device("cpu")) != "bfloat16":
-        print("translator-bfloat16: skipped, this processor has no units for it", file=sys.stderr)
-        del commands["translator-bfloat16"]
+    if not faster_in(torch.int8):
+        print("translator-int8: skipped, this processor has no units for it", file=sys.stderr)
+        del commands["translator-int8"]
     training = arguments.joeynmt_training / "config.yaml"
     if arguments.joeynmt.exists() and training.exists():
         python = str(arguments.joeynmt.absolute())

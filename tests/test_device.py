@@ -9,17 +9,16 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from translator import device
-from translator.device import pick_precision
+from translator.device import faster_in, pick_precision
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
 def _nothing_tried_yet() -> Iterator[None]:
-    device._bfloat16_pays.cache_clear()
+    faster_in.cache_clear()
     yield
-    device._bfloat16_pays.cache_clear()
+    faster_in.cache_clear()
 
 
 def processor_with(monkeypatch: pytest.MonkeyPatch, seconds: dict[torch.dtype, float]) -> None:
@@ -32,6 +31,7 @@ def processor_with(monkeypatch: pytest.MonkeyPatch, seconds: dict[torch.dtype, f
         return left
 
     monkeypatch.setattr(torch, "mm", product)
+    monkeypatch.setattr(torch, "_int_mm", product)
     monkeypatch.setattr(time, "perf_counter", lambda: now)
 
 
@@ -50,6 +50,14 @@ def test_bfloat16_is_taken_where_it_is_clearly_faster(
 ) -> None:
     processor_with(monkeypatch, {torch.float32: float32, torch.bfloat16: bfloat16})
     assert pick_precision("auto", CPU) == picked
+
+
+@pytest.mark.parametrize(("seconds", "faster"), [(0.5, True), (0.9, False), (100.0, False)])
+def test_int8_is_tried_out(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, *, faster: bool
+) -> None:
+    processor_with(monkeypatch, {torch.float32: 1.0, torch.int8: seconds})
+    assert faster_in(torch.int8) == faster
 
 
 def test_what_is_asked_for_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,8 +36,9 @@ def pick_device(wanted: str) -> torch.device:
     return torch.device(wanted)
 
 
-# How much faster a product in bfloat16 must be to pay for the conversions around it. Units for it
-# (AVX512-BF16, AMX) make it 2 to 8 times as fast; without them it is some 100 times slower.
+# How much faster a product must be to pay for the conversions around it. Units for bfloat16
+# (AVX512-BF16, AMX) make it 2 to 8 times as fast; without them it is some 100 times slower. Int8
+# has conversions too.
 _WORTHWHILE = 1.4
 # Side of the products tried, and how often each is: the best time counts, should others disturb.
 _TRIED_SIZE, _TRIES = 256, 5
@@ -59,21 +60,21 @@ def pick_precision(wanted: str, device: torch.device) -> str:
     if device.type == "cuda":
         pays = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        pays = device.type == "cpu" and _bfloat16_pays()
+        pays = device.type == "cpu" and faster_in(torch.bfloat16)
     return "bfloat16" if pays else "float32"
 
 
 @functools.cache
-def _bfloat16_pays() -> bool:
-    """Whether this processor multiplies matrices faster in bfloat16."""
-    best = {torch.float32: float("inf"), torch.bfloat16: float("inf")}
+def faster_in(dtype: torch.dtype) -> bool:
+    """Whether this processor multiplies matrices clearly faster in bfloat16, or int8."""
+    best = {torch.float32: float("inf"), dtype: float("inf")}
     for _ in range(_TRIES):
-        for dtype in best:
-            matrix = torch.ones(_TRIED_SIZE, _TRIED_SIZE, dtype=dtype)
+        for tried in best:
+            matrix = torch.ones(_TRIED_SIZE, _TRIED_SIZE, dtype=tried)
             started = time.perf_counter()
-            torch.mm(matrix, matrix)
-            best[dtype] = min(best[dtype], time.perf_counter() - started)
-    return best[torch.float32] > _WORTHWHILE * best[torch.bfloat16]
+            (torch._int_mm if tried == torch.int8 else torch.mm)(matrix, matrix)
+            best[tried] = min(best[tried], time.perf_counter() - started)
+    return best[torch.float32] > _WORTHWHILE * best[dtype]
 
 
 # Names of two of glibc's settings, from its malloc.h.
@@ -99,11 +100,11 @@ _KEPT_KERNELS = 64
 
 
 def keep_few_kernels() -> None:
-    """Bound the caches of products compiled for bfloat16; what the user has set is left.
+    """Bound the caches of products compiled for bfloat16 or int8; what the user has set is left.
 
     oneDNN compiles a product anew for each shape, and a training meets new shapes in every batch:
-    what is kept of them by default grows to 2 GiB. Works until the first product in bfloat16,
-    when these settings are read.
+    what is kept of them by default grows to 2 GiB. Works until the first such product, when these
+    settings are read.
     """
     for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
         os.environ.setdefault(name, str(_KEPT_KERNELS))

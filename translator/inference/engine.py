@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # What can be asked for by name: a library, and what it computes in unless that is float32.
-ENGINES = ("pytorch", "pytorch-bfloat16", "ctranslate2", "ctranslate2-int8")
+ENGINES = ("pytorch", "pytorch-int8", "ctranslate2", "ctranslate2-int8")
 # Never part of a translation.
 FORBIDDEN_IDS = [PAD_ID, UNK_ID, BOS_ID]
 

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from translator.batching import Ints, PairIds, Ragged, group_by_length, make_batch
-from translator.device import keep_few_kernels, pick_device, pick_precision
+from translator.device import faster_in, keep_few_kernels, pick_device
 from translator.errors import TranslatorError
 from translator.inference.engine import Hypothesis
+from translator.inference.int8 import quantize
 from translator.inference.search import beam_search, greedy_search
 from translator.model.transformer import Transformer
 from translator.run import Run
@@ -95,29 +96,34 @@ class PyTorchEngine:
         ]
 
 
-def load_pytorch_engine(run: Run, device: str, precision: str = "float32") -> PyTorchEngine:
+def load_pytorch_engine(run: Run, device: str, compute_type: str = "float32") -> PyTorchEngine:
     """Load a run's best weights.
 
     Args:
         run: a trained run
         device: auto, cpu, cuda or mps
-        precision: what the model holds and computes in: float32, or bfloat16, in which now and
-            then another piece comes out best
+        compute_type: what products with weights are computed in: float32; or int8, in which now
+            and then another piece comes out best, on a processor
 
     Raises:
         TranslatorError: they are missing or damaged, or the device is not there, or has no units
-            for bfloat16.
+            for int8.
     """
     config = run.load_config()
     model = Transformer(config.model, config.tokenizer.vocab_size)
     load_weights(model, run.weights)
     picked = pick_device(device)
-    if precision == "bfloat16":
-        keep_few_kernels()
-        if pick_precision("auto", picked) != precision:
+    if compute_type == "int8":
+        if picked.type != "cpu":
             raise TranslatorError(
-                f"this {picked.type} has no units for bfloat16, and would be slower with them "
-                "emulated: use the engine pytorch"
+                f"the engine pytorch-int8 can't use {picked.type}: take the device cpu, or the "
+                "engine pytorch"
             )
-        model.bfloat16()
+        keep_few_kernels()
+        if not faster_in(torch.int8):
+            raise TranslatorError(
+                "this processor has no units for int8, and would be slower with them emulated: "
+                "use the engine pytorch"
+            )
+        quantize(model)
     return PyTorchEngine(model.to(picked))

@@ -167,7 +167,7 @@ def _best_next(
     """
     states = model.step(tokens, cache)
     rows = max(1, _LOGITS_AT_ONCE // model.embedding.num_embeddings)
-    found = [_best_pieces(model.logits(some), count) for some in states.split(rows)]
+    found = [_best_pieces(model.logits(some), count) for some in torch.split(states, rows)]
     log_probs, pieces = (torch.cat(of_all) for of_all in zip(*found, strict=True))
     return log_probs, pieces
 
