@@ -92,8 +92,12 @@ def test_int8_is_smaller_and_nearly_as_sure(exported: Path) -> None:
     ]
     assert sizes[0] < 0.7 * sizes[1]
     ours, int8 = load(exported, "cpu"), load(exported, "cpu", "ctranslate2-int8")
-    for exact, rough in zip(ours.translate(SENTENCES), int8.translate(SENTENCES), strict=True):
-        assert rough.score == pytest.approx(exact.score, abs=0.1)
+    scores = [
+        [translation.score for translation in translator.translate(SENTENCES)]
+        for translator in (ours, int8)
+    ]
+    differences = [abs(exact - rough) for exact, rough in zip(*scores, strict=True)]
+    assert 0 < sum(differences) / len(differences) < 0.05
 
 
 def test_an_exported_folder_is_all_that_another_program_needs(

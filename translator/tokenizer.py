@@ -5,7 +5,6 @@ import re
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import sentencepiece
 
@@ -94,7 +93,8 @@ class Tokenizer:
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Piece ids of each text, without bos or eos."""
-        return self._encode(texts)
+        ids: list[list[int]] = self._pieces.encode(texts)
+        return ids
 
     def encode_with_spans(self, texts: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
         """Piece ids of each text, and which of its characters each piece stands for.
@@ -115,7 +115,8 @@ class Tokenizer:
         results: list[list[list[int]]] = []
 
         def draw() -> None:
-            results.append(self._encode(texts, enable_sampling=True, alpha=dropout))
+            options = {"enable_sampling": True, "alpha": dropout}
+            results.append(self._pieces.encode(texts, num_threads=1, **options))
 
         sentencepiece.set_random_generator_seed(seed)
         thread = threading.Thread(target=draw)
@@ -123,15 +124,9 @@ class Tokenizer:
         thread.join()
         return results[0]
 
-    def _encode(self, texts: list[str], **options: Any) -> list[list[int]]:
-        ids: list[list[int]] = self._pieces.encode(texts, num_threads=1, **options)
-        return ids
-
     def decode(self, ids: list[list[int]]) -> list[str]:
-        """The text of each list of ids; special pieces are left out."""
-        texts: list[str] = self._pieces.decode(
-            [[i for i in row if i not in (PAD_ID, BOS_ID, EOS_ID)] for row in ids], num_threads=1
-        )
+        """The text of each list of ids; pad, bos and eos are left out."""
+        texts: list[str] = self._pieces.decode(ids)
         return texts
 
     def pieces(self, ids: list[int]) -> list[str]:

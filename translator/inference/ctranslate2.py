@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 COMPUTE_TYPES = ("float32", "int8")
 # Source pieces that are searched together; more gain nothing, and fewer leave a core without work.
 _BATCH_TOKENS = 1024
+# Changes no score. With 0 itself CTranslate2 (4.8) goes on until its best beam ends, however many
+# hypotheses are finished; with all others it ends where our own search does.
+_LEAST_PENALTY = 1e-9
 
 
 def require_ctranslate2() -> None:
@@ -93,7 +96,7 @@ class CTranslate2Engine:
             max_batch_size=_BATCH_TOKENS,
             batch_type="tokens",
             beam_size=beam_size,
-            length_penalty=length_penalty,
+            length_penalty=max(length_penalty, _LEAST_PENALTY),
             num_hypotheses=n_best,
             max_decoding_length=limit,
             min_decoding_length=0,  # an empty target is one of those compared

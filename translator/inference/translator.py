@@ -115,7 +115,9 @@ class Translator:
         known = [[i for i in row if i != UNK_ID] for row in ids]
         # Numbers, signs and scripts it can't read are the same in both languages.
         readable = [
-            i for i, text in enumerate(self.tokenizer.decode(known)) if any(map(str.isalpha, text))
+            i
+            for i, (_, part) in enumerate(parts)
+            if any(map(str.isalpha, self._read(part.text, ids[i], known[i])))
         ]
         searched = self.engine.search(
             [known[i] for i in readable], beam_size, length_penalty, n_best
@@ -142,6 +144,10 @@ class Translator:
             job.parts += [_Part(piece, shouted, " ") for piece in pieces]
             job.parts[-1].space = space
         return job
+
+    def _read(self, text: str, ids: list[int], known: list[int]) -> str:
+        """What is left of a text without its unknown pieces."""
+        return text if len(known) == len(ids) else self.tokenizer.decode([known])[0]
 
     def _fits(self, text: str) -> bool:
         # No piece is longer than the text: most texts need not be encoded to know.
