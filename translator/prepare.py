@@ -69,9 +69,13 @@ def prepare(config: Config) -> Prepared:
     """
     corpus_dir = prepare_corpus(config)
     tokenizer_dir = prepare_tokenizer(config, corpus_dir)
-    report = read_json_lines(corpus_dir / "report.json")[0]
-    report |= read_json_lines(tokenizer_dir / "report.json")[0]
+    report = read_report(corpus_dir) | read_report(tokenizer_dir)
     return Prepared(corpus_dir, tokenizer_dir, report)
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """What was done to make the folder of a corpus or of a tokenizer."""
+    return read_json_lines(folder / "report.json")[0]
 
 
 def prepare_corpus(config: Config) -> Path:

@@ -1,10 +1,16 @@
 """`translator align` as a user runs it."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import PAIRS as CORPUS
 from conftest import Cli, assert_one_clear_line
+
+from translator.config import save_config
+from translator.run import Run
 
 PAIRS = "Good evening .\tBuenas tardes .\nWhere is the ball ?\t¿ Dónde está la pelota ?\n"
 GOLD = "Good evening .\tBuenas tardes .\t0-0 1-1 2-2\nGoodbye .\tAdiós .\t0-0 1p1\n"
@@ -57,6 +63,18 @@ def test_both_directions(
 def test_the_same_direction_is_refused(cli: Cli, trained_run: Path) -> None:
     runs = ["--run-dir", str(trained_run), "--reverse-run", str(trained_run)]
     assert_one_clear_line(cli("align", *runs, "Hello."), "from en to es", "opposite")
+
+
+def test_training_pairs_that_are_others_now_are_refused(
+    cli: Cli, tmp_path: Path, trained_run: Path
+) -> None:
+    run = Run(shutil.copytree(trained_run, tmp_path / "run"))
+    config = run.load_config()
+    others = tmp_path / "others.tsv"
+    others.write_text(CORPUS.read_text(encoding="utf-8").replace("the", "this"), "utf-8")
+    save_config(replace(config, corpus=replace(config.corpus, files=str(others))), run.config)
+    result = cli("align", "--run-dir", "run", "--train")
+    assert_one_clear_line(result, "run", "corpus has changed", "train again")
 
 
 def test_every_layer_and_head_is_scored(cli: Cli, tmp_path: Path, trained_run: Path) -> None:

@@ -129,9 +129,15 @@ def _pairs_of_file(path: Path) -> "Iterator[Pair]":
 
 def _pairs_of_training(run: Run) -> "Iterator[Pair]":
     from translator.alignment.aligner import training_pairs
-    from translator.prepare import prepare_corpus
+    from translator.prepare import prepare_corpus, read_report
 
-    return training_pairs(prepare_corpus(run.load_config()))
+    corpus_dir = prepare_corpus(run.load_config())
+    trained_on = run.read_manifest()["corpus"]["train_sha256"]
+    if read_report(corpus_dir)["train_sha256"] != trained_on:
+        raise TranslatorError(
+            f"{run.path}: its corpus has changed since it was trained; restore it, or train again"
+        )
+    return training_pairs(corpus_dir)
 
 
 def _chunks(pairs: "Iterator[Pair]") -> "Iterator[list[Pair]]":
