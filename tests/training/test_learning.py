@@ -1,9 +1,10 @@
 """Whether the model really learns: small tasks, learnt by rote or by rule."""
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from itertools import cycle
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from torch import Tensor
 
 from translator.batching import Batch, BatchStream, PairIds, Ragged, make_batch
 from translator.config import MappingName, ModelConfig, TrainingConfig
+from translator.errors import TranslatorError
 from translator.inference.search import greedy_search
 from translator.model.transformer import Transformer
 from translator.tokenizer import EOS_ID, PAD_ID
-from translator.training.learner import Learner
+from translator.training.learner import Learner, Replica
 
 VOCAB = 20
 Ids = list[int]
@@ -215,6 +217,30 @@ def test_each_step_drops_other_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learner.optimizers, "step", lambda step: None)
     losses = [learner.step(step)[0] for step in (0, 1, 0)]
     assert losses[0] == losses[2] != losses[1]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_what_is_no_number_is_not_learnt(
+    monkeypatch: pytest.MonkeyPatch, where: str, bad: float
+) -> None:
+    model = tiny_model()
+    learner = learner_of(model, TrainingConfig(), Given(make_batch(random_pairs(8), np.arange(8))))
+    learner.step(0)
+    before = {name: weight.clone() for name, weight in learner.model.state_dict().items()}
+    exact = Replica.gradients
+
+    def spoilt(*arguments: Any) -> tuple[float, tuple[Tensor, ...]]:
+        loss, gradients = exact(*arguments)
+        if where == "loss":
+            return bad, gradients
+        gradients[3].view(-1)[5] = bad
+        return loss, gradients
+
+    monkeypatch.setattr(Replica, "gradients", spoilt)
+    with pytest.raises(TranslatorError, match=r"step 2: .*precision float32.*learning_rate"):
+        learner.step(1)
+    assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
 
 
 def test_a_long_gradient_is_clipped(monkeypatch: pytest.MonkeyPatch) -> None:

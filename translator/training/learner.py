@@ -1,5 +1,6 @@
 """One optimizer step: batches in, better weights out."""
 
+import math
 import time
 from collections.abc import Callable
 from copy import deepcopy
@@ -12,6 +13,7 @@ from torch import Tensor
 from translator.batching import Batch, BatchStream
 from translator.config import TrainingConfig
 from translator.device import pick_precision
+from translator.errors import TranslatorError
 from translator.model.layers import Dropout
 from translator.model.transformer import Transformer
 from translator.training.loss import batch_losses
@@ -119,6 +121,10 @@ class Learner:
 
         Returns:
             The summed loss in nats, and the number of target pieces.
+
+        Raises:
+            TranslatorError: the loss or the gradient is infinite or not a number; the weights are
+                left as they were.
         """
         batches = [self.batches.next() for _ in range(self.config.accumulation)]
         tokens = sum(batch.tgt_tokens for batch in batches)
@@ -142,10 +148,19 @@ class Learner:
                     torch._foreach_add_(sums, gradients)
                 else:
                     sums = list(gradients)
+        norm = torch.nn.utils.get_total_norm(sums)
+        if not math.isfinite(total + norm.item()):
+            raise TranslatorError(
+                f"step {step + 1}: the loss ({total / tokens:.4g} nats a piece) or its gradient "
+                f"(of length {norm.item():.4g}) is not a number that can be learnt from; what is "
+                "saved is from before it: go on from there with --training.precision float32, or "
+                "train into another --run-dir with lower rates (--training.learning_rate, "
+                "--training.muon_learning_rate)"
+            )
         for parameter, gradient in zip(parameters, sums, strict=True):
             parameter.grad = gradient
         if self.config.max_grad_norm:
-            torch.nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm)
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.config.max_grad_norm, norm)
         self.optimizers.step(step)
         if self.average is not None:
             self.average.update(self.model, step)

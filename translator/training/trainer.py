@@ -23,6 +23,8 @@ from translator.weights import save_weights
 
 # Between two lines of training loss in metrics.jsonl.
 _STEPS_PER_RECORD = 20
+# In nats a piece; between two lines the loss goes up and down by a tenth.
+_RUN_AWAY = 1.0
 
 
 class TrainingStoppedError(Exception):
@@ -43,6 +45,8 @@ class Progress:
         dev_bleu: the latest
         loss_sum: in nats, since the last line in metrics.jsonl
         loss_tokens: target pieces it was summed over
+        loss: the mean in that line, in nats a piece
+        lowest_loss: the lowest of these
     """
 
     step: int = 0
@@ -54,6 +58,8 @@ class Progress:
     dev_bleu: float = 0.0
     loss_sum: float = 0.0
     loss_tokens: int = 0
+    loss: float = 0.0
+    lowest_loss: float = float("inf")
 
 
 class Trainer:
@@ -141,10 +147,18 @@ class Trainer:
             f"step {progress.step}, {progress.seconds:.0f} s: dev BLEU {progress.dev_bleu:.2f}"
         )
         bar.write(message, file=sys.stderr)
+        if progress.loss > progress.lowest_loss + _RUN_AWAY:
+            bar.write(
+                f"warning: the training loss has risen from {progress.lowest_loss:.2f} to "
+                f"{progress.loss:.2f} nats; with lower rates (--training.learning_rate, "
+                "--training.muon_learning_rate) it may fall",
+                file=sys.stderr,
+            )
 
     def _record_loss(self, bar: "tqdm[NoReturn]") -> None:
         progress = self.progress
         loss = progress.loss_sum / progress.loss_tokens
+        progress.loss, progress.lowest_loss = loss, min(loss, progress.lowest_loss)
         progress.loss_sum, progress.loss_tokens = 0.0, 0
         speed = progress.tgt_tokens / progress.seconds
         record = {
