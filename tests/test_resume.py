@@ -156,6 +156,20 @@ def test_kills_change_no_measurement(killed: Run, uninterrupted: Run) -> None:
     assert measurements(killed) == measurements(uninterrupted)
 
 
+def test_a_run_is_trained_by_one_process_at_a_time(data_dir: Path) -> None:
+    run = Run(data_dir / "busy")
+    process = start(run.path, data_dir)
+    try:
+        wait_for_a_new_state(process, run)
+        with pytest.raises(TranslatorError, match=r"busy: another process is training this run"):
+            pipeline.train(run.load_config(), run)
+    finally:
+        process.kill()
+        process.communicate()
+    with run.locked():  # the lock has died with its process
+        pass
+
+
 def test_a_kill_before_the_first_saved_state_leaves_no_measurement_twice(
     uninterrupted: Run, stopped_copy: Run, data_dir: Path
 ) -> None:

@@ -63,6 +63,12 @@ def train(config: Config, run: Run) -> None:
     if manifest and manifest["state"] == "finished":
         print(f"{run.path} is finished: see {run.path / 'report.md'}", file=sys.stderr)
         return
+    with run.locked():
+        _train(config, run, _open_run(config, run))
+
+
+def _train(config: Config, run: Run, manifest: dict[str, Any] | None) -> None:
+    """Go on with a run, or start it."""
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     keep_freed_memory()

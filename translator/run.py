@@ -13,6 +13,8 @@ report.md curves.png   for people, as is attention.png
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,31 @@ class Run:
     def attention(self) -> Path:
         """Pictures of cross-attention, one for each evaluation."""
         return self.path / "attention"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the one process that trains this run; the lock ends with the process, however that is.
+
+        Raises:
+            TranslatorError: another process trains it, or the lock can't be written.
+        """
+        from filelock import FileLock, Timeout  # which whoever only translates need not wait for
+
+        lock = self.path.with_name(f".{self.path.name}.lock")
+        with os_errors_named(lock):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            held = FileLock(lock, timeout=0)
+            try:
+                held.acquire()
+            except Timeout as error:
+                raise TranslatorError(
+                    f"{self.path}: another process is training this run; wait for its end, or "
+                    "train into another --run-dir"
+                ) from error
+        try:
+            yield
+        finally:
+            held.release()
 
     def held_out(self, split: str) -> Path:
         """The sentences of dev or test."""
