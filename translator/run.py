@@ -75,6 +75,21 @@ class Run:
         """Pictures of cross-attention, one for each evaluation."""
         return self.path / "attention"
 
+    @property
+    def _lock(self) -> Path:
+        # Beside the folder, which is not there yet when a training starts.
+        return self.path.with_name(f".{self.path.name}.lock")
+
+    def is_locked(self) -> bool:
+        """Whether a process trains this run just now."""
+        if not self._lock.exists():
+            return False
+        try:
+            with self.locked():
+                return False
+        except TranslatorError:
+            return True
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Be the one process that trains this run; the lock ends with the process, however that is.
@@ -84,10 +99,9 @@ class Run:
         """
         from filelock import FileLock, Timeout  # which whoever only translates need not wait for
 
-        lock = self.path.with_name(f".{self.path.name}.lock")
-        with os_errors_named(lock):
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            held = FileLock(lock, timeout=0)
+        with os_errors_named(self._lock):
+            self._lock.parent.mkdir(parents=True, exist_ok=True)
+            held = FileLock(self._lock, timeout=0)
             try:
                 held.acquire()
             except Timeout as error:

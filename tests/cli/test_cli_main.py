@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import PAIRS, TINY_OPTIONS, Cli, contents
+from conftest import PAIRS, TINY_OPTIONS, Cli, assert_one_clear_line, contents
 
 from translator import load
 from translator.cli import COMMANDS, main
+from translator.run import Run
 
 FILES_OF_A_RUN = {
     "attention",
@@ -256,6 +257,41 @@ def test_the_run_trained_last_is_the_default(
 
 
 # --- help, and the way in -------------------------------------------------------------------------
+
+
+def test_runs_are_listed_with_their_state_and_scores(
+    cli: Cli, tmp_path: Path, trained_run: Path
+) -> None:
+    runs = tmp_path / "runs"
+    for name in ("done", "halfway", "broken", "busy"):
+        shutil.copytree(trained_run, runs / name)
+    for name in ("halfway", "busy"):
+        manifest = read_json(runs / name / "run.json")
+        del manifest["scores"]
+        (runs / name / "run.json").write_text(json.dumps(manifest | {"state": "training"}))
+    (runs / "broken" / "run.json").write_text("{")
+    (runs / "no run").mkdir()
+    with Run(runs / "busy").locked():
+        table = cli("runs").stdout
+        listed = [json.loads(line) for line in cli("runs", "--json").stdout.splitlines()]
+    rows = {row["run"]: row for row in listed}
+    assert {name: row["state"] for name, row in rows.items() if name != "broken"} == {
+        "done": "finished", "halfway": "stopped", "busy": "training"
+    }  # fmt: skip
+    assert "damaged" in rows["broken"]["state"]
+    done = rows["done"]
+    assert (
+        done["test BLEU"] == read_json(trained_run / "run.json")["scores"]["test, greedy"]["bleu"]
+    )
+    assert done["direction"] == "en-es"
+    assert rows["halfway"]["test BLEU"] is None
+    assert done["written"].endswith(" ago")
+    assert [line.split()[0] for line in table.splitlines()[2:]] == list(rows)
+    assert list(rows)[-1] == "done"  # the others were written to after it
+
+
+def test_where_there_is_no_run_that_is_said(cli: Cli) -> None:
+    assert_one_clear_line(cli("runs"), "no run in runs/", "translator train")
 
 
 @pytest.mark.parametrize("verb", COMMANDS)

@@ -14,6 +14,7 @@ from translator.cli.runs import (
     evaluate_command,
     export_command,
     prepare_command,
+    runs_command,
     tokenizer_command,
     train_command,
 )
@@ -28,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     "translate": translate_command,
     "align": align_command,
     "export": export_command,
+    "runs": runs_command,
 }
 
 

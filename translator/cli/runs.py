@@ -7,7 +7,7 @@ from pathlib import Path
 from translator.cli.common import add_model_options, chosen_run, command_parser, parse
 from translator.errors import TranslatorError
 from translator.options import add_config_options, make_config
-from translator.run import Run
+from translator.run import DEFAULT_RUNS, Run
 
 
 def prepare_command(argv: list[str]) -> None:
@@ -81,6 +81,24 @@ def evaluate_command(argv: list[str]) -> None:
     rows = [*result.items()]
     rows += [(f"bleu, {part} ({s['sentences']})", s["bleu"]) for part, s in slices.items()]
     print(tabulate(rows, tablefmt="plain", floatfmt=".2f"))
+
+
+def runs_command(argv: list[str]) -> None:
+    """List the runs of a folder with their state and scores."""
+    parser = command_parser(runs_command, "--folder runs")
+    parser.add_argument("--folder", type=str, default=str(DEFAULT_RUNS), help="where they are")
+    parser.add_argument("--json", action="store_true", help="print a JSON object a run")
+    options = parse(parser, argv)
+    from tabulate import tabulate
+
+    from translator.overview import overview
+
+    rows = overview(Path(options.folder))
+    if options.json:
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
+    else:
+        print(tabulate(rows, headers="keys", floatfmt=".2f", missingval="-"))
 
 
 def export_command(argv: list[str]) -> None:
