@@ -45,7 +45,7 @@ _TRIED_SIZE, _TRIES = 256, 5
 
 
 def pick_precision(wanted: str, device: torch.device) -> str:
-    """What to compute matrix products in.
+    """What to compute a training's matrix products in; weights stay in float32.
 
     Args:
         wanted: float32, bfloat16, or auto: bfloat16 where the device has units for it, which on a

@@ -115,8 +115,9 @@ class Tokenizer:
         results: list[list[list[int]]] = []
 
         def draw() -> None:
-            options = {"enable_sampling": True, "alpha": dropout}
-            results.append(self._pieces.encode(texts, num_threads=1, **options))
+            results.append(
+                self._pieces.encode(texts, num_threads=1, enable_sampling=True, alpha=dropout)
+            )
 
         sentencepiece.set_random_generator_seed(seed)
         thread = threading.Thread(target=draw)
