@@ -64,7 +64,8 @@ def ours(engine: str) -> Callable[[Run, Lengths], Translate]:
     def start(run: Run, _: Lengths) -> Translate:
         translator = load(run.path, "cpu", engine)
         return lambda texts, beam_size: [
-            translation.text for translation in translator.translate(texts, beam_size=beam_size)
+            translation.text
+            for translation in translator.translate(texts, beam_size=beam_size, scored=False)
         ]
 
     return start

@@ -63,6 +63,10 @@ def test_both_engines_find_the_same(
             (h.ids, h.length, h.complete) for h in mine
         ]
         assert [h.log_prob for h in other] == pytest.approx([h.log_prob for h in mine], abs=1e-3)
+    unscored = theirs.engine.search(ids, beam_size, length_penalty, n_best, scored=False)
+    assert [[h.ids for h in hypotheses] for hypotheses in unscored] == [
+        [h.ids for h in hypotheses] for hypotheses in found
+    ]
 
 
 def test_both_engines_stop_at_the_limit_of_each_source(own_copy: Path) -> None:

@@ -78,7 +78,9 @@ def evaluate(
     """
     sources = [example.src for example in examples]
     references = [example.references for example in examples]
-    translations = translator.translate(sources, beam_size=beam_size, length_penalty=length_penalty)
+    translations = translator.translate(
+        sources, beam_size=beam_size, length_penalty=length_penalty, scored=False
+    )
     lines = [translation.text for translation in translations]
     slices = {}
     for name, near in (("near", True), ("novel", False)):

@@ -12,7 +12,7 @@ from translator import load
 from translator.config import MappingName, ModelConfig
 from translator.errors import TranslatorError
 from translator.inference import pytorch
-from translator.inference.int8 import Int8Product, quantize
+from translator.inference.int8 import Int8Product, RoundingNorm, quantize
 from translator.inference.pytorch import PyTorchEngine
 from translator.model.transformer import Transformer
 
@@ -49,6 +49,11 @@ def test_a_vector_becomes_the_same_whatever_is_beside_it() -> None:
     for i, row in enumerate(x):
         assert torch.equal(product(row[None])[0], together[i])
     assert torch.equal(together[4], torch.zeros(30))
+
+
+def test_a_norm_rounds_what_each_product_would_round() -> None:
+    norm, product, x = nn.LayerNorm(64), Int8Product(torch.randn(30, 64)), torch.randn(2, 5, 64)
+    assert torch.equal(product(RoundingNorm(norm)(x)), product(norm(x)))
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])

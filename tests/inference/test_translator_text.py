@@ -1,5 +1,6 @@
 """Text in, text out: whatever the text is."""
 
+import math
 import random
 from pathlib import Path
 
@@ -85,6 +86,13 @@ def test_the_score_of_a_text_is_that_of_its_sentences(translator: Translator) ->
     assert together.score == pytest.approx(first.score + second.score, abs=1e-4)
 
 
+def test_texts_are_the_same_where_nobody_asks_for_scores(translator: Translator) -> None:
+    scored = translator.translate(SENTENCES, beam_size=1)
+    unscored = translator.translate(SENTENCES, beam_size=1, scored=False)
+    assert [t.text for t in unscored] == [t.text for t in scored]
+    assert all(math.isnan(t.score) for t in unscored)
+
+
 def test_only_the_sentence_in_capitals_is_shouted(translator: Translator) -> None:
     spoken, shouted = SENTENCES[0], SENTENCES[3]
     quiet, loud, both = translator.translate([spoken, shouted.upper(), f"{spoken} SHE SINGS."])
@@ -128,9 +136,9 @@ def test_the_model_never_reads_an_unknown_piece(
     read: list[list[int]] = []
     search = PyTorchEngine.search
 
-    def note(self: PyTorchEngine, ids: list[list[int]], *options: float) -> object:
+    def note(self: PyTorchEngine, ids: list[list[int]], *options: float, **scored: bool) -> object:
         read.extend(ids)
-        return search(self, ids, *options)  # type: ignore[arg-type]
+        return search(self, ids, *options, **scored)  # type: ignore[arg-type]
 
     monkeypatch.setattr(PyTorchEngine, "search", note)
     translator.translate(["The 猫 sleeps."])
@@ -148,7 +156,7 @@ def test_a_text_found_twice_is_given_once_with_its_better_score(
         Hypothesis(other, -2.0, 1, True),
         Hypothesis(whole[:], -3.0, 1, True),
     ]
-    monkeypatch.setattr(PyTorchEngine, "search", lambda *arguments: [found])
+    monkeypatch.setattr(PyTorchEngine, "search", lambda *arguments, **scored: [found])
     [translation] = translator.translate(["Yes."], n_best=3)
     assert translation.alternatives == [("Sí.", -1.0), ("¿", -2.0)]
 

@@ -42,6 +42,7 @@ def translate_command(argv: list[str]) -> None:
                 beam_size=options.beam_size,
                 length_penalty=options.length_penalty,
                 n_best=options.n_best,
+                scored=options.scores,
             )
             for translation in translations:
                 number += 1

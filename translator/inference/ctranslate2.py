@@ -1,6 +1,7 @@
 """The engine CTranslate2 (Klein et al. 2020): it needs no PyTorch, and starts in a moment."""
 
 import importlib.util
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,16 +70,25 @@ class CTranslate2Engine:
             raise TranslatorError(f"{folder}: CTranslate2 can't load it ({error})") from error
 
     def search(
-        self, src: Sequence[list[int]], beam_size: int, length_penalty: float, n_best: int
+        self,
+        src: Sequence[list[int]],
+        beam_size: int,
+        length_penalty: float,
+        n_best: int,
+        *,
+        scored: bool = True,
     ) -> list[list[Hypothesis]]:
         """As `Engine.search`."""
         limits = [length_limit(len(ids) + 1) for ids in src]
-        found = self._search(src, beam_size, length_penalty, n_best, max(limits, default=0))
+        scored = scored or beam_size > 1
+        longest = max(limits, default=0)
+        found = self._search(src, beam_size, length_penalty, n_best, longest, scored)
         for row, (hypotheses, limit) in enumerate(zip(found, limits, strict=True)):
             # CTranslate2 takes one limit for all. Those that passed their own are searched again,
             # and for all hypotheses, since it ranks unfinished ones with the finished.
             if not all(h.complete and h.length <= limit for h in hypotheses):
-                [again] = self._search([src[row]], beam_size, length_penalty, beam_size, limit)
+                one = [src[row]]
+                [again] = self._search(one, beam_size, length_penalty, beam_size, limit, scored)
                 complete = [hypothesis for hypothesis in again if hypothesis.complete]
                 found[row] = complete[:n_best] or again[:1]
         return found
@@ -90,6 +100,7 @@ class CTranslate2Engine:
         length_penalty: float,
         n_best: int,
         limit: int,
+        scored: bool,
     ) -> list[list[Hypothesis]]:
         results = self._translator.translate_batch(
             [[self._pieces[i] for i in ids] for ids in src],
@@ -101,12 +112,14 @@ class CTranslate2Engine:
             max_decoding_length=limit,
             min_decoding_length=0,  # an empty target is one of those compared
             return_end_token=True,
-            return_scores=True,
+            return_scores=scored,
         )
         return [
             [
                 self._hypothesis(pieces, score, length_penalty)
-                for pieces, score in zip(result.hypotheses, result.scores, strict=True)
+                for pieces, score in zip(
+                    result.hypotheses, result.scores or [math.nan], strict=True
+                )
             ]
             for result in results
         ]

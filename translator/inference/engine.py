@@ -21,7 +21,8 @@ class Hypothesis:
 
     Attributes:
         ids: the pieces, without bos and eos
-        log_prob: sum of the natural log-probabilities of the pieces and of eos
+        log_prob: sum of the natural log-probabilities of the pieces and of eos; not a number if
+            a greedy search wasn't asked for it
         length: how many probabilities that sum has
         complete: it ends with eos, and was not stopped at the length limit
     """
@@ -45,7 +46,13 @@ class Engine(Protocol):
     """A model that is ready to search."""
 
     def search(
-        self, src: Sequence[list[int]], beam_size: int, length_penalty: float, n_best: int
+        self,
+        src: Sequence[list[int]],
+        beam_size: int,
+        length_penalty: float,
+        n_best: int,
+        *,
+        scored: bool = True,
     ) -> list[list[Hypothesis]]:
         """Search for the best targets.
 
@@ -54,6 +61,7 @@ class Engine(Protocol):
             beam_size: beginnings kept; 1 is greedy search
             length_penalty: exponent of the length in the score
             n_best: hypotheses wanted for each source, at most beam_size
+            scored: False spares a greedy search the log-probabilities
 
         Returns:
             For each source its hypotheses, the best first; at least one.

@@ -1,14 +1,38 @@
 """Products of 8-bit integers, for processors that have units for them (AVX512-VNNI, AMX)."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
+from translator.model.layers import DecoderLayer, EncoderLayer
 from translator.model.transformer import TiedEmbedding, Transformer
 
 # What the largest value of a vector becomes.
 _LEVELS = 127
 # Below any value that matters: a vector of zeros, which ReLU can leave, must not be divided by 0.
-_SMALLEST = 1e-12
+_SMALLEST = torch.tensor(1e-12)
+
+
+class Rounded(NamedTuple):
+    """Vectors (…, I) as integers.
+
+    Attributes:
+        levels: int8 (N, I), N the product of the leading sizes
+        scale: what one level is worth in each vector, (N, 1)
+        sizes: the leading ones
+    """
+
+    levels: Tensor
+    scale: Tensor
+    sizes: torch.Size
+
+
+def rounded(x: Tensor) -> Rounded:
+    """Round vectors (…, I), each with a scale of its own."""
+    rows = x.flatten(0, -2)
+    scale = torch.add(_SMALLEST, rows.abs().amax(dim=1, keepdim=True), alpha=1 / _LEVELS)
+    return Rounded((rows / scale).round_().to(torch.int8), scale, x.shape[:-1])
 
 
 class Int8Product(nn.Module):
@@ -24,21 +48,28 @@ class Int8Product(nn.Module):
     def __init__(self, weight: Tensor) -> None:
         """Round weights (O, I)."""
         super().__init__()
-        levels, scale = _rounded(weight.detach())
+        levels, scale, _ = rounded(weight.detach())
         self.register_buffer("levels", levels.t().contiguous())  # (I, O), as the product reads it
         self.register_buffer("scale", scale[:, 0])  # (O,)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | Rounded) -> Tensor:
         """(…, I) to (…, O)."""
-        levels, scale = _rounded(x.flatten(0, -2))
+        levels, scale, sizes = x if isinstance(x, Rounded) else rounded(x)
         product = torch._int_mm(levels, self.levels)  # int32
-        return product.float().mul_(scale).mul_(self.scale).view(*x.shape[:-1], -1)
+        return product.float().mul_(scale).mul_(self.scale).view(*sizes, -1)
 
 
-def _rounded(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Levels (N, I) as int8, and what one is worth in each row, (N, 1)."""
-    scale = rows.abs().amax(dim=1, keepdim=True).clamp_min(_SMALLEST) / _LEVELS
-    return (rows / scale).round_().to(torch.int8), scale
+class RoundingNorm(nn.Module):
+    """A norm whose vectors are rounded once for all products that read them."""
+
+    def __init__(self, norm: nn.LayerNorm) -> None:
+        """Take another's weights."""
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x: Tensor) -> Rounded:
+        """(…, D) to the same, rounded."""
+        return rounded(self.norm(x))
 
 
 class Int8Embedding(TiedEmbedding):
@@ -62,4 +93,7 @@ def quantize(model: Transformer) -> None:
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Linear):
                 setattr(module, name, Int8Product(child.weight))
+        if isinstance(module, EncoderLayer | DecoderLayer):
+            # Query, key and value all read it.
+            module.self_norm = RoundingNorm(module.self_norm)  # type: ignore[assignment]
     model.embedding = Int8Embedding(model.embedding)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from translator.batching import Ints, PairIds, Ragged, group_by_length, make_batch
-from translator.device import faster_in, keep_few_kernels, pick_device
+from translator.device import faster_in, keep_few_kernels, keep_freed_memory, pick_device
 from translator.errors import TranslatorError
 from translator.inference.engine import Hypothesis
 from translator.inference.int8 import quantize
@@ -39,7 +39,13 @@ class PyTorchEngine:
         self._workers = Workers(torch.get_num_threads() if self.device.type == "cpu" else 1)
 
     def search(
-        self, src: Sequence[list[int]], beam_size: int, length_penalty: float, n_best: int
+        self,
+        src: Sequence[list[int]],
+        beam_size: int,
+        length_penalty: float,
+        n_best: int,
+        *,
+        scored: bool = True,
     ) -> list[list[Hypothesis]]:
         """As `Engine.search`."""
         ragged = Ragged.from_lists(src)
@@ -53,7 +59,10 @@ class PyTorchEngine:
 
         def search_batch(chosen: Ints) -> list[list[Hypothesis]]:
             batch = ragged.padded(chosen, bos=False).to(self.device)
-            return self._search_batch(batch, beam_size, length_penalty, n_best)
+            mask = batch == PAD_ID
+            if beam_size > 1:
+                return beam_search(self.model, batch, mask, beam_size, length_penalty, n_best)
+            return [[found] for found in greedy_search(self.model, batch, mask, scored=scored)]
 
         return self._in_order(search_batch, batches)
 
@@ -63,14 +72,6 @@ class PyTorchEngine:
         rows = chain.from_iterable(batch.tolist() for batch in batches)
         found = dict(zip(rows, results, strict=True))
         return [found[row] for row in range(len(found))]
-
-    def _search_batch(
-        self, src: Tensor, beam_size: int, length_penalty: float, n_best: int
-    ) -> list[list[Hypothesis]]:
-        mask = src == PAD_ID
-        if beam_size == 1:
-            return [[hypothesis] for hypothesis in greedy_search(self.model, src, mask)]
-        return beam_search(self.model, src, mask, beam_size, length_penalty, n_best)
 
     def cross_attention(
         self, src: Sequence[list[int]], tgt: Sequence[list[int]], layers: Sequence[int] | None
@@ -113,6 +114,7 @@ def load_pytorch_engine(run: Run, device: str, compute_type: str = "float32") ->
     model = Transformer(config.model, config.tokenizer.vocab_size)
     load_weights(model, run.weights)
     picked = pick_device(device)
+    keep_freed_memory()
     if compute_type == "int8":
         if picked.type != "cpu":
             raise TranslatorError(

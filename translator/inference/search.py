@@ -17,13 +17,16 @@ def length_limits(src_padding_mask: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def greedy_search(model: Transformer, src: Tensor, src_padding_mask: Tensor) -> list[Hypothesis]:
+def greedy_search(
+    model: Transformer, src: Tensor, src_padding_mask: Tensor, *, scored: bool = True
+) -> list[Hypothesis]:
     """Take the most probable piece at each step.
 
     Args:
         model: in evaluation mode
         src: ids (B, S), each row ending with eos, then padding
         src_padding_mask: (B, S), True at padding
+        scored: find log_prob too; which piece is best can be seen without the softmax
 
     Returns:
         A hypothesis for each row.
@@ -36,7 +39,7 @@ def greedy_search(model: Transformer, src: Tensor, src_padding_mask: Tensor) -> 
     rows = torch.arange(src.size(0), device=src.device)  # those not finished
     tokens = torch.full_like(rows, BOS_ID)
     for length in range(1, longest + 1):
-        best, pieces = _best_next(model, tokens, cache, 1)  # (rows, 1) each
+        pieces, best = _best_next(model, tokens, cache, 1, scored=scored)  # (rows, 1) each
         tokens = pieces[:, 0]
         ids[rows, length - 1] = tokens
         log_probs[rows] += best[:, 0]
@@ -98,7 +101,7 @@ def beam_search(
     for length in range(1, longest + 1):
         # Of 2 N candidates at most N end, so that N are left to go on. The 2 N best of all are
         # among the 2 N best of each beginning.
-        step_log_probs, candidates = _best_next(model, tokens, cache, 2 * n)
+        candidates, step_log_probs = _best_next(model, tokens, cache, 2 * n)
         each = candidates.size(1)  # 2 N, or as many as there are pieces
         totals = (log_probs.view(-1, 1) + step_log_probs).view(-1, n * each)  # (B, N × 2 N)
         totals, flat = totals.topk(min(2 * n, n * each), dim=1)  # (B, 2 N)
@@ -158,45 +161,48 @@ _LOGITS_AT_ONCE = 2**20
 
 
 def _best_next(
-    model: Transformer, tokens: Tensor, cache: DecoderCache, count: int
+    model: Transformer, tokens: Tensor, cache: DecoderCache, count: int, *, scored: bool = True
 ) -> tuple[Tensor, Tensor]:
     """Read a piece of each target (see `Transformer.step`), and find the best that can follow.
 
     Returns:
-        As `_best_pieces`, (B × N, count) each.
+        As `_best_pieces`, and the log-probabilities, not a number if not scored: (B × N, count)
+        each.
     """
     states = model.step(tokens, cache)
     rows = max(1, _LOGITS_AT_ONCE // model.embedding.num_embeddings)
-    found = [_best_pieces(model.logits(some), count) for some in torch.split(states, rows)]
-    log_probs, pieces = (torch.cat(of_all) for of_all in zip(*found, strict=True))
-    return log_probs, pieces
+    all_pieces, all_log_probs = [], []
+    for some in torch.split(states, rows):
+        logits = model.logits(some).float()
+        logits[:, FORBIDDEN_IDS] = -torch.inf
+        pieces = _best_pieces(logits, count)
+        all_pieces.append(pieces)
+        if scored:
+            all_log_probs.append(logits.log_softmax(dim=-1).gather(1, pieces))
+        else:
+            all_log_probs.append(torch.full_like(pieces, torch.nan, dtype=logits.dtype))
+    return torch.cat(all_pieces), torch.cat(all_log_probs)
 
 
 # Pieces in a block of `_best_pieces`; with half or twice as many it takes longer.
 _BLOCK = 64
 
 
-def _best_pieces(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The most probable of the pieces that a translation may have.
+def _best_pieces(logits: Tensor, count: int) -> Tensor:
+    """The ids of the highest logits, (B, count), the best first.
 
     The `count` best are in the `count` blocks that have the best maxima; to look only there takes
     a half (count 10) to a quarter (count 1) of the time that `topk` takes for whole rows.
 
     Args:
-        logits: (B, V); those of forbidden pieces are overwritten
+        logits: (B, V)
         count: how many; all of them if there are fewer
-
-    Returns:
-        Their log-probabilities and their ids, (B, count) each, the best first.
     """
-    logits = logits.float()
-    logits[:, FORBIDDEN_IDS] = -torch.inf
-    log_probs = logits.log_softmax(dim=-1)
-    missing = -log_probs.size(1) % _BLOCK
-    whole = F.pad(log_probs, (0, missing), value=-torch.inf) if missing else log_probs
+    missing = -logits.size(1) % _BLOCK
+    whole = F.pad(logits, (0, missing), value=-torch.inf) if missing else logits
     blocks = whole.view(len(whole), -1, _BLOCK)  # (B, V / 64, 64)
     chosen = blocks.amax(dim=2).topk(min(count, blocks.size(1)), dim=1).indices  # (B, count)
     among = blocks.gather(1, chosen[:, :, None].expand(-1, -1, _BLOCK)).flatten(1)
-    best, places = among.topk(min(count, log_probs.size(1)), dim=1)  # (B, count)
+    places = among.topk(min(count, logits.size(1)), dim=1).indices  # (B, count)
     pieces = chosen.gather(1, places // _BLOCK) * _BLOCK + places % _BLOCK
-    return best, pieces.clamp(max=log_probs.size(1) - 1)  # of the filled up ones, all at -inf
+    return pieces.masked_fill(pieces >= logits.size(1), PAD_ID)  # what was filled up

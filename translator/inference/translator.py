@@ -30,7 +30,8 @@ class Translation:
         text: as many lines as the text had; empty for an empty one, or where the model has nothing
             to say
         score: log-probability divided by length ** length_penalty (see `Hypothesis.score`),
-            copied parts not counted; 0 if nothing was translated
+            copied parts not counted; 0 if nothing was translated; not a number if a greedy
+            search wasn't asked for it
         alternatives: up to n, the best first, as (text, score)
         warnings: what the reader should know: cut parts, unknown characters, a stopped search
     """
@@ -83,6 +84,7 @@ class Translator:
         beam_size: int = 5,
         length_penalty: float = 1.0,
         n_best: int = 1,
+        scored: bool = True,
     ) -> list[Translation]:
         """Translate texts, each by itself; the result has their order.
 
@@ -97,6 +99,7 @@ class Translator:
             beam_size: beginnings kept by the search; 1 is greedy search
             length_penalty: exponent of the length in the score; more favours long translations
             n_best: alternatives to return, at most beam_size
+            scored: False makes greedy search a little faster, and its scores not a number
 
         Raises:
             TranslatorError: an argument makes no sense.
@@ -120,7 +123,7 @@ class Translator:
             if any(map(str.isalpha, self._read(part.text, ids[i], known[i])))
         ]
         searched = self.engine.search(
-            [known[i] for i in readable], beam_size, length_penalty, n_best
+            [known[i] for i in readable], beam_size, length_penalty, n_best, scored=scored
         )
         # All at once, as with the ids above: a call of SentencePiece costs more than a sentence.
         texts_found = iter(self.tokenizer.decode([h.ids for found in searched for h in found]))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -34,6 +35,18 @@ class LayerCache:
         self.length += 1
         return self.self_keys[:, :, : self.length], self.self_values[:, :, : self.length]
 
+    def reorder(self, rows: Tensor) -> None:
+        """Let target i go on from target rows[i]."""
+        self.self_keys = self._taken(self.self_keys, rows)
+        self.self_values = self._taken(self.self_values, rows)
+
+    def _taken(self, kept: Tensor, rows: Tensor) -> Tensor:
+        # What is not filled yet, most of it as a rule, need not be copied.
+        taken = kept.new_empty(len(rows), *kept.shape[1:])
+        filled = slice(None), slice(None), slice(self.length)
+        torch.index_select(kept[filled], 0, rows, out=taken[filled])
+        return taken
+
 
 @dataclass
 class DecoderCache:
@@ -57,8 +70,7 @@ class DecoderCache:
     def reorder(self, rows: Tensor) -> None:
         """Let target i go on from target rows[i], of the same source."""
         for layer in self.layers:
-            layer.self_keys = layer.self_keys.index_select(0, rows)
-            layer.self_values = layer.self_values.index_select(0, rows)
+            layer.reorder(rows)
 
     def select(self, sources: Tensor, rows: Tensor) -> None:
         """Keep these sources only, in this order; their targets go on from targets `rows`."""
