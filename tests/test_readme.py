@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PAIRS
+from torch.distributed.run import get_args_parser
 
 from translator.cli import COMMANDS, main
 
@@ -22,6 +23,7 @@ def blocks(language: str) -> list[str]:
 
 LINES = [line for block in blocks("sh") for line in block.splitlines()]
 COMMAND_LINES = [line for line in LINES if line.startswith("translator ")]
+TORCHRUN_LINES = [line for line in LINES if " -m translator " in line]
 TABLE_COMMANDS = re.findall(r"`(translator train --config [^`]*)`", README)
 
 
@@ -45,6 +47,7 @@ def checkout(
 def test_the_readme_has_commands_of_every_kind() -> None:
     assert {line.split()[1] for line in COMMAND_LINES} == set(COMMANDS)
     assert len(TABLE_COMMANDS) >= 4
+    assert len(TORCHRUN_LINES) == 3
     assert len(blocks("python")) >= 2
 
 
@@ -72,6 +75,17 @@ def test_command(
     else:
         main(words)
     assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize("line", TORCHRUN_LINES)
+def test_command_of_several_processes(line: str, checkout: Path) -> None:
+    torchrun, train = line.split(" -m translator ")
+    arguments = shlex.split(torchrun.partition("torchrun ")[2])
+    parsed = get_args_parser().parse_args([*arguments, "script"])
+    assert (parsed.nnodes, parsed.nproc_per_node) in {("1:1", "4"), ("2", "4")}
+    with pytest.raises(SystemExit) as stopped:
+        main([*shlex.split(train), "--print_config"])
+    assert stopped.value.code in (0, None)
 
 
 @pytest.mark.parametrize("code", blocks("python"))

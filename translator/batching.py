@@ -96,8 +96,22 @@ class Batch:
         """(B, S), True at padding."""
         return self.src == PAD_ID
 
+    def share(self, number: int, count: int) -> "Batch":
+        """Every `count`-th of its pairs, from pair `number` on; none where there are not so many.
+
+        Neighbours are of like length, and so are the shares.
+        """
+        if count == 1:
+            return self
+        mine = slice(number, None, count)
+        links = None if self.links is None else self.links[mine]
+        tokens = int((self.tgt[mine, 1:] != PAD_ID).sum())
+        return Batch(self.src[mine], self.tgt[mine], tokens, links)
+
     def split(self, count: int) -> list["Batch"]:
-        """Its pairs in at most `count` parts of about equal size."""
+        """Its pairs in at most `count` parts of about equal size; no parts if it has none."""
+        if not len(self.src):
+            return []
         src, tgt = self.src.chunk(count), self.tgt.chunk(count)
         links = [None] * len(src) if self.links is None else self.links.chunk(count)
         tokens = [int((part[:, 1:] != PAD_ID).sum()) for part in tgt]

@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -43,6 +44,7 @@ from translator.prepare import Prepared, identity, prepare
 from translator.report import Sample, write_report
 from translator.run import Run
 from translator.tokenizer import Tokenizer
+from translator.training.distributed import World, joined
 from translator.training.learner import Learner, steps_for_minutes
 from translator.training.trainer import Trainer
 from translator.training.warm_start import start_from_cooccurrence
@@ -59,54 +61,70 @@ def train(config: Config, run: Run) -> None:
         TranslatorError: the run can't be started or resumed; nothing in its folder is changed.
         TrainingStoppedError: the user stopped the training; it can be resumed.
     """
-    manifest = _open_run(config, run)
-    if manifest and manifest["state"] == "finished":
-        print(f"{run.path} is finished: see {run.path / 'report.md'}", file=sys.stderr)
-        return
-    with run.locked():
-        _train(config, run, _open_run(config, run))
+    device = pick_device(config.training.device)
+    with ExitStack() as until_all_is_written:
+        with joined(device) as world:
+            manifest = _open_run(config, run)
+            if manifest and manifest["state"] == "finished":
+                world.say(f"{run.path} is finished: see {run.path / 'report.md'}")
+                return
+            if world.is_first:
+                until_all_is_written.enter_context(run.locked())
+            trainer = _train(config, run, device, world)
+        if world.is_first:
+            _finish(config, run, trainer)
 
 
-def _train(config: Config, run: Run, manifest: dict[str, Any] | None) -> None:
-    """Go on with a run, or start it."""
+def _train(config: Config, run: Run, device: torch.device, world: World) -> Trainer:
+    """Go on with a run, or start it; up to its last step."""
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     keep_freed_memory()
     keep_few_kernels()
-    device = pick_device(config.training.device)
-    prepared = prepare(config)
+    with world.first_goes_first():
+        prepared = prepare(config)
     tokenizer = Tokenizer(prepared.tokenizer_dir / "tokenizer.model")
     torch.manual_seed(config.seed)
     model = Transformer(config.model, tokenizer.vocab_size).to(device)
 
-    if manifest is not None:
-        _refuse_other_data(config, run, manifest, prepared)
     pairs_of_epoch = _pairs_of_epoch(config, prepared, tokenizer)
 
     def make_batches() -> BatchStream:
         return BatchStream(pairs_of_epoch, config.training.batch_tokens, config.seed)
 
+    with world.first_goes_first():
+        manifest = _open_run(config, run)
+        if manifest is None and world.is_first:
+            world.say(prepared.table())
+            manifest = _start_run(config, run, prepared, model, make_batches())
     if manifest is None:
-        print(prepared.table(), file=sys.stderr)
-        manifest = _start_run(config, run, prepared, model, make_batches())
-    if manifest["max_steps"] is None:
-        print("measuring the speed of this machine …", file=sys.stderr)
-        manifest["max_steps"] = steps_for_minutes(config.training, model, make_batches)
-        run.write_manifest(manifest)
+        raise TranslatorError(
+            f"process {world.rank}: no {run.path} here: it must be on a file system that all "
+            "machines of a training share"
+        )
+    _refuse_other_data(config, run, manifest, prepared)
     max_steps = manifest["max_steps"]
+    if max_steps is None:
+        world.say("measuring the speed of this machine …")
+        max_steps = steps_for_minutes(config.training, model, make_batches, world)
+        if world.is_first:
+            run.write_manifest(manifest | {"max_steps": max_steps})
     batches = make_batches()
     started = time.perf_counter()
-    if config.training.warm_start and not run.state.exists():
-        start_from_cooccurrence(model, batches.pairs)
+    if not run.state.exists():
+        if config.training.warm_start:
+            start_from_cooccurrence(model, batches.pairs)
+        world.copy_first(list(model.parameters()))  # on another machine roundings may differ
     warm_start_seconds = time.perf_counter() - started
-    learner = Learner(config.training, model, batches, max_steps, config.seed)
-    trainer = Trainer(config.training, learner, _validator(config, run, tokenizer), run, max_steps)
+    learner = Learner(config.training, model, batches, max_steps, config.seed, world)
+    validate = _validator(config, run, tokenizer)
+    trainer = Trainer(config.training, learner, validate, run, max_steps, world)
     trainer.resume()
     trainer.progress.seconds += warm_start_seconds  # it is a part of the training
     if trainer.progress.step:
-        print(f"resuming {run.path} at step {trainer.progress.step}", file=sys.stderr)
+        world.say(f"resuming {run.path} at step {trainer.progress.step}")
     trainer.train()
-    _finish(config, run, manifest, trainer)
+    return trainer
 
 
 def _open_run(config: Config, run: Run) -> dict[str, Any] | None:
@@ -212,7 +230,7 @@ def _validator(
     return dev_bleu
 
 
-def _finish(config: Config, run: Run, manifest: dict[str, Any], trainer: Trainer) -> None:
+def _finish(config: Config, run: Run, trainer: Trainer) -> None:
     """Measure the best weights on test, and write the report."""
     translator = load_translator(run, config.training.device)
     examples = read_examples(run.held_out("test"))
@@ -223,7 +241,7 @@ def _finish(config: Config, run: Run, manifest: dict[str, Any], trainer: Trainer
     picked = range(0, len(examples), max(1, len(examples) // _SAMPLES))
     samples = [Sample(examples[i].src, lines[i], examples[i].references) for i in picked][:_SAMPLES]
     join_stages(run.attention, run.path / "attention.png")
-    manifest |= {
+    manifest = run.read_manifest() | {
         "state": "finished",
         "progress": vars(trainer.progress),
         "scores": {"test, greedy": greedy, f"test, beam {BEAM_SIZE}": beam},

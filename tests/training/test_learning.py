@@ -17,6 +17,7 @@ from translator.errors import TranslatorError
 from translator.inference.search import greedy_search
 from translator.model.transformer import Transformer
 from translator.tokenizer import EOS_ID, PAD_ID
+from translator.training.distributed import World
 from translator.training.learner import Learner, Replica
 
 VOCAB = 20
@@ -59,7 +60,7 @@ def greedy(model: Transformer, src: Tensor) -> list[Ids]:
 def learner_of(
     model: Transformer, config: TrainingConfig, batches: Given | BatchStream, max_steps: int = 10
 ) -> Learner:
-    return Learner(config, model, batches, max_steps, seed=1)  # type: ignore[arg-type]
+    return Learner(config, model, batches, max_steps, seed=1, world=World())  # type: ignore[arg-type]
 
 
 def gradients_of_step(

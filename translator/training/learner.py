@@ -16,6 +16,7 @@ from translator.device import pick_precision
 from translator.errors import TranslatorError
 from translator.model.layers import Dropout
 from translator.model.transformer import Transformer
+from translator.training.distributed import World
 from translator.training.loss import batch_losses
 from translator.training.optimizer import AveragedWeights, Optimizers
 from translator.workers import Workers
@@ -85,6 +86,7 @@ class Learner:
         batches: BatchStream,
         max_steps: int,
         seed: int,
+        world: World,
     ) -> None:
         """Set up.
 
@@ -94,15 +96,17 @@ class Learner:
             batches: what to learn from
             max_steps: the step at which the learning rates reach zero
             seed: start of the dropout
+            world: the processes among which each batch is shared out
         """
         self.config = config
+        self.world = world
         self.model = model
         self.batches = batches
         self.seed = seed
         self.device = next(model.parameters()).device
-        self.precision = pick_precision(config.precision, self.device)
+        self.precision = world.from_first(lambda: pick_precision(config.precision, self.device))
         dtype = getattr(torch, self.precision)
-        self.workers = Workers(_worker_count(config, self.device))
+        self.workers = Workers(_worker_count(config, self.device, world))
         self._replicas = [Replica(model, dtype) for _ in range(self.workers.count)]
         self.optimizers = Optimizers(model, config, max_steps, dtype)
         self.average = AveragedWeights(model, config.ema_decay) if config.ema_decay else None
@@ -116,8 +120,8 @@ class Learner:
         """Make a step (counted from 0) on the next batches.
 
         The gradient is that of the mean loss over all target pieces of the step, however they
-        are spread over its batches and over the workers. What dropout draws depends on the seed
-        and the step alone.
+        are spread over its batches, over the processes and their workers. What dropout draws
+        depends on the seed, the step and the worker alone.
 
         Returns:
             The summed loss in nats, and the number of target pieces.
@@ -128,12 +132,45 @@ class Learner:
         """
         batches = [self.batches.next() for _ in range(self.config.accumulation)]
         tokens = sum(batch.tgt_tokens for batch in batches)
+        total, sums = self.gradients(batches, tokens, step)
+        norm = torch.nn.utils.get_total_norm(sums)
+        if not math.isfinite(total + norm.item()):
+            raise TranslatorError(
+                f"step {step + 1}: the loss ({total / tokens:.4g} nats a piece) or its gradient "
+                f"(of length {norm.item():.4g}) is not a number that can be learnt from; what is "
+                "saved is from before it: go on from there with --training.precision float32, or "
+                "train into another --run-dir with lower rates (--training.learning_rate, "
+                "--training.muon_learning_rate)"
+            )
         parameters = list(self.model.parameters())
+        for parameter, gradient in zip(parameters, sums, strict=True):
+            parameter.grad = gradient
+        if self.config.max_grad_norm:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.config.max_grad_norm, norm)
+        self.optimizers.step(step)
+        if self.average is not None:
+            self.average.update(self.model, step)
+        return total, tokens
+
+    def gradients(self, batches: list[Batch], tokens: int, step: int) -> tuple[float, list[Tensor]]:
+        """Share the batches of a step out, and add up what comes of it.
+
+        Args:
+            batches: of all processes
+            tokens: target pieces in them
+            step: counted from 0
+
+        Returns:
+            The summed cross-entropy in nats; and the gradient of the mean loss, with guidance,
+            for each parameter. Every process has both.
+        """
         total = 0.0
         sums: list[Tensor] = []
+        first = self.world.rank * self.workers.count  # number of this process's first worker
         for number, batch in enumerate(batches):
-            parts = batch.split(self.workers.count)
-            seeds = np.random.SeedSequence([self.seed, step, number]).generate_state(len(parts))
+            parts = batch.share(self.world.rank, self.world.size).split(self.workers.count)
+            draw = np.random.SeedSequence([self.seed, step, number])
+            seeds = draw.generate_state(first + self.workers.count)[first:]
             results = self.workers.map(
                 lambda replica, part, seed: replica.gradients(
                     part, tokens, self.config.label_smoothing, self.config.guidance_weight, seed
@@ -148,23 +185,10 @@ class Learner:
                     torch._foreach_add_(sums, gradients)
                 else:
                     sums = list(gradients)
-        norm = torch.nn.utils.get_total_norm(sums)
-        if not math.isfinite(total + norm.item()):
-            raise TranslatorError(
-                f"step {step + 1}: the loss ({total / tokens:.4g} nats a piece) or its gradient "
-                f"(of length {norm.item():.4g}) is not a number that can be learnt from; what is "
-                "saved is from before it: go on from there with --training.precision float32, or "
-                "train into another --run-dir with lower rates (--training.learning_rate, "
-                "--training.muon_learning_rate)"
-            )
-        for parameter, gradient in zip(parameters, sums, strict=True):
-            parameter.grad = gradient
-        if self.config.max_grad_norm:
-            torch.nn.utils.clip_grads_with_norm_(parameters, self.config.max_grad_norm, norm)
-        self.optimizers.step(step)
-        if self.average is not None:
-            self.average.update(self.model, step)
-        return total, tokens
+        if not sums:  # the batches had fewer pairs than there are processes
+            sums = [torch.zeros_like(parameter) for parameter in self.model.parameters()]
+        self.world.add_up(sums)
+        return self.world.total(total, self.device), sums
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides the steps to come, but for the configuration and the seed."""
@@ -185,21 +209,26 @@ class Learner:
 
 
 def steps_for_minutes(
-    config: TrainingConfig, model: Transformer, make_batches: Callable[[], BatchStream]
+    config: TrainingConfig,
+    model: Transformer,
+    make_batches: Callable[[], BatchStream],
+    world: World,
 ) -> int:
     """How many steps fit into `max_minutes`, from the speed of real steps of a copied model."""
-    trial = Learner(config, deepcopy(model), make_batches(), _TIMED_STEPS, seed=0)
+    trial = Learner(config, deepcopy(model), make_batches(), _TIMED_STEPS, seed=0, world=world)
     for step in range(_WARMING_STEPS):
         trial.step(step)
     started = time.perf_counter()
     for step in range(_TIMED_STEPS):
         trial.step(step)
     seconds = (time.perf_counter() - started) / _TIMED_STEPS
-    return max(1, int(config.max_minutes * 60 * (1 - _RESERVE) / seconds))
+    steps = max(1, int(config.max_minutes * 60 * (1 - _RESERVE) / seconds))
+    return world.from_first(lambda: steps)
 
 
-def _worker_count(config: TrainingConfig, device: torch.device) -> int:
+def _worker_count(config: TrainingConfig, device: torch.device, world: World) -> int:
     """One for each thread, if the batch is large enough; a GPU shares its work out by itself."""
     if device.type != "cpu":
         return 1
-    return max(1, min(torch.get_num_threads(), config.batch_tokens // _POSITIONS_PER_WORKER))
+    positions = config.batch_tokens // world.size
+    return max(1, min(torch.get_num_threads(), positions // _POSITIONS_PER_WORKER))

@@ -18,6 +18,7 @@ from translator.files import write_json_lines
 from translator.model.transformer import Transformer
 from translator.run import Run
 from translator.training.checkpoint import load_state, save_state
+from translator.training.distributed import World
 from translator.training.learner import Learner
 from translator.weights import save_weights
 
@@ -25,6 +26,13 @@ from translator.weights import save_weights
 _STEPS_PER_RECORD = 20
 # In nats a piece; between two lines the loss goes up and down by a tenth.
 _RUN_AWAY = 1.0
+
+# What decides how sums are rounded, and how to choose it.
+_SET_BY = {
+    "threads": "--training.threads",
+    "precision": "--training.precision",
+    "processes": "torchrun --nproc-per-node",
+}
 
 
 class TrainingStoppedError(Exception):
@@ -72,6 +80,7 @@ class Trainer:
         validate: Callable[[Transformer, int], float],
         run: Run,
         max_steps: int,
+        world: World,
     ) -> None:
         """Set up a training.
 
@@ -81,12 +90,14 @@ class Trainer:
             validate: measures dev BLEU after a step, and draws attention
             run: where everything is written
             max_steps: the step at which the training ends
+            world: the processes that train together; the first measures and writes for all
         """
         self.config = config
         self.learner = learner
         self.validate = validate
         self.run = run
         self.max_steps = max_steps
+        self.world = world
         self.progress = Progress()
         self._saved_at = time.monotonic()
 
@@ -113,7 +124,7 @@ class Trainer:
                     self._evaluate(bar)
                 elif time.monotonic() - self._saved_at > 60 * self.config.checkpoint_minutes:
                     self.save()
-                if stop_requested():
+                if self.world.total(stop_requested(), self.learner.device):
                     self.save()
                     raise TrainingStoppedError(f"stopped and saved at step {progress.step}")
 
@@ -128,11 +139,13 @@ class Trainer:
     def _evaluate(self, bar: "tqdm[NoReturn]") -> None:
         started = time.perf_counter()
         progress = self.progress
-        progress.dev_bleu = self.validate(self.learner.evaluated_model, progress.step)
+        model = self.learner.evaluated_model
+        progress.dev_bleu = self.world.from_first(lambda: self.validate(model, progress.step))
         if progress.dev_bleu > progress.best_bleu:
             progress.best_bleu, progress.best_step = progress.dev_bleu, progress.step
             progress.evaluations_without_gain = 0
-            save_weights(self.learner.evaluated_model, self.run.weights)
+            if self.world.is_first:
+                save_weights(model, self.run.weights)
         else:
             progress.evaluations_without_gain += 1
         record = {
@@ -141,19 +154,18 @@ class Trainer:
             "dev_bleu": progress.dev_bleu,
             "evaluation_seconds": round(time.perf_counter() - started, 2),
         }
-        self.run.append_metrics(record)
+        self._record(record)
         self.save()
-        message = (
-            f"step {progress.step}, {progress.seconds:.0f} s: dev BLEU {progress.dev_bleu:.2f}"
-        )
-        bar.write(message, file=sys.stderr)
-        if progress.loss > progress.lowest_loss + _RUN_AWAY:
-            bar.write(
-                f"warning: the training loss has risen from {progress.lowest_loss:.2f} to "
-                f"{progress.loss:.2f} nats; with lower rates (--training.learning_rate, "
-                "--training.muon_learning_rate) it may fall",
-                file=sys.stderr,
+        with bar.external_write_mode(file=sys.stderr):
+            self.world.say(
+                f"step {progress.step}, {progress.seconds:.0f} s: dev BLEU {progress.dev_bleu:.2f}"
             )
+            if progress.loss > progress.lowest_loss + _RUN_AWAY:
+                self.world.say(
+                    f"warning: the training loss has risen from {progress.lowest_loss:.2f} to "
+                    f"{progress.loss:.2f} nats; with lower rates (--training.learning_rate, "
+                    "--training.muon_learning_rate) it may fall"
+                )
 
     def _record_loss(self, bar: "tqdm[NoReturn]") -> None:
         progress = self.progress
@@ -168,11 +180,15 @@ class Trainer:
             "loss": round(loss, 5),
             "tgt_tokens_per_second": round(speed),
         }
-        self.run.append_metrics(record)
+        self._record(record)
         bar.set_postfix_str(
             f"loss {loss:.3f}, {speed:.0f} tokens/s, dev BLEU {progress.dev_bleu:.1f}",
             refresh=False,
         )
+
+    def _record(self, record: dict[str, Any]) -> None:
+        if self.world.is_first:
+            self.run.append_metrics(record)
 
     def _bar(self) -> "tqdm[NoReturn]":
         return tqdm(
@@ -180,12 +196,15 @@ class Trainer:
             initial=self.progress.step,
             desc="train",
             unit="step",
+            disable=not self.world.is_first,
             smoothing=0.05,  # the time left shall not jump with every batch
             mininterval=0.5 if sys.stderr.isatty() else 30,  # a log file needs few lines
         )
 
     def save(self) -> None:
         """Write everything that `resume` needs."""
+        if not self.world.is_first:
+            return
         state = {
             "progress": vars(self.progress),
             "learner": self.learner.state_dict(),
@@ -202,6 +221,8 @@ class Trainer:
         """
         if self.run.state.exists():
             self._restore(load_state(self.run.state))
+        if not self.world.is_first:
+            return
         # What was measured after the state was saved will be measured again.
         records = self.run.read_metrics()
         kept = [record for record in records if record["step"] <= self.progress.step]
@@ -215,17 +236,21 @@ class Trainer:
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise TranslatorError(f"{self.run.state}: not a state of this run ({error})") from error
         for name, now in self._computed_with().items():
-            if before[name] != now:
-                print(
-                    f"note: so far this run was computed with {name} {before[name]}, now with "
-                    f"{now}: by roundings, its weights will differ from those of an uninterrupted "
-                    f"run (--training.{name} {before[name]} prevents that)",
-                    file=sys.stderr,
+            then = before.get(name, 1)  # a state from before there could be several processes
+            if then != now:
+                self.world.say(
+                    f"note: so far this run was computed with {name} {then}, now with {now}: by "
+                    "roundings, its weights will differ from those of an uninterrupted run "
+                    f"({_SET_BY[name]} {then} prevents that)"
                 )
 
     def _computed_with(self) -> dict[str, Any]:
         """What decides how a sum is rounded."""
-        return {"threads": torch.get_num_threads(), "precision": self.learner.precision}
+        return {
+            "threads": torch.get_num_threads(),
+            "precision": self.learner.precision,
+            "processes": self.world.size,
+        }
 
 
 @contextmanager

@@ -1,0 +1,217 @@
+"""Several processes train what one trains, and none waits for one that has died.
+
+Run by torchrun, this file saves the gradients that its processes have computed together.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY_OPTIONS, tiny_config
+from safetensors.torch import load_file
+
+from translator.batching import PairIds, Ragged, make_batch
+from translator.config import ModelConfig, TrainingConfig
+from translator.errors import TranslatorError
+from translator.model.transformer import Transformer
+from translator.pipeline import train
+from translator.run import Run
+from translator.training.distributed import World, joined
+from translator.training.learner import Learner
+
+# Long enough to be in the midst of it when a state has been saved, even on a busy machine.
+OPTIONS = [
+    *TINY_OPTIONS,
+    "--training.max_steps=150",
+    "--training.checkpoint_minutes=1e-9",
+    "--training.precision=float32",
+]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
+# What a rank may take to notice that another has gone.
+PATIENCE = 30
+
+
+def random_pairs(rows: int) -> PairIds:
+    generator = np.random.default_rng(3)
+
+    def sentences() -> Ragged:
+        lengths = generator.integers(1, 9, size=rows)
+        return Ragged.from_lists([generator.integers(4, 40, size=n).tolist() for n in lengths])
+
+    # The first piece of each target is linked to the first of its source.
+    return PairIds(sentences(), sentences(), Ragged.from_lists([[0]] * rows))
+
+
+def gradients_together(world: World) -> tuple[float, list[torch.Tensor]]:
+    """Of three batches; the last has fewer pairs than there are processes."""
+    torch.manual_seed(1)
+    shape = ModelConfig(d_model=16, n_heads=2, encoder_layers=1, decoder_layers=2, d_ff=24)
+    model = Transformer(shape, vocab_size=40)
+    config = TrainingConfig(precision="float32", guidance_weight=0.3)
+    learner = Learner(config, model, None, max_steps=1, seed=1, world=world)  # type: ignore[arg-type]
+    pairs = random_pairs(30)
+    batches = [make_batch(pairs, rows) for rows in np.split(np.arange(30), [17, 29])]
+    return learner.gradients(batches, sum(batch.tgt_tokens for batch in batches), step=0)
+
+
+def free_port() -> int:
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        return int(opened.getsockname()[1])
+
+
+# --- sharing out ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 50])
+def test_each_pair_is_in_one_share(size: int) -> None:
+    batch = make_batch(random_pairs(30), np.arange(30))
+    shares = [batch.share(rank, size) for rank in range(size)]
+    pairs = [
+        (src.tolist(), tgt.tolist(), links.tolist())
+        for share in shares
+        for src, tgt, links in zip(share.src, share.tgt, share.links, strict=True)  # type: ignore[arg-type]
+    ]
+    whole = zip(batch.src.tolist(), batch.tgt.tolist(), batch.links.tolist(), strict=True)  # type: ignore[union-attr]
+    assert sorted(pairs) == sorted(whole)
+    assert sum(share.tgt_tokens for share in shares) == batch.tgt_tokens
+    sizes = [len(share.src) for share in shares]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_gradients_are_those_of_one_process(tmp_path: Path) -> None:
+    command = [*TORCHRUN, "--standalone", "--nproc-per-node=3", __file__, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run(command, check=True, timeout=120, capture_output=True, env=environment)
+    loss, gradients = gradients_together(World())
+    for rank in range(3):
+        found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        assert found["loss"] == pytest.approx(loss, rel=1e-6)
+        for one, other in zip(found["gradients"], gradients, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
+# --- whole trainings ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("distributed")
+
+
+@pytest.fixture(scope="module")
+def alone(data_dir: Path) -> Run:
+    run = Run(data_dir / "alone")
+    train(tiny_config(data_dir, max_steps=150, precision="float32"), run)
+    return run
+
+
+def start(run: Run, data_dir: Path, **environment: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "translator", "train", *OPTIONS, f"--data_dir={data_dir}"]
+    return subprocess.Popen(
+        [*command, f"--run-dir={run.path}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **{name: str(value) for name, value in environment.items()}},
+    )
+
+
+@pytest.fixture
+def two(data_dir: Path, tmp_path: Path) -> Iterator[tuple[Run, list[subprocess.Popen[str]]]]:
+    """A training by two processes, in the middle of its steps."""
+    run = Run(tmp_path / "two")
+    meeting = {"WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    processes = [start(run, data_dir, RANK=i, LOCAL_RANK=i, **meeting) for i in range(2)]
+    deadline = time.monotonic() + 120
+    while not run.state.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    yield run, processes
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def assert_same_end(run: Run, reference: Run) -> None:
+    """Up to roundings, which the steps since have made larger."""
+    assert run.read_manifest()["state"] == "finished"
+    expected = load_file(reference.weights)
+    for name, weight in load_file(run.weights).items():
+        assert (weight - expected[name]).norm() < 0.1 * expected[name].norm(), name
+    losses = [
+        [record["loss"] for record in read.read_metrics() if "loss" in record]
+        for read in (run, reference)
+    ]
+    assert losses[0] == pytest.approx(losses[1], abs=0.02)
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_none_waits_for_one_that_was_killed_and_one_alone_goes_on(
+    two: tuple[Run, list[subprocess.Popen[str]]], killed: int, alone: Run, data_dir: Path
+) -> None:
+    run, processes = two
+    processes[killed].kill()
+    _, said = processes[1 - killed].communicate(timeout=PATIENCE)
+    assert processes[1 - killed].returncode == 2, said
+    last = said.strip().splitlines()[-1]
+    assert last.startswith(f"translator: process {1 - killed}: another process of this training")
+    assert "Traceback" not in said
+    one = start(run, data_dir)
+    _, said = one.communicate(timeout=120)
+    assert one.returncode == 0, said
+    assert f"resuming {run.path} at step" in said
+    assert "computed with processes 2, now with 1" in said
+    assert_same_end(run, alone)
+
+
+def test_two_machines_go_on_with_what_one_has_begun(alone: Run, data_dir: Path) -> None:
+    """Two agents, each with a process of its own, that meet at a port."""
+    run = Run(data_dir / "agents")
+    process = start(run, data_dir)
+    while not run.state.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    agent = [*TORCHRUN, "--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=1"]
+    agent += [f"--rdzv-endpoint=127.0.0.1:{free_port()}", "-m", "translator", "train", *OPTIONS]
+    agent += [f"--data_dir={data_dir}", f"--run-dir={run.path}"]
+    agents = [
+        subprocess.Popen(agent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = "".join(agent.communicate(timeout=120)[1] for agent in agents)
+    assert [agent.returncode for agent in agents] == [0, 0], said
+    assert "computed with processes 1, now with 2" in said
+    assert said.count("resuming") == said.count(" s: dev BLEU ") / 2 == 1  # the first talks for all
+    assert_same_end(run, alone)
+
+
+# --- what can't be --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("cuda", "has no GPU to itself: there are 0"), ("mps", "can't share mps")]
+)
+def test_a_process_without_a_device_is_refused(
+    monkeypatch: pytest.MonkeyPatch, kind: str, said: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(TranslatorError, match=said), joined(torch.device(kind)):
+        pass
+
+
+if __name__ == "__main__":
+    with joined(torch.device("cpu")) as together:
+        summed, parts = gradients_together(together)
+    torch.save({"loss": summed, "gradients": parts}, Path(sys.argv[1]) / f"{together.rank}.pt")
