@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from translator.errors import TranslatorError
 from translator.files import (
     fingerprint,
+    locked,
     os_errors_named,
     partial_folder,
     read_json_lines,
+    remove_unfinished,
     sha256_of,
     write_atomically,
     write_json_lines,
@@ -121,6 +123,36 @@ def test_a_folder_that_can_not_take_its_place_gives_it_back(
         fill(path, "second")
     assert (path / "file").read_text() == "first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_was_making_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    others = {".mine.12.tmp.keep", "mine.12.tmp", ".mine.tmp", ".yours.12.tmp"}
+    for name in (*others, ".mine.12.tmp"):
+        (tmp_path / name).touch()
+    (tmp_path / ".mine.345.partial" / "folder").mkdir(parents=True)
+    remove_unfinished(tmp_path, "mine")
+    assert {path.name for path in tmp_path.iterdir()} == others
+    remove_unfinished(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == others - {".yours.12.tmp"}
+
+
+def test_the_second_waits_or_is_told_that_it_is_the_second(tmp_path: Path) -> None:
+    path = tmp_path / "made"
+    order: list[str] = []
+
+    def second() -> None:
+        with locked(path):
+            order.append("second")
+
+    with locked(path):
+        with pytest.raises(TranslatorError, match="somebody else"), locked(path, "somebody else"):
+            pass
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.2)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
 
 
 def test_text_is_utf_8_with_lf(tmp_path: Path) -> None:

@@ -202,7 +202,12 @@ def test_a_stopped_run_goes_on_elsewhere_beside_an_interrupted_write(
     """The folder was moved, and a killed process has left half a state under a temporary name."""
     half = stopped_copy.path / ".training_state.pt.123.tmp"
     half.write_bytes(stopped_copy.state.read_bytes()[:5000])
+    stopped_copy.attention.mkdir(exist_ok=True)
+    half_picture = stopped_copy.attention / ".step-0000023.png.123.tmp"
+    half_picture.touch()
     resume(stopped_copy.path, data_dir)
+    assert not half.exists()
+    assert not half_picture.exists()
     assert_same_end(stopped_copy, uninterrupted)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,55 @@ def partial_folder(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path, busy: str | None = None) -> Iterator[None]:
+    """Be the one process that makes `path`; the lock ends with the process, however that is.
+
+    Args:
+        path: need not be there yet; the lock is a file beside it
+        busy: what is wrong if another process makes it; None waits for the end of that process
+
+    Raises:
+        TranslatorError: another process makes it, or the lock can't be written.
+    """
+    from filelock import FileLock, Timeout  # which whoever only translates need not wait for
+
+    lock = lock_of(path)
+    with os_errors_named(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(lock)
+        try:
+            held.acquire(timeout=0)
+        except Timeout as error:
+            if busy is not None:
+                raise TranslatorError(busy) from error
+            print(f"{path}: another process makes it; waiting for its end …", file=sys.stderr)
+            held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def lock_of(path: Path) -> Path:
+    """The file that `locked` locks."""
+    return path.with_name(f".{path.name}.lock")
+
+
+def remove_unfinished(folder: Path, name: str = "*") -> None:
+    """Remove what killed processes have left of files and folders they were making.
+
+    Args:
+        folder: where; nobody else may be writing there
+        name: of what they were making
+    """
+    with os_errors_named(folder):
+        for path in folder.glob(f".{name}.[0-9]*.tmp"):
+            path.unlink()
+        for path in folder.glob(f".{name}.[0-9]*.partial"):
+            shutil.rmtree(path)
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:

@@ -30,8 +30,10 @@ from translator.errors import TranslatorError
 from translator.files import (
     fingerprint,
     json_line,
+    locked,
     os_errors_named,
     read_json_lines,
+    remove_unfinished,
     sha256_of,
     write_json_lines,
     write_text,
@@ -122,15 +124,14 @@ def _make_once(folder: Path, make: Callable[[Path], None]) -> None:
     if folder.exists():
         return
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    with os_errors_named(folder):
+    with locked(folder), os_errors_named(folder):
+        if folder.exists():  # made by another process, which this one has waited for
+            return
+        remove_unfinished(folder.parent, folder.name)
         partial.mkdir(parents=True)
         try:
             make(partial)
-            try:
-                partial.rename(folder)
-            except OSError:
-                if not folder.exists():  # else another process was faster, with the same content
-                    raise
+            partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 

@@ -12,6 +12,7 @@ attention              a picture of cross-attention for each evaluation
 report.md curves.png   for people, as is attention.png
 """
 
+import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,14 @@ from typing import Any
 
 from translator.config import Config
 from translator.errors import TranslatorError
-from translator.files import json_line, os_errors_named, write_text
+from translator.files import (
+    json_line,
+    lock_of,
+    locked,
+    os_errors_named,
+    remove_unfinished,
+    write_text,
+)
 from translator.options import load_config
 
 # Raised when this code can't read the runs of earlier code any more.
@@ -75,44 +83,34 @@ class Run:
         """Pictures of cross-attention, one for each evaluation."""
         return self.path / "attention"
 
-    @property
-    def _lock(self) -> Path:
-        # Beside the folder, which is not there yet when a training starts.
-        return self.path.with_name(f".{self.path.name}.lock")
-
     def is_locked(self) -> bool:
         """Whether a process trains this run just now."""
-        if not self._lock.exists():
-            return False
         try:
-            with self.locked():
-                return False
-        except TranslatorError:
+            # Opened for reading, since it may lie in a folder that can't be written to; and shared,
+            # so that a training that starts at this moment doesn't take us for another one.
+            with lock_of(self.path).open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
             return True
+        except OSError:  # no such file: nobody has trained it here
+            return False
+        return False
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the one process that trains this run; the lock ends with the process, however that is.
+        """Be the one process that trains this run, and remove what a killed one was writing.
 
         Raises:
             TranslatorError: another process trains it, or the lock can't be written.
         """
-        from filelock import FileLock, Timeout  # which whoever only translates need not wait for
-
-        with os_errors_named(self._lock):
-            self._lock.parent.mkdir(parents=True, exist_ok=True)
-            held = FileLock(self._lock, timeout=0)
-            try:
-                held.acquire()
-            except Timeout as error:
-                raise TranslatorError(
-                    f"{self.path}: another process is training this run; wait for its end, or "
-                    "train into another --run-dir"
-                ) from error
-        try:
+        busy = (
+            f"{self.path}: another process is training this run; wait for its end, or train into "
+            "another --run-dir"
+        )
+        with locked(self.path, busy):
+            for folder in (self.path, self.attention):
+                remove_unfinished(folder)
             yield
-        finally:
-            held.release()
 
     def held_out(self, split: str) -> Path:
         """The sentences of dev or test."""

