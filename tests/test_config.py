@@ -265,7 +265,9 @@ def test_differing_keys_are_named() -> None:
 
 
 def test_keys_free_to_change_on_resumption() -> None:
-    training = TrainingConfig(checkpoint_minutes=9, threads=3, precision="float32")
+    training = TrainingConfig(
+        checkpoint_minutes=9, threads=3, precision="float32", tensorboard=True
+    )
     other = Config(training=training, data_dir="elsewhere")
     assert differing_keys(Config(), other) == []
     assert differing_keys(Config(), replace(other, seed=7)) == ["seed"]

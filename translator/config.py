@@ -167,6 +167,7 @@ class TrainingConfig:
         evaluations: how often dev BLEU is measured, spread evenly; the last is the final step
         patience: stop after so many evaluations without a better dev BLEU; 0 never stops early
         checkpoint_minutes: minutes between saved states; evaluation always saves one
+        tensorboard: write the measurements for TensorBoard as well, into the run's `tensorboard`
         device: auto takes cuda, else mps, else cpu
         threads: processor threads; 0 for PyTorch's choice (one per core)
         precision: of matrix products in training: auto takes bfloat16 where the processor or GPU
@@ -192,6 +193,7 @@ class TrainingConfig:
     evaluations: int = 10
     patience: int = 0
     checkpoint_minutes: float = 1.0
+    tensorboard: bool = False
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     threads: int = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -263,11 +265,13 @@ def settings_for_budget(minutes: float) -> dict[str, Any]:
     return next(settings for least, settings in _BUDGETS if minutes >= least)
 
 
-# What may change between a run's start and its resumption. Where its data lies and how often it is
-# saved change no weight; threads and precision do, by a rounding: the trainer says so.
+# What may change between a run's start and its resumption. Where its data lies, how often it is
+# saved and who may read its measurements change no weight; threads and precision do, by a rounding:
+# the trainer says so.
 FREE_ON_RESUME = (
     "data_dir",
     "training.checkpoint_minutes",
+    "training.tensorboard",
     "training.threads",
     "training.precision",
 )

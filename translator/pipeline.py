@@ -45,6 +45,7 @@ from translator.report import Sample, write_report
 from translator.run import Run
 from translator.tokenizer import Tokenizer
 from translator.training.distributed import World, joined
+from translator.training.events import require_tensorboard
 from translator.training.learner import Learner, steps_for_minutes
 from translator.training.trainer import Trainer
 from translator.training.warm_start import start_from_cooccurrence
@@ -69,6 +70,8 @@ def train(config: Config, run: Run) -> None:
                 world.say(f"{run.path} is finished: see {run.path / 'report.md'}")
                 return
             if world.is_first:
+                if config.training.tensorboard:
+                    require_tensorboard()
                 until_all_is_written.enter_context(run.locked())
             trainer = _train(config, run, device, world)
         if world.is_first:

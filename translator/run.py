@@ -8,6 +8,7 @@ weights.safetensors    the best weights on dev: what translates
 ctranslate2            what `translator export` writes
 training_state.pt      the rest of what an exact resume needs, and the last weights
 metrics.jsonl          a line for each measurement
+tensorboard            the same for TensorBoard, if training.tensorboard says so
 attention              a picture of cross-attention for each evaluation
 report.md curves.png   for people, as is attention.png
 """
@@ -79,6 +80,11 @@ class Run:
         return self.path / "metrics.jsonl"
 
     @property
+    def tensorboard(self) -> Path:
+        """The same for TensorBoard."""
+        return self.path / "tensorboard"
+
+    @property
     def attention(self) -> Path:
         """Pictures of cross-attention, one for each evaluation."""
         return self.path / "attention"
@@ -108,7 +114,7 @@ class Run:
             "another --run-dir"
         )
         with locked(self.path, busy):
-            for folder in (self.path, self.attention):
+            for folder in (self.path, self.attention, self.tensorboard):
                 remove_unfinished(folder)
             yield
 

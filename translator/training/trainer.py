@@ -19,6 +19,7 @@ from translator.model.transformer import Transformer
 from translator.run import Run
 from translator.training.checkpoint import load_state, save_state
 from translator.training.distributed import World
+from translator.training.events import EventFile
 from translator.training.learner import Learner
 from translator.weights import save_weights
 
@@ -99,6 +100,7 @@ class Trainer:
         self.max_steps = max_steps
         self.world = world
         self.progress = Progress()
+        self._events: EventFile | None = None
         self._saved_at = time.monotonic()
 
     def train(self) -> None:
@@ -187,8 +189,11 @@ class Trainer:
         )
 
     def _record(self, record: dict[str, Any]) -> None:
+        """Add a measurement to the run."""
         if self.world.is_first:
             self.run.append_metrics(record)
+        if self._events:
+            self._events.append(record)
 
     def _bar(self) -> "tqdm[NoReturn]":
         return tqdm(
@@ -227,6 +232,8 @@ class Trainer:
         records = self.run.read_metrics()
         kept = [record for record in records if record["step"] <= self.progress.step]
         write_json_lines(self.run.metrics, kept)
+        if self.config.tensorboard:
+            self._events = EventFile(self.run.tensorboard, kept)
 
     def _restore(self, state: dict[str, Any]) -> None:
         try:
