@@ -4,6 +4,7 @@ Everything that could break that is on: sampled segmentation, dropout, averaged 
 several batches a step, and a state saved at every step.
 """
 
+import itertools
 import json
 import os
 import pickle
@@ -13,12 +14,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from conftest import TINY_OPTIONS, tiny_config
+from conftest import PAIRS, TINY_OPTIONS, contents, tiny_config
 from safetensors.torch import load_file
 
 from translator import pipeline
@@ -64,6 +66,17 @@ def wait_for_a_new_state(process: subprocess.Popen[str], run: Run) -> None:
             process.kill()
             raise RuntimeError(f"no state was saved: {process.communicate()[1]}")
         time.sleep(0.005)
+
+
+def interrupt_at(step: int, save: Callable[[Trainer], None]) -> Callable[[Trainer], None]:
+    """In place of `Trainer.save`: the training goes no further than this step, which is saved."""
+
+    def save_and_interrupt(trainer: Trainer) -> None:
+        save(trainer)
+        if trainer.progress.step == step:
+            raise KeyboardInterrupt
+
+    return save_and_interrupt
 
 
 def model_in_state(run: Run) -> dict[str, torch.Tensor]:
@@ -311,6 +324,59 @@ def test_a_changed_corpus_stops_the_resumption(stopped_copy: Run) -> None:
     with pytest.raises(TranslatorError, match="the corpus has changed"):
         pipeline.train(stopped_copy.load_config(), stopped_copy)
     assert stopped_copy.state.read_bytes() == before
+
+
+def test_a_corpus_file_edited_under_a_run_stops_it_until_it_is_restored(
+    uninterrupted: Run, tmp_path: Path
+) -> None:
+    pairs = tmp_path / PAIRS.name
+    shutil.copyfile(PAIRS, pairs)
+    own = [f"--corpus.files={pairs}", f"--data_dir={tmp_path}", f"--run-dir={tmp_path / 'run'}"]
+    run = Run(tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "save", interrupt_at(23, Trainer.save))
+        with pytest.raises(SystemExit, match="130"):
+            main(["train", *OPTIONS, *own])
+    before = contents(run.path)
+    pairs.write_bytes("The stove is cold.\tLa estufa está fría.\n".encode() + PAIRS.read_bytes())
+    with pytest.raises(TranslatorError, match="the corpus has changed"):
+        pipeline.train(run.load_config(), run)
+    assert contents(run.path) == before
+    shutil.copyfile(PAIRS, pairs)
+    main(["train", *OPTIONS, *own])
+    assert_same_end(run, uninterrupted)
+
+
+def test_a_deleted_preparation_is_made_again(
+    stopped_copy: Run, uninterrupted: Run, tmp_path: Path
+) -> None:
+    resume(stopped_copy.path, tmp_path / "data")  # where nothing is left
+    assert any((tmp_path / "data" / "prepared").iterdir())
+    assert_same_end(stopped_copy, uninterrupted)
+
+
+def test_clocks_that_jump_change_no_weight(
+    uninterrupted: Run, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each state the clock jumps by decades, and with it the times of all files."""
+    run = Run(tmp_path / "run")
+    exact, now = Trainer.save, time.time()
+    shifts = itertools.cycle([-30 * 365 * 86_400, 0, 30 * 365 * 86_400])
+
+    def save_and_jump(trainer: Trainer) -> None:
+        exact(trainer)
+        shifted = now + next(shifts)
+        monkeypatch.setattr(time, "time", lambda: shifted)
+        for path in run.path.rglob("*"):
+            os.utime(path, (shifted, shifted))
+
+    monkeypatch.setattr(Trainer, "save", interrupt_at(40, save_and_jump))
+    with pytest.raises(SystemExit, match="130"):
+        resume(run.path, data_dir)
+    monkeypatch.setattr(Trainer, "save", save_and_jump)
+    resume(run.path, data_dir)
+    assert_same_end(run, uninterrupted)
+    assert measurements(run) == measurements(uninterrupted)
 
 
 def test_what_rounds_otherwise_is_said(

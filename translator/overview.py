@@ -45,7 +45,7 @@ def _row(run: Run) -> dict[str, Any]:
         "dev BLEU": max(measured, default=None),
         "test BLEU": scores[0]["bleu"] if scores else None,
         "with beam": scores[-1]["bleu"] if scores else None,
-        "written": f"{_in_words(time.time() - _written(run))} ago",
+        "written": _age(time.time() - _written(run)),
     }
 
 
@@ -54,9 +54,11 @@ def _written(run: Run) -> float:
     return max(p.stat().st_mtime for p in (run.manifest, run.metrics, run.state) if p.exists())
 
 
-def _in_words(seconds: float) -> str:
-    """A length of time in its largest unit."""
+def _age(seconds: float) -> str:
+    """A length of time in its largest unit, and on which side of now."""
+    # After now only if a clock was set back, or another machine with another clock has written.
+    side = "ago" if seconds >= 0 else "after this clock's time"
     for unit, size in _UNITS:
-        if seconds >= size:
-            return f"{int(seconds / size)} {unit}"
-    return "0 s"
+        if abs(seconds) >= size:
+            return f"{int(abs(seconds) / size)} {unit} {side}"
+    return "0 s ago"

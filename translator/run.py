@@ -169,7 +169,9 @@ class Run:
 
 
 def last_run(runs: Path = DEFAULT_RUNS) -> Run:
-    """The run whose weights were written last.
+    """The run whose weights were written last, by the times of their files.
+
+    Where a clock was set back since, that may be another run than the last: name it then.
 
     Raises:
         TranslatorError: there is none yet.

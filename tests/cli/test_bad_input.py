@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from conftest import TINY_OPTIONS, Cli, assert_one_clear_line, contents
 from translator.cli import main
 from translator.run import FORMAT
 
-WEIGHTS = ["weights.safetensors"]
 ENOUGH_PAIRS = "".join(
     f"There are {number} chairs.\tHay {number} sillas.\n" for number in range(2, 62)
 )
@@ -496,33 +495,3 @@ def test_a_reader_that_goes_away_ends_it_quietly(trained_run: Path) -> None:
     assert shell.returncode == 141
     assert len(shell.stdout.splitlines()) == 1
     assert shell.stderr == ""
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("mounting a small file system needs the rights of an administrator")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def test_a_full_disk_loses_nothing(cli: Cli, trained_run: Path, small_disk: Path) -> None:
-    """The first state finds room, the second doesn't; with room again the run goes on."""
-    run = small_disk / "run"
-    command = ["train", *TINY_OPTIONS, f"--data_dir={trained_run.parents[1] / 'data'}"]
-    room = sum((trained_run / name).stat().st_size for name in ("training_state.pt", *WEIGHTS * 2))
-    (small_disk / "filler").write_bytes(bytes(2 * 2**20 - room - 120_000))
-    result = cli(*command, "--run-dir", str(run))
-    assert_one_clear_line(result, str(run), "No space left on device")
-    assert (run / "training_state.pt").exists()
-    assert not [path for path in run.iterdir() if path.suffix == ".tmp"]
-    (small_disk / "filler").unlink()
-    result = cli(*command, "--run-dir", str(run))
-    assert result.returncode == 0, result.stderr
-    assert "at step 30" in result.stderr
-    for name in WEIGHTS:
-        assert (run / name).read_bytes() == (trained_run / name).read_bytes()

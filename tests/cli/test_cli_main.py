@@ -13,6 +13,7 @@ from conftest import PAIRS, TINY_OPTIONS, Cli, assert_one_clear_line, contents
 
 from translator import load
 from translator.cli import COMMANDS, main
+from translator.overview import overview
 from translator.run import Run
 
 FILES_OF_A_RUN = {
@@ -288,6 +289,25 @@ def test_runs_are_listed_with_their_state_and_scores(
     assert done["written"].endswith(" ago")
     assert [line.split()[0] for line in table.splitlines()[2:]] == list(rows)
     assert list(rows)[-1] == "done"  # the others were written to after it
+
+
+@pytest.mark.parametrize(
+    ("ahead", "written"),
+    [
+        (-3 * 86_400 - 9, "3 d ago"),
+        (0, "0 s ago"),
+        (2 * 3_600 + 9, "2 h after this clock's time"),
+        (9e8, "10416 d after this clock's time"),
+    ],
+)
+def test_a_run_is_as_old_as_this_clock_says(
+    run_copy: Path, monkeypatch: pytest.MonkeyPatch, ahead: float, written: str
+) -> None:
+    for path in run_copy.iterdir():
+        os.utime(path, (1e9 + ahead, 1e9 + ahead))
+    monkeypatch.setattr("translator.overview.time.time", lambda: 1e9)
+    [row] = overview(run_copy.parent)
+    assert (row["state"], row["written"]) == ("finished", written)
 
 
 def test_where_there_is_no_run_that_is_said(cli: Cli) -> None:

@@ -1,10 +1,15 @@
 """What the training loop says of numbers that go wrong."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import TINY_OPTIONS, Cli, assert_one_clear_line, contents, tiny_config
 
+from translator import pipeline
+from translator.corpus.held_out import Example
+from translator.evaluation import evaluate
+from translator.inference.translator import Translator
 from translator.pipeline import train
 from translator.run import Run
 from translator.training.learner import Learner
@@ -24,6 +29,26 @@ def test_a_loss_that_runs_away_is_reported(
     said = capsys.readouterr().err
     assert said.count("warning: the training loss has risen from") == 1
     assert said.index("step 40, ") < said.index("has risen")
+
+
+def test_a_model_that_always_says_the_same_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the next evaluation, and not again when it has more to say."""
+    evaluations: list[int] = []
+
+    def dull_at_first(
+        translator: Translator, examples: list[Example], **options: int
+    ) -> tuple[list[str], dict[str, Any]]:
+        lines, scores = evaluate(translator, examples, **options)
+        evaluations.append(len(lines))
+        return (["Sí, sí."] if len(evaluations) == 1 else ["Sí.", "No."]) * len(lines), scores
+
+    monkeypatch.setattr(pipeline, "evaluate", dull_at_first)
+    train(tiny_config(tmp_path / "data", max_steps=40, evaluations=2), Run(tmp_path / "run"))
+    said = capsys.readouterr().err
+    assert said.count('warning: every translation is "Sí, sí."') == 1
+    assert said.index("every translation is") < said.index("step 20, ")
 
 
 def test_a_training_that_explodes_stops_at_what_is_saved(cli: Cli, tmp_path: Path) -> None:

@@ -1,0 +1,183 @@
+"""A disk that is full, or can't be written to: one clear line, and nothing lost."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import TINY_OPTIONS, Cli, assert_one_clear_line, contents, tiny_config
+
+from translator.cli import main
+from translator.prepare import prepare
+from translator.run import Run
+
+WEIGHTS = ["weights.safetensors"]
+
+# `translator`, in whose process no file may get larger: a full disk for users without any rights.
+LIMITED = """
+import resource, sys
+limit = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+from translator.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a small file system needs the rights of an administrator")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_loses_nothing(cli: Cli, trained_run: Path, small_disk: Path) -> None:
+    """The first state finds room, the second doesn't; with room again the run goes on."""
+    run = small_disk / "run"
+    command = ["train", *TINY_OPTIONS, f"--data_dir={trained_run.parents[1] / 'data'}"]
+    room = sum((trained_run / name).stat().st_size for name in ("training_state.pt", *WEIGHTS * 2))
+    (small_disk / "filler").write_bytes(bytes(2 * 2**20 - room - 120_000))
+    result = cli(*command, "--run-dir", str(run))
+    assert_one_clear_line(result, str(run), "No space left on device")
+    assert (run / "training_state.pt").exists()
+    assert not [path for path in run.iterdir() if path.suffix == ".tmp"]
+    (small_disk / "filler").unlink()
+    result = cli(*command, "--run-dir", str(run))
+    assert result.returncode == 0, result.stderr
+    assert "at step 30" in result.stderr
+    for name in WEIGHTS:
+        assert (run / name).read_bytes() == (trained_run / name).read_bytes()
+
+
+def test_a_state_that_finds_no_room_leaves_a_run_that_goes_on(
+    cli: Cli, tmp_path: Path, trained_run: Path
+) -> None:
+    """Not even the first one, though the weights that it goes with do."""
+    limit = (trained_run / "training_state.pt").stat().st_size - 1
+    assert limit > (trained_run / WEIGHTS[0]).stat().st_size
+    command = ["train", *TINY_OPTIONS, f"--data_dir={trained_run.parents[1] / 'data'}"]
+    result = cli(str(limit), *command, "--run-dir=run", program=("-c", LIMITED))
+    assert_one_clear_line(result, "run/training_state.pt: File too large")
+    run = tmp_path / "run"
+    assert not [path for path in run.rglob("*") if path.suffix == ".tmp"]
+    main([*command, f"--run-dir={run}"])
+    for name in WEIGHTS:
+        assert (run / name).read_bytes() == (trained_run / name).read_bytes()
+
+
+@pytest.mark.parametrize("done", ["nothing", "the corpus"])
+def test_a_preparation_that_finds_no_room_is_made_whole_later(
+    cli: Cli, tmp_path: Path, done: str
+) -> None:
+    data = tmp_path / "data"
+    if done == "the corpus":
+        shutil.rmtree(prepare(tiny_config(data)).tokenizer_dir)
+    before = contents(data)
+    result = cli("2500", "prepare", *TINY_OPTIONS, program=("-c", LIMITED))
+    assert_one_clear_line(result, "data/prepared/", "File too large")
+    kept = {path: content for path, content in contents(data).items() if path.suffix != ".lock"}
+    assert kept == {path: data for path, data in before.items() if path.suffix != ".lock"}
+    prepare(tiny_config(data))
+
+
+ReadOnly = Callable[[Path], None]
+
+
+@pytest.fixture
+def read_only() -> Iterator[ReadOnly]:
+    """Makes a folder one that can't be written to: by a mount for root, whom no mode keeps out."""
+    mounted: list[Path] = []
+    closed: list[Path] = []
+
+    def make(folder: Path) -> None:
+        if os.geteuid() != 0:
+            closed.extend(path for path in (folder, *folder.rglob("*")) if path.is_dir())
+            for path in closed:
+                path.chmod(0o555)
+            return
+        bind = ["mount", "--bind", str(folder), str(folder)]
+        if subprocess.run(bind, capture_output=True, check=False).returncode != 0:
+            pytest.skip("root can't be kept out of a folder here")
+        mounted.append(folder)
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+
+    yield make
+    for path in closed:
+        path.chmod(0o755)
+    for path in mounted:
+        subprocess.run(["umount", str(path)], check=True)
+
+
+@pytest.fixture
+def unfinished(trained_run: Path, tmp_path: Path) -> Path:
+    """A run to go on with, and all that a training needs, in `tmp_path`."""
+    run = Path(shutil.copytree(trained_run, tmp_path / "runs" / "run"))
+    shutil.copytree(trained_run.parents[1] / "data", tmp_path / "data")
+    manifest = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    (run / "run.json").write_text(json.dumps(manifest | {"state": "training"}), encoding="utf-8")
+    with Run(run).locked():  # as the training before has done: the lock's file is there
+        pass
+    return run
+
+
+@pytest.mark.parametrize("folder", ["runs/run", "runs"])
+def test_a_run_folder_that_can_not_be_written_to(
+    unfinished: Path,
+    tmp_path: Path,
+    folder: str,
+    read_only: ReadOnly,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It can be read; and nobody is taken to train there."""
+    monkeypatch.chdir(tmp_path)
+    before = contents(tmp_path / "runs")
+    read_only(tmp_path / folder)
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", *TINY_OPTIONS, "--run-dir=runs/run"])
+    last = capsys.readouterr().err.rstrip("\n").splitlines()[-1]
+    assert last.startswith("translator: runs/")
+    assert last.endswith((": Read-only file system", ": Permission denied"))
+    main(["translate", "--run-dir=runs/run", "Good evening."])
+    main(["runs", "--json"])
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["state"] == "stopped"
+    assert contents(tmp_path / "runs") == before
+
+
+def test_a_training_in_a_folder_that_can_not_be_written_to_is_seen(
+    unfinished: Path, read_only: ReadOnly
+) -> None:
+    run = Run(unfinished)
+    with run.locked():
+        read_only(unfinished.parent)
+        assert run.is_locked()
+    assert not run.is_locked()
+
+
+def test_a_data_folder_that_can_not_be_written_to(
+    unfinished: Path,
+    tmp_path: Path,
+    read_only: ReadOnly,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is prepared there can be trained on; anything else can't be prepared."""
+    monkeypatch.chdir(tmp_path)
+    before = contents(tmp_path / "data")
+    read_only(tmp_path / "data")
+    main(["train", *TINY_OPTIONS, "--run-dir=runs/run"])
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", *TINY_OPTIONS, "--corpus.max_chars=40", "--run-dir=runs/other"])
+    last = capsys.readouterr().err.rstrip("\n").splitlines()[-1]
+    assert last.startswith("translator: data/prepared/")
+    assert last.endswith((": Read-only file system", ": Permission denied"))
+    assert not (tmp_path / "runs" / "other").exists()
+    assert contents(tmp_path / "data") == before
