@@ -98,6 +98,27 @@ def test_bench_training(cli: Cli, tmp_path: Path) -> None:
     ]
 
 
+def test_crash_test(cli: Cli, tmp_path: Path) -> None:
+    """Five kills, and an end as if there had been none."""
+    program = [str(SCRIPTS / "crash_test.py")]
+    options = ["--kills", "5", "--pairs", str(PAIRS), "--folder", "crash"]
+    result = cli(*options, "--json", "measures.json", program=program)
+    assert result.returncode == 0, result.stderr
+    assert "no download killed" in result.stderr
+    records = json.loads((tmp_path / "measures.json").read_text())
+    measured = {record["measure"]: record["value"] for record in records}
+    kills = [value for name, value in measured.items() if name.startswith("kills: ")]
+    assert sum(kills) == measured["kills"] == 5
+    assert sum(value > 0 for value in kills) > 1
+    assert measured["steps lost at most by a kill"] <= 1
+    assert measured["the end is the same, bit for bit"] == 1
+    again = cli(*options, program=program)
+    assert again.returncode == 2
+    assert again.stderr.splitlines()[-1] == (
+        "crash_test: crash is there already; name a new --folder"
+    )
+
+
 def test_compare_attention(cli: Cli, tmp_path: Path) -> None:
     """Every mapping once, and the two best with three seeds."""
     (tmp_path / "gold.tsv").write_text("Good evening .\tBuenas tardes .\t0-0 1-1 2-2\n")

@@ -1,0 +1,91 @@
+"""The crash test sees what a crash could do, and says so."""
+
+import re
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import crash_test
+import pytest
+import torch
+from conftest import PAIRS
+from crash_test import BrokenTrainingError, Training, check_start, differences
+
+
+@pytest.fixture
+def trainings(trained_run: Path, tmp_path: Path) -> tuple[Training, Training]:
+    """Two that ended the same."""
+    killed, reference = (Training(tmp_path / name, PAIRS, 60) for name in ("killed", "untouched"))
+    for training in (killed, reference):
+        shutil.copytree(trained_run, training.run.path)
+    return killed, reference
+
+
+def edit(path: Path, pattern: str, replacement: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    changed = re.sub(pattern, replacement, text, count=1)
+    assert changed != text
+    path.write_text(changed, encoding="utf-8")
+
+
+def test_the_same_end_is_the_same_but_for_times(trainings: tuple[Training, Training]) -> None:
+    killed, reference = trainings
+    edit(killed.run.metrics, r'"seconds": [\d.]+', '"seconds": 12345.6')
+    assert differences(killed, reference) == []
+
+
+def test_every_difference_is_named(trainings: tuple[Training, Training]) -> None:
+    killed, reference = trainings
+    weights = bytearray(killed.run.weights.read_bytes())
+    weights[-1] ^= 1
+    killed.run.weights.write_bytes(weights)
+    state = torch.load(killed.run.state, weights_only=True)
+    name, tensor = next(iter(state["learner"]["average"].items()))
+    tensor.view(-1)[0] += 1e-6
+    state["progress"]["tgt_tokens"] += 1
+    torch.save(state, killed.run.state)
+    edit(killed.run.metrics, r'"loss": \d', '"loss": 99')
+    edit(killed.run.manifest, r'"bleu": \d', '"bleu": 99')
+    (killed.run.path / ".training_state.pt.123.tmp").touch()
+    (killed.run.path / "report.md").unlink()
+    assert differences(killed, reference) == [
+        "weights.safetensors differs",
+        "training_state.pt differs in /progress/tgt_tokens",
+        f"training_state.pt differs in /learner/average/{name}",
+        "metrics.jsonl differs in more than times",
+        "the scores in run.json differ",
+        "run/.training_state.pt.123.tmp is left over",
+        "run/report.md is missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "saved", "wrong"),
+    [
+        (-9, "", 40, None),  # killed before it could say so
+        (-9, "resuming run at step 40\n", 43, None),
+        (-9, "resuming run at step 39\n", 43, "step 40, but it began at 39"),
+        (-9, "", 41, "step 40, but it began at 0"),
+        (1, "Traceback", 40, "ended with code 1"),
+        (2, "translator: no", 40, "ended with code 2"),
+    ],
+)
+def test_a_start_elsewhere_is_seen(code: int, said: str, saved: int, wrong: str | None) -> None:
+    process = SimpleNamespace(
+        popen=SimpleNamespace(returncode=code),
+        said=lambda: said,
+        step=lambda: saved,
+        first_step=40,
+    )
+    if wrong is None:
+        check_start(process)  # type: ignore[arg-type]
+        return
+    with pytest.raises(BrokenTrainingError, match=wrong):
+        check_start(process)  # type: ignore[arg-type]
+
+
+def test_what_is_wrong_is_the_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crash_test, "crash", lambda *_: ["weights.safetensors differs"])
+    monkeypatch.setattr("sys.argv", ["crash_test.py"])
+    with pytest.raises(SystemExit, match=r"crash_test: weights\.safetensors differs"):
+        crash_test.main()
