@@ -5,20 +5,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 
-from translator.device import faster_in, pick_precision
+from translator.device import faster_in, keep_precision, pick_precision, speedup
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
 def _nothing_tried_yet() -> Iterator[None]:
-    faster_in.cache_clear()
+    speedup.cache_clear()
     yield
-    faster_in.cache_clear()
+    speedup.cache_clear()
 
 
 def processor_with(monkeypatch: pytest.MonkeyPatch, seconds: dict[torch.dtype, float]) -> None:
@@ -65,6 +66,40 @@ def test_what_is_asked_for_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pick_precision("bfloat16", CPU) == "bfloat16"
     processor_with(monkeypatch, {torch.float32: 1.0, torch.bfloat16: 0.1})
     assert pick_precision("float32", CPU) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "before", "seconds", "kept"),
+    [
+        ("auto", "bfloat16", 0.5, "bfloat16"),
+        ("auto", "bfloat16", 1.5, "bfloat16"),  # a busy moment: it was faster once
+        ("auto", "bfloat16", 100.0, "float32"),  # a machine without units for it
+        ("auto", "float32", 0.5, "float32"),
+        ("float32", "bfloat16", 0.5, "float32"),
+        ("bfloat16", "float32", 100.0, "bfloat16"),
+    ],
+)
+def test_a_training_stays_with_its_precision(
+    monkeypatch: pytest.MonkeyPatch, wanted: Any, before: Any, seconds: float, kept: str
+) -> None:
+    processor_with(monkeypatch, {torch.float32: 1.0, torch.bfloat16: seconds})
+    assert keep_precision(wanted, before, CPU) == kept
+
+
+def test_a_disturbed_trial_goes_on_until_it_is_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others take the processor during the first products in bfloat16."""
+    now, products = 0.0, 0
+
+    def product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        nonlocal now, products
+        products += left.dtype == torch.bfloat16
+        now += 0.5 if left.dtype == torch.bfloat16 and products > 7 else 1.0
+        return left
+
+    monkeypatch.setattr(torch, "mm", product)
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    assert faster_in(torch.bfloat16)
+    assert products == 8
 
 
 def test_trying_draws_no_random_numbers() -> None:

@@ -379,6 +379,16 @@ def test_clocks_that_jump_change_no_weight(
     assert measurements(run) == measurements(uninterrupted)
 
 
+def test_a_busy_moment_changes_no_precision(
+    stopped_copy: Run, uninterrupted: Run, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tried out anew, bfloat16 would not seem worth while, and weights be rounded otherwise."""
+    monkeypatch.setattr("translator.device.speedup", lambda dtype: 1.2)
+    main(["train", *OPTIONS, "--training.precision=auto", f"--run-dir={stopped_copy.path}",
+          f"--data_dir={data_dir}"])  # fmt: skip
+    assert_same_end(stopped_copy, uninterrupted)
+
+
 def test_what_rounds_otherwise_is_said(
     stopped_copy: Run, data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

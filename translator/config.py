@@ -172,7 +172,7 @@ class TrainingConfig:
         threads: processor threads; 0 for PyTorch's choice (one per core)
         precision: of matrix products in training: auto takes bfloat16 where the processor or GPU
             has units for it, which then halve the time of a step or nearly so, and float32
-            elsewhere; weights are always float32
+            elsewhere, and stays with it when it goes on; weights are always float32
     """
 
     max_steps: int | None = None

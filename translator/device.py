@@ -8,10 +8,14 @@ import resource
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from translator.errors import TranslatorError
+
+# Of PyTorch's types, those that a training can be computed in.
+Precision = Literal["float32", "bfloat16"]
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -40,11 +44,14 @@ def pick_device(wanted: str) -> torch.device:
 # (AVX512-BF16, AMX) make it 2 to 8 times as fast; without them it is some 100 times slower. Int8
 # has conversions too.
 _WORTHWHILE = 1.4
+# Below it, there are no units.
+_HOPELESS = 0.1
 # Side of the products tried, and how often each is: the best time counts, should others disturb.
-_TRIED_SIZE, _TRIES = 256, 5
+# Between hopeless and worthwhile they may have, so it is tried on.
+_TRIED_SIZE, _TRIES, _MOST_TRIES = 256, 5, 25
 
 
-def pick_precision(wanted: str, device: torch.device) -> str:
+def pick_precision(wanted: Precision | Literal["auto"], device: torch.device) -> Precision:
     """What to compute a training's matrix products in; weights stay in float32.
 
     Args:
@@ -64,17 +71,41 @@ def pick_precision(wanted: str, device: torch.device) -> str:
     return "bfloat16" if pays else "float32"
 
 
-@functools.cache
+def keep_precision(
+    wanted: Precision | Literal["auto"], before: Precision, device: torch.device
+) -> Precision:
+    """Like `pick_precision`, for a training that was computed in `before` so far.
+
+    What is tried out can come out otherwise in a busy moment, and weights would then be rounded
+    otherwise from here on: auto stays with what was picked, unless this is another machine, where
+    bfloat16 would never come to an end.
+    """
+    if wanted != "auto" or before == "float32":
+        return before if wanted == "auto" else wanted
+    if device.type == "cpu":
+        return "bfloat16" if speedup(torch.bfloat16) > _HOPELESS else "float32"
+    return pick_precision(wanted, device)
+
+
 def faster_in(dtype: torch.dtype) -> bool:
     """Whether this processor multiplies matrices clearly faster in bfloat16, or int8."""
+    return speedup(dtype) > _WORTHWHILE
+
+
+@functools.cache
+def speedup(dtype: torch.dtype) -> float:
+    """How many times as fast as in float32 this processor multiplies matrices."""
     best = {torch.float32: float("inf"), dtype: float("inf")}
-    for _ in range(_TRIES):
+    for tries in range(1, _MOST_TRIES + 1):
         for tried in best:
             matrix = torch.ones(_TRIED_SIZE, _TRIED_SIZE, dtype=tried)
             started = time.perf_counter()
             (torch._int_mm if tried == torch.int8 else torch.mm)(matrix, matrix)
             best[tried] = min(best[tried], time.perf_counter() - started)
-    return best[torch.float32] > _WORTHWHILE * best[dtype]
+        found = best[torch.float32] / best[dtype]
+        if tries >= _TRIES and not _HOPELESS < found < _WORTHWHILE:
+            break
+    return found
 
 
 # Names of two of glibc's settings, from its malloc.h.

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from translator.device import (
     describe_machine,
     keep_few_kernels,
     keep_freed_memory,
+    keep_precision,
     peak_memory_bytes,
     pick_device,
     pick_precision,
@@ -106,10 +107,17 @@ def _train(config: Config, run: Run, device: torch.device, world: World) -> Trai
             "machines of a training share"
         )
     _refuse_other_data(config, run, manifest, prepared)
+    written = manifest["precision"]
+    training = replace(
+        config.training,
+        precision=world.from_first(
+            lambda: keep_precision(config.training.precision, written, device)
+        ),
+    )
     max_steps = manifest["max_steps"]
     if max_steps is None:
         world.say("measuring the speed of this machine …")
-        max_steps = steps_for_minutes(config.training, model, make_batches, world)
+        max_steps = steps_for_minutes(training, model, make_batches, world)
         if world.is_first:
             run.write_manifest(manifest | {"max_steps": max_steps})
     batches = make_batches()
@@ -119,7 +127,7 @@ def _train(config: Config, run: Run, device: torch.device, world: World) -> Trai
             start_from_cooccurrence(model, batches.pairs)
         world.copy_first(list(model.parameters()))  # on another machine roundings may differ
     warm_start_seconds = time.perf_counter() - started
-    learner = Learner(config.training, model, batches, max_steps, config.seed, world)
+    learner = Learner(training, model, batches, max_steps, config.seed, world)
     validate = _validator(config, run, tokenizer)
     trainer = Trainer(config.training, learner, validate, run, max_steps, world)
     trainer.resume()
