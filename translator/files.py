@@ -12,6 +12,21 @@ from typing import Any
 
 from translator.errors import TranslatorError
 
+# In bytes. A whole novel has one or two million: what is longer is a file of another kind, and
+# must not fill the memory before that is noticed.
+LONGEST_LINE = 10 * 2**20
+
+
+def line_too_long(place: str) -> TranslatorError:
+    """What is said of a line of text beyond `LONGEST_LINE`.
+
+    Args:
+        place: the file and the number of the line
+    """
+    return TranslatorError(
+        f"{place}: longer than {LONGEST_LINE / 2**20:.0f} MiB; is it text, with a sentence a line?"
+    )
+
 
 @contextmanager
 def os_errors_named(path: Path) -> Iterator[None]:

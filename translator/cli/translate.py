@@ -7,6 +7,7 @@ from typing import cast
 
 from translator.cli.common import add_model_options, chosen_run, command_parser, parse
 from translator.errors import TranslatorError
+from translator.files import LONGEST_LINE, line_too_long
 
 # Lines translated together at most: enough for batches of like length, few enough for memory.
 _MOST_LINES_AT_ONCE = 512
@@ -62,7 +63,7 @@ def _arriving_lines() -> Iterator[list[str]]:
     So nobody who writes a line and waits for its translation waits for ever.
 
     Raises:
-        TranslatorError: a line is not UTF-8; those before it have been given.
+        TranslatorError: a line is not UTF-8 or too long; those before it have been given.
     """
     if sys.stdin.isatty():
         print("type a sentence a line; Ctrl-D ends", file=sys.stderr)
@@ -72,6 +73,8 @@ def _arriving_lines() -> Iterator[list[str]]:
     while arrived := stdin.read1(_BYTES_AT_ONCE):
         begun += arrived
         if b"\n" not in arrived:
+            if len(begun) > LONGEST_LINE:
+                raise line_too_long(f"standard input, line {number + 1}")
             continue
         *whole, begun = begun.split(b"\n")
         yield from _decoded(whole, number)

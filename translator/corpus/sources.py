@@ -16,7 +16,9 @@ from typing import IO, Any, BinaryIO, cast
 from translator.config import CorpusConfig
 from translator.errors import TranslatorError
 from translator.files import (
+    LONGEST_LINE,
     fingerprint,
+    line_too_long,
     locked,
     remove_unfinished,
     sha256_of,
@@ -197,6 +199,11 @@ def _nested(example: dict[str, Any], column: str, label: str, number: int) -> st
 
 # --- local files ----------------------------------------------------------------------------------
 
+# A packed file that holds more bytes than both allow is refused: it was made to fill memory and
+# disk. Text packs three- to tenfold; gzip reaches a thousand, and xz several thousand.
+_UNPACKED_AT_LEAST = 100 * 2**20
+_UNPACKED_TIMES = 100
+
 
 def local_files(config: CorpusConfig) -> Source:
     """One TSV file, or two line-aligned files.
@@ -291,14 +298,25 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     Only LF and CR LF end a line, as `wc -l` counts them.
 
     Raises:
-        TranslatorError: it is missing, cut off, or not UTF-8; it names the line.
+        TranslatorError: it is missing, cut off, not UTF-8, has a line that is too long, or unpacks
+            to far more than text would; it names the line.
     """
     if not path.is_file():
         raise TranslatorError(f"{path}: no such file")
-    number = 0
+    number = unpacked = 0
     try:
+        most = max(_UNPACKED_AT_LEAST, _UNPACKED_TIMES * path.stat().st_size)
         with _open_plain_or_packed(path) as file:
-            for number, raw in enumerate(file, start=1):
+            lines = iter(lambda: file.readline(LONGEST_LINE + 1), b"")
+            for number, raw in enumerate(lines, start=1):
+                unpacked += len(raw)
+                if len(raw) > LONGEST_LINE:
+                    raise line_too_long(f"{path}, line {number}")
+                if unpacked > most:
+                    raise TranslatorError(
+                        f"{path}, line {number}: more than {_UNPACKED_TIMES} times as large as "
+                        "the packed file, which no text is; unpack it yourself if you trust it"
+                    )
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 yield number, text.rstrip("\r\n")
     except UnicodeDecodeError as error:
