@@ -229,9 +229,9 @@ class BatchStream:
 
 def fixed_pairs(tokenizer_dir: Path) -> Callable[[int], PairIds]:
     """Epochs that are all the same: ids as `prepare` has written them, memory-mapped."""
-    import datasets
+    from translator.prepare import load_pairs
 
-    table = datasets.load_from_disk(tokenizer_dir / "ids").data
+    table = load_pairs(tokenizer_dir / "ids").data
     pairs = PairIds(_ragged(table, "src_ids"), _ragged(table, "tgt_ids"))
     return lambda epoch: pairs
 
@@ -246,9 +246,9 @@ def sampled_pairs(
     corpus_dir: Path, tokenizer: Tokenizer, dropout: float, seed: int
 ) -> Callable[[int], PairIds]:
     """Epochs in which each sentence is cut into pieces anew, by BPE-dropout."""
-    import datasets
+    from translator.prepare import load_pairs
 
-    train = datasets.load_from_disk(corpus_dir / "train")
+    train = load_pairs(corpus_dir / "train")
     src, tgt = list(train["src"]), list(train["tgt"])
 
     def pairs_of_epoch(epoch: int) -> PairIds:

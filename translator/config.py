@@ -4,6 +4,7 @@ The defaults are the quickstart: they and `configs/quickstart.yaml` are the same
 it). YAML files override them, and dotted options of the command line override both.
 """
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,9 @@ from translator.files import write_text
 
 # What turns attention scores into weights; `translator.model.mappings` has the functions.
 MappingName = Literal["softmax", "entmax15", "sparsemax", "topk", "entmax"]
+
+# PyTorch's generators take no larger ones.
+_SEEDS = 2**64
 
 
 @dataclass(frozen=True)
@@ -235,8 +239,13 @@ class Config:
 
     def __post_init__(self) -> None:
         """Check what a type can't say."""
-        if self.seed < 0:
-            raise TranslatorError("seed must not be negative")
+        for key, value in flatten(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise TranslatorError(f"{key} must be a number, and not {value}")
+            if isinstance(value, str) and "\0" in value:
+                raise TranslatorError(f"{key} holds a zero byte, which no name of a file may have")
+        if not 0 <= self.seed < _SEEDS:
+            raise TranslatorError(f"seed must not be negative, and less than {_SEEDS}")
         if self.training.guidance and self.tokenizer.sampling:
             raise TranslatorError(
                 "training.guidance links pieces, and tokenizer.sampling changes them in each "
@@ -260,9 +269,9 @@ def settings_for_budget(minutes: float) -> dict[str, Any]:
     The command line takes these where neither an option nor a file says anything else.
 
     Args:
-        minutes: `training.max_minutes`
+        minutes: `training.max_minutes`, whatever was written
     """
-    return next(settings for least, settings in _BUDGETS if minutes >= least)
+    return next((settings for least, settings in _BUDGETS if minutes >= least), {})
 
 
 # What may change between a run's start and its resumption. Where its data lies, how often it is

@@ -42,7 +42,7 @@ def export_ctranslate2(run: Run) -> list[Path]:
             missing, damaged or of another format.
     """
     require_ctranslate2()
-    run.read_manifest()
+    run.require_own_tokenizer()
     model = load_pytorch_engine(run, "cpu").model
     _refuse_what_ctranslate2_lacks(model)
     tokenizer = Tokenizer(run.tokenizer)

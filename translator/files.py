@@ -155,21 +155,34 @@ def json_line(record: dict[str, Any] | list[Any]) -> str:
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
+def parse_json(data: bytes, place: str) -> Any:
+    """What JSON says.
+
+    Args:
+        data: the JSON
+        place: where it stands, for the message
+
+    Raises:
+        TranslatorError: it is not JSON.
+    """
+    try:
+        return json.loads(data)
+    # Bad JSON, or a character cut in two; and brackets in brackets, without an end.
+    except (ValueError, RecursionError) as error:
+        raise TranslatorError(f"{place}: not JSON, so it is damaged ({error})") from error
+
+
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """Read what `write_json_lines` wrote.
 
     Raises:
         TranslatorError: the file is missing, or a line of it is not JSON.
     """
-    records = []
     # As bytes, of which LF alone ends a line: a text may hold U+2028 and other ends of lines.
     with os_errors_named(path), path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                records.append(json.loads(line))
-            except ValueError as error:  # bad JSON, or a character cut in two
-                raise TranslatorError(f"{path}, line {number}: not JSON ({error})") from error
-    return records
+        return [
+            parse_json(line, f"{path}, line {number}") for number, line in enumerate(file, start=1)
+        ]
 
 
 def sha256_of(path: Path) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, NoReturn
 
 import yaml
@@ -13,6 +14,9 @@ from jsonargparse import ArgumentParser, Namespace
 
 from translator.config import Config
 from translator.errors import TranslatorError
+
+# In characters. A message quotes the file, and a value in it can be as long as the file.
+_LONGEST_MESSAGE = 300
 
 
 class Parser(ArgumentParser):
@@ -75,6 +79,16 @@ def has_settings(path: Path) -> bool:
         return _parse_file(_file_parser(), path) is not None
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain values, and no aliases: ten lines of them can stand for more than memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Called for each value."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not read: write it out")
+        return super().compose_node(parent, index)
+
+
 def _file_parser() -> Parser:
     parser = Parser()
     parser.add_class_arguments(Config)
@@ -86,7 +100,7 @@ def _errors_naming(path: Path) -> Iterator[None]:
     try:
         yield
     except TranslatorError as error:
-        raise TranslatorError(f"{path}: {error}") from error
+        raise TranslatorError(f"{path}: {shorten(str(error), _LONGEST_MESSAGE)}") from error
 
 
 def _parse_file(parser: Parser, path: Path) -> Namespace | None:
@@ -94,8 +108,9 @@ def _parse_file(parser: Parser, path: Path) -> Namespace | None:
     if not path.is_file():
         raise TranslatorError("no such configuration file")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    # A ValueError is a date that there isn't, a number of thousands of digits, or no UTF-8.
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise TranslatorError(f"not readable YAML: {' '.join(str(error).split())}") from error
     if not content:
         return None

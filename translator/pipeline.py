@@ -25,7 +25,6 @@ from translator.batching import (
     sampled_pairs,
 )
 from translator.config import Config, differing_keys, save_config
-from translator.corpus.held_out import read_examples
 from translator.device import (
     describe_machine,
     keep_few_kernels,
@@ -163,7 +162,7 @@ def _refuse_other_data(
     changed = None
     if identity(manifest["corpus"]) != identity(prepared.report):
         changed = f"{run.path}: the corpus"
-    elif guidance and manifest["guidance_sha256"] != sha256_of(Path(guidance)):
+    elif guidance and manifest.get("guidance_sha256") != sha256_of(Path(guidance)):
         changed = f"{run.path}: {guidance}"
     if changed:
         raise TranslatorError(
@@ -226,7 +225,7 @@ def _validator(
     config: Config, run: Run, tokenizer: Tokenizer
 ) -> Callable[[Transformer, int], float]:
     """Greedy BLEU on dev, and a picture of cross-attention."""
-    examples = read_examples(run.held_out("dev"))
+    examples = run.read_held_out("dev")
     pictures = AttentionPictures(run.attention, examples, config.model.decoder_layers)
 
     def dev_bleu(model: Transformer, step: int) -> float:
@@ -244,7 +243,7 @@ def _validator(
 def _finish(config: Config, run: Run, trainer: Trainer) -> None:
     """Measure the best weights on test, and write the report."""
     translator = load_translator(run, config.training.device)
-    examples = read_examples(run.held_out("test"))
+    examples = run.read_held_out("test")
     print("translating the test set …", file=sys.stderr)
     _, greedy = evaluate(translator, examples, beam_size=1)
     lines, beam = evaluate(translator, examples, beam_size=BEAM_SIZE)

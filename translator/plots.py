@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image  # what matplotlib itself writes PNG with
 
+from translator.errors import TranslatorError
 from translator.files import write_atomically
 
 matplotlib.use("agg")  # files only: no window, no display needed
@@ -74,8 +75,18 @@ def draw_attention(
 
 
 def join_pictures(paths: Sequence[Path], path: Path) -> None:
-    """One picture below the other, in a new one."""
-    pictures = [Image.open(each) for each in paths]
+    """One picture below the other, in a new one.
+
+    Raises:
+        TranslatorError: one of them is no picture, or the new one can't be written.
+    """
+    pictures = []
+    for each in paths:
+        try:
+            pictures.append(Image.open(each).convert("RGB"))
+        # What Pillow says of a bad file differs from format to format.
+        except Exception as error:
+            raise TranslatorError(f"{each}: damaged, no picture; delete it") from error
     width = max(picture.width for picture in pictures)
     joined = Image.new("RGB", (width, sum(picture.height for picture in pictures)), "white")
     top = 0

@@ -4,8 +4,10 @@ DATA_DIR/prepared/CORPUS/            CORPUS is a hash of everything that decides
     train/                           pairs as Arrow files: src, tgt, group, source
     dev.jsonl  test.jsonl            held-out sources with all their references
     report.json                      counts, hashes, licence
+    SHA256SUMS                       of all these, to notice damage
     tokenizer-HASH/tokenizer.model
     tokenizer-HASH/ids/              the training pairs as piece ids, Arrow files
+    tokenizer-HASH/report.json  tokenizer-HASH/SHA256SUMS
 """
 
 import hashlib
@@ -40,8 +42,11 @@ from translator.files import (
 )
 from translator.tokenizer import Tokenizer, train_tokenizer
 
-# Part of every hash: raise it when the same settings lead to other data than before.
-PREPARE_VERSION = 1
+# Part of every hash: raise it when the same settings lead to other files than before.
+PREPARE_VERSION = 2
+
+# As `sha256sum --check` reads it.
+_SUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True)
@@ -120,8 +125,13 @@ def _tokenizer_dir(config: Config, corpus_dir: Path) -> Path:
 
 
 def _make_once(folder: Path, make: Callable[[Path], None]) -> None:
-    """Make `folder` under another name and rename it when it is whole, unless it exists."""
+    """Make `folder` under another name and rename it when it is whole, unless it exists.
+
+    Raises:
+        TranslatorError: it exists, but isn't as it was made; or it can't be written.
+    """
     if folder.exists():
+        _refuse_damage(folder)
         return
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     with locked(folder), os_errors_named(folder):
@@ -131,9 +141,43 @@ def _make_once(folder: Path, make: Callable[[Path], None]) -> None:
         partial.mkdir(parents=True)
         try:
             make(partial)
+            _write_sums(partial)
             partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_sums(folder: Path) -> None:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in paths]
+    write_text(folder / _SUMS, "".join(lines))
+
+
+def _refuse_damage(folder: Path) -> None:
+    with os_errors_named(folder / _SUMS):
+        lines = (folder / _SUMS).read_bytes().splitlines()
+    for line in lines:
+        digest, _, name = line.decode(errors="replace").partition("  ")
+        path = folder / name
+        if not path.is_file() or sha256_of(path) != digest:
+            raise TranslatorError(_damaged(path, folder))
+
+
+def _damaged(path: Path, folder: Path) -> str:
+    return f"{path}: missing or damaged; delete {folder}, and it is made again"
+
+
+def load_pairs(folder: Path) -> datasets.Dataset:
+    """The pairs in a folder of Arrow files, which `prepare` has made.
+
+    Raises:
+        TranslatorError: they can't be read.
+    """
+    try:
+        return datasets.load_from_disk(folder)
+    # The library's failures (no JSON, no Arrow, other columns …) share no base class.
+    except Exception as error:
+        raise TranslatorError(_damaged(folder, folder.parent)) from error
 
 
 def _make_corpus(config: Config, source: Source, folder: Path) -> None:
@@ -211,7 +255,7 @@ def _references(examples: list[Example]) -> int:
 
 def _make_tokenizer(config: Config, corpus_dir: Path, folder: Path) -> None:
     started = time.monotonic()
-    train = datasets.load_from_disk(corpus_dir / "train")
+    train = load_pairs(corpus_dir / "train")
     path = folder / "tokenizer.model"
     train_tokenizer(_sentences(train), config.tokenizer.vocab_size, path)
     tokenizer = Tokenizer(path)

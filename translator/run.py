@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from translator.config import Config
 from translator.errors import TranslatorError
@@ -28,14 +28,50 @@ from translator.files import (
     lock_of,
     locked,
     os_errors_named,
+    parse_json,
     remove_unfinished,
+    sha256_of,
     write_text,
 )
 from translator.options import load_config
 
+if TYPE_CHECKING:
+    from translator.corpus.held_out import Example
+
 # Raised when this code can't read the runs of earlier code any more.
 FORMAT = 3
 DEFAULT_RUNS = Path("runs")
+
+# What run.json and a line of metrics.jsonl hold, as types, or as a tuple of the values there are:
+# whatever reads them may rely on that. There is more in them, which nothing reads.
+_PART = {
+    **dict.fromkeys(("references", "sentences", "src_seen", "tgt_seen", "near"), int),
+    "sha256": str,
+}
+_MANIFEST: dict[str, Any] = {
+    **dict.fromkeys(("started", "machine", "precision"), str),
+    "state": ("training", "finished"),
+    "max_steps": int | None,
+    "parameters": int,
+    "padding_share": float | int,
+    "versions": dict,
+    "corpus": {
+        **dict.fromkeys(("source", "licence", "direction"), str),
+        **dict.fromkeys(("train_sha256", "tokenizer_sha256"), str),
+        **dict.fromkeys(("pairs_read", "pairs_kept", "train_pairs", "unused_pairs"), int),
+        "vocab_size": int,
+        **dict.fromkeys(("seconds", "tokenizer_seconds"), float | int),
+        "dropped": dict,
+        "dev": _PART,
+        "test": _PART,
+    },
+    "scores": dict | None,
+}
+_MEASUREMENT: dict[str, Any] = {
+    "step": int,
+    "seconds": float | int,
+    **dict.fromkeys(("loss", "dev_bleu"), float | int | None),
+}
 
 
 @dataclass(frozen=True)
@@ -133,23 +169,53 @@ class Run:
                 f"{self.path}: no run there (run.json is missing); train one with: "
                 f"translator train --run-dir {self.path}"
             )
-        try:
-            content: dict[str, Any] = json.loads(self.manifest.read_text(encoding="utf-8"))
-            version = content["format"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise TranslatorError(f"{self.manifest}: damaged ({error!r})") from error
-        if version != FORMAT:
+        with os_errors_named(self.manifest):
+            content: dict[str, Any] = parse_json(self.manifest.read_bytes(), str(self.manifest))
+        _require(content, {"format": int, "versions": dict}, str(self.manifest))
+        if content["format"] != FORMAT:
             raise TranslatorError(
-                f"{self.path}: a run of format {version}, but this version of translator reads "
-                f"format {FORMAT}: train it again, or use the version that made it "
-                f"({content.get('versions', {}).get('translator', 'unknown')})"
+                f"{self.path}: a run of format {content['format']}, but this version of translator "
+                f"reads format {FORMAT}: train it again, or use the version that made it "
+                f"({content['versions'].get('translator', 'unknown')})"
             )
+        _require(content, _MANIFEST, str(self.manifest))
+        for name in content.get("scores") or {}:
+            _require(content["scores"], {name: {"bleu": float | int}}, str(self.manifest))
         return content
 
     def write_manifest(self, content: dict[str, Any]) -> None:
         """Replace run.json; the format is added."""
         text = json.dumps({"format": FORMAT, **content}, indent=2, ensure_ascii=False)
         write_text(self.manifest, text + "\n")
+
+    def require_own_tokenizer(self) -> None:
+        """See that the tokenizer is the one that the run was trained with.
+
+        Raises:
+            TranslatorError: it is damaged or another one, or missing.
+        """
+        if sha256_of(self.tokenizer) != self.read_manifest()["corpus"]["tokenizer_sha256"]:
+            raise TranslatorError(
+                f"{self.tokenizer}: damaged, or not the SentencePiece model that this run was "
+                "trained with; restore the file, or train again"
+            )
+
+    def read_held_out(self, split: str) -> "list[Example]":
+        """The sentences of dev or test, known to be those that the run was split into.
+
+        Raises:
+            TranslatorError: the file is missing, damaged or another one.
+        """
+        from translator.corpus.held_out import content_hash, read_examples
+
+        path = self.held_out(split)
+        examples = read_examples(path)
+        if content_hash(examples) != self.read_manifest()["corpus"][split]["sha256"]:
+            raise TranslatorError(
+                f"{path}: damaged, or not the sentences that this run holds out; restore the file, "
+                "or score on files of your own with --src and --ref"
+            )
+        return examples
 
     def load_config(self) -> Config:
         """The configuration that the run was trained with."""
@@ -161,11 +227,21 @@ class Run:
             file.write(json_line(record))
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All measurements; a last line that a kill has cut short is left out."""
+        """All measurements; a last line that a kill has cut short is left out.
+
+        Raises:
+            TranslatorError: another line is damaged.
+        """
         if not self.metrics.exists():
             return []
-        *whole_lines, _ = self.metrics.read_text(encoding="utf-8").split("\n")
-        return [json.loads(line) for line in whole_lines]
+        with os_errors_named(self.metrics):
+            *whole_lines, _ = self.metrics.read_bytes().split(b"\n")
+        records = []
+        for number, line in enumerate(whole_lines, start=1):
+            place = f"{self.metrics}, line {number}"
+            records.append(parse_json(line, place))
+            _require(records[-1], _MEASUREMENT, place)
+        return records
 
 
 def last_run(runs: Path = DEFAULT_RUNS) -> Run:
@@ -183,3 +259,17 @@ def last_run(runs: Path = DEFAULT_RUNS) -> Run:
             "or name one with --run-dir"
         )
     return Run(max(weights, key=lambda path: path.stat().st_mtime).parent)
+
+
+def _require(value: Any, shape: Any, place: str) -> None:
+    """See that a value has a shape: see `_MANIFEST`.
+
+    Raises:
+        TranslatorError: it has another.
+    """
+    if isinstance(shape, dict):
+        _require(value, dict, place)
+        for key, inner in shape.items():
+            _require(value.get(key), inner, f'{place}: "{key}"')
+    elif value not in shape if isinstance(shape, tuple) else not isinstance(value, shape):
+        raise TranslatorError(f"{place}: damaged (missing, or not what it should be)")

@@ -2,14 +2,26 @@
 
 import gzip
 import lzma
+import pickle
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import Cli, assert_one_clear_line
+import torch
+from conftest import TINY_OPTIONS, Cli, assert_one_clear_line
 
-# --- a gigabyte on one line -------------------------------------------------------------------------------
+from translator.cli import main
+from translator.config import save_config
+from translator.export import export_ctranslate2
+from translator.files import sha256_of
+from translator.run import Run
+
+# --- a gigabyte on one line -----------------------------------------------------------------------
 
 GIGABYTE = 2**30
 # `translator …`, and then the most memory that it had at once, in KiB: of this process alone, where
@@ -75,3 +87,158 @@ def test_an_endless_line_on_standard_input(cli: Cli, tmp_path: Path, trained_run
     assert peak(result.stdout) < peak(usual.stdout) + 100 * 2**20
     result.stdout = ""
     assert_one_clear_line(result, "standard input, line 2", "longer than 10 MiB")
+
+
+# --- pickles in every file ------------------------------------------------------------------------
+
+
+class Bomb:
+    """Unpickling it creates a file in the current folder."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("exploded"),)
+
+
+Plant = Callable[[Path], None]
+
+
+def plant_pickle(path: Path) -> None:
+    path.write_bytes(pickle.dumps(Bomb(), protocol=2))  # which torch reads as well
+
+
+def plant_archive(path: Path) -> None:
+    torch.save({"progress": Bomb()}, path)
+
+
+# Those of a finished run and of its data. Whatever is in neither list fails a test below.
+RUN_FILES = [
+    "config.yaml", "run.json", "tokenizer.model", "weights.safetensors", "training_state.pt",
+    "metrics.jsonl", "dev.jsonl", "test.jsonl", "attention/step-0000030.png",
+    "attention/step-0000060.png",
+    "ctranslate2/weights.sha256", "ctranslate2/float32/model.bin",
+    "ctranslate2/float32/config.json", "ctranslate2/float32/shared_vocabulary.json",
+]  # fmt: skip
+DATA_FILES = [
+    "report.json", "SHA256SUMS", "dev.jsonl", "test.jsonl", "train/state.json",
+    "train/dataset_info.json", "train/data-00000-of-00001.arrow", "tokenizer/tokenizer.model",
+    "tokenizer/report.json", "tokenizer/SHA256SUMS", "tokenizer/ids/state.json",
+    "tokenizer/ids/dataset_info.json", "tokenizer/ids/data-00000-of-00001.arrow",
+]  # fmt: skip
+# For people and other programs; a training that ends writes its own over them.
+NEVER_READ = ["report.md", "attention.png", "curves.png", "ctranslate2/float32/tokenizer.model"]
+
+
+@pytest.fixture(scope="module")
+def stopped(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run that was stopped just before its end, exported, and its data."""
+    folder = tmp_path_factory.mktemp("stopped")
+    shutil.copytree(trained_run.parents[1] / "data", folder / "data")
+    run = Run(Path(shutil.copytree(trained_run, folder / "run")))
+    save_config(replace(run.load_config(), data_dir="data"), run.config)
+    manifest = run.read_manifest()
+    del manifest["reading"]  # so that it is chosen on dev
+    run.write_manifest(manifest | {"state": "training"})
+    export_ctranslate2(run)
+    return folder
+
+
+@pytest.fixture
+def place(stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, as the current folder."""
+    monkeypatch.chdir(shutil.copytree(stopped, tmp_path / "place"))
+    return Path.cwd()
+
+
+def in_data(name: str) -> Path:
+    """A file of the prepared data, by a name without hashes."""
+    [corpus] = Path("data/prepared").iterdir()
+    [tokenizer] = corpus.glob("tokenizer-*")
+    return corpus / name.replace("tokenizer/", f"{tokenizer.name}/", 1)
+
+
+def test_every_file_is_planted_in(place: Path) -> None:
+    of_run = {str(path.relative_to("run")) for path in Path("run").rglob("*") if path.is_file()}
+    int8 = {name for name in of_run if name.startswith("ctranslate2/int8/")}
+    assert of_run - int8 == {*RUN_FILES, *NEVER_READ}
+    of_data = {path for path in Path("data").rglob("*") if path.is_file()}
+    assert of_data == {in_data(name) for name in DATA_FILES}
+
+
+def ends_well(capsys: pytest.CaptureFixture[str], *argv: str) -> bool:
+    """Run a command; it succeeds, or ends with one clear line (else this fails). Did it succeed?"""
+    capsys.readouterr()
+    code: object = None
+    try:
+        main(list(argv))
+    except SystemExit as ended:
+        code = ended.code
+    if code is None:
+        return True
+    last = capsys.readouterr().err.rstrip("\n").splitlines()[-1]
+    assert (code, last.startswith("translator: "), len(last) < 400) == (2, True, True), last
+    return False
+
+
+TRANSLATE = ["translate", "--run-dir=run", "--beam-size=1", "Good evening."]
+TRAIN = ["train", "--run-dir=run", "--data_dir=data", *TINY_OPTIONS]
+ON_RUN = [
+    TRANSLATE,
+    [*TRANSLATE, "--engine=ctranslate2"],
+    ["evaluate", "--run-dir=run", "--beam-size=1"],
+    ["align", "--run-dir=run", "Good evening.", "Buenas tardes."],
+    ["runs", "--folder=."],
+    TRAIN,
+]
+ON_DATA = [
+    ["align", "--run-dir=run", "--train"],
+    ["prepare", "--data_dir=data", *TINY_OPTIONS],
+    TRAIN,
+]
+
+
+@pytest.mark.parametrize("plant", [plant_pickle, plant_archive])
+def test_the_bombs_work(place: Path, plant: Plant) -> None:
+    plant(Path("bomb"))
+    if plant is plant_archive:
+        torch.load("bomb", weights_only=False)
+    else:
+        pickle.loads(Path("bomb").read_bytes())
+    assert Path("exploded").exists()
+
+
+@pytest.mark.parametrize("commands", [ON_RUN, ON_DATA], ids=["run", "data"])
+def test_without_a_bomb_all_commands_succeed(
+    place: Path, capsys: pytest.CaptureFixture[str], commands: list[list[str]]
+) -> None:
+    for command in commands:
+        assert ends_well(capsys, *command)
+
+
+@pytest.mark.parametrize("plant", [plant_pickle, plant_archive])
+@pytest.mark.parametrize("name", RUN_FILES)
+def test_a_planted_run_runs_no_code(
+    place: Path, capsys: pytest.CaptureFixture[str], name: str, plant: Plant
+) -> None:
+    plant(Path("run", name))
+    ended = [ends_well(capsys, *command) for command in ON_RUN]
+    assert not all(ended)  # it was read
+    assert not Path("exploded").exists()
+
+
+@pytest.mark.parametrize(
+    ("plant", "signed"), [(plant_pickle, False), (plant_pickle, True), (plant_archive, True)]
+)
+@pytest.mark.parametrize("name", DATA_FILES)
+def test_planted_data_run_no_code(
+    place: Path, capsys: pytest.CaptureFixture[str], name: str, plant: Plant, signed: bool
+) -> None:
+    """Also where whoever planted it has set its checksum right."""
+    path = in_data(name)
+    before = sha256_of(path)
+    plant(path)
+    if signed:
+        for sums in Path("data").rglob("SHA256SUMS"):
+            sums.write_bytes(sums.read_bytes().replace(before.encode(), sha256_of(path).encode()))
+    ended = [ends_well(capsys, *command) for command in ON_DATA]
+    assert signed or not any(ended[1:])
+    assert not Path("exploded").exists()

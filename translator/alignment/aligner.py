@@ -11,7 +11,6 @@ from translator.alignment.links import Links, best_links, symmetrize
 from translator.alignment.reading import Reading, consistency, readings, word_weights
 from translator.alignment.words import Floats, Pair, Words, split_words
 from translator.config import ModelConfig
-from translator.corpus.held_out import read_examples
 from translator.errors import TranslatorError
 from translator.inference.translator import Translator, load_translator
 from translator.run import Run
@@ -89,9 +88,9 @@ def links_by_reading(
 
 def training_pairs(corpus_dir: Path) -> Iterator[Pair]:
     """The training pairs of a prepared corpus."""
-    import datasets  # two seconds, which a program that only aligns need not wait
+    from translator.prepare import load_pairs  # seconds, which one that only aligns need not wait
 
-    for batch in datasets.load_from_disk(corpus_dir / "train").iter(batch_size=1000):
+    for batch in load_pairs(corpus_dir / "train").iter(batch_size=1000):
         yield from zip(map(split_words, batch["src"]), map(split_words, batch["tgt"]), strict=True)
 
 
@@ -102,7 +101,7 @@ def choose_reading(translator: Translator, run: Run) -> Reading:
         return Reading(guided_layer(config.model.decoder_layers), GUIDED_HEAD, "input")
     pairs = [
         (split_words(example.src), split_words(example.references[0]))
-        for example in read_examples(run.held_out("dev"))
+        for example in run.read_held_out("dev")
     ]
     chosen = readings(config.model.decoder_layers)
     links = links_by_reading(translator, pairs, chosen)
@@ -168,12 +167,12 @@ def load_aligner(run: Run, device: str = "auto") -> Aligner:
     """
     translator = load_translator(run, device)
     manifest, config = run.read_manifest(), run.load_config()
-    if "reading" in manifest:
-        reading = Reading(**manifest["reading"])
-    else:
-        reading = choose_reading(translator, run)
-        if manifest["state"] == "finished":  # before that, the manifest is the training's
-            with suppress(TranslatorError):  # a run that can't be written aligns as well
-                run.write_manifest(manifest | {"reading": asdict(reading)})
+    every = readings(config.model.decoder_layers, [None, *range(config.model.n_heads)])
+    known = [reading for reading in every if asdict(reading) == manifest.get("reading")]
+    reading = known[0] if known else choose_reading(translator, run)
+    # Before a run is finished, the manifest is the training's.
+    if not known and manifest["state"] == "finished":
+        with suppress(TranslatorError):  # a run that can't be written aligns as well
+            run.write_manifest(manifest | {"reading": asdict(reading)})
     languages = (config.corpus.src_lang, config.corpus.tgt_lang)
     return Aligner(translator, reading, config.model, languages)

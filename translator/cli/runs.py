@@ -63,15 +63,14 @@ def evaluate_command(argv: list[str]) -> None:
     run = chosen_run(options)
     from tabulate import tabulate
 
-    from translator.corpus.held_out import read_examples, read_test_files
+    from translator.corpus.held_out import read_test_files
     from translator.evaluation import evaluate
     from translator.inference.translator import load_translator
 
     if options.src:
         examples = read_test_files(Path(options.src), [Path(name) for name in options.ref])
     else:
-        run.read_manifest()
-        examples = read_examples(run.held_out(options.split))
+        examples = run.read_held_out(options.split)
     translator = load_translator(run, options.device, options.engine)
     _, result = evaluate(translator, examples, options.beam_size, options.length_penalty)
     if options.json:

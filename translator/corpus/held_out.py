@@ -40,9 +40,16 @@ def read_examples(path: Path) -> list[Example]:
         TranslatorError: the file is missing or damaged.
     """
     try:
-        return [Example(**record) for record in read_json_lines(path)]
+        examples = [Example(**record) for record in read_json_lines(path)]
     except TypeError as error:
         raise TranslatorError(f"{path}: damaged ({error})") from error
+    for number, example in enumerate(examples, start=1):
+        texts = [example.src, *example.references] if isinstance(example.references, list) else []
+        if len(texts) < 2 or not all(isinstance(text, str) for text in texts):
+            raise TranslatorError(f"{path}, line {number}: damaged (no sentence with references)")
+    if not examples:
+        raise TranslatorError(f"{path}: damaged (the file is empty)")
+    return examples
 
 
 def read_test_files(src: Path, references: list[Path]) -> list[Example]:

@@ -153,7 +153,7 @@ def require_export(run: Run) -> None:
     exported = run.ctranslate2 / "weights.sha256"
     if not exported.is_file():
         raise TranslatorError(f"{run.path}: no CTranslate2 model there yet; {again}")
-    if exported.read_text(encoding="utf-8").strip() != sha256_of(run.weights):
+    if exported.read_bytes().strip() != sha256_of(run.weights).encode():
         raise TranslatorError(
             f"{run.ctranslate2}: made from other weights than those of the run; {again}"
         )

@@ -235,7 +235,7 @@ def load_translator(run: Run, device: str = "auto", engine: str = "pytorch") -> 
     """
     if engine not in ENGINES:
         raise TranslatorError(f'unknown engine "{engine}"; there are: {", ".join(ENGINES)}')
-    run.read_manifest()
+    run.require_own_tokenizer()
     tokenizer = Tokenizer(run.tokenizer)
     return Translator(_load_engine(run, tokenizer, device, engine), tokenizer)
 

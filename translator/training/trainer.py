@@ -239,8 +239,9 @@ class Trainer:
         try:
             self.progress = Progress(**state["progress"])
             self.learner.load_state_dict(state["learner"])
-            before = state["computed_with"]
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            before = {name: state["computed_with"][name] for name in self._computed_with()}
+        # Whatever a file holds that isn't what `save` has written: other keys, types, shapes.
+        except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise TranslatorError(f"{self.run.state}: not a state of this run ({error})") from error
         for name, now in self._computed_with().items():
             then = before.get(name, 1)  # a state from before there could be several processes
