@@ -229,7 +229,9 @@ def test_a_measurement_cut_short_by_a_kill_is_made_again(
 ) -> None:
     step = torch.load(stopped_copy.state, weights_only=True)["progress"]["step"]
     with stopped_copy.metrics.open("a") as file:
-        file.write(f'{{"step": {step + 1}, "loss": 99.0}}\n{{"step": {step + 2}, "lo')
+        file.write(
+            f'{{"step": {step + 1}, "seconds": 9.0, "loss": 99.0}}\n{{"step": {step + 2}, "lo'
+        )
     resume(stopped_copy.path, data_dir)
     assert measurements(stopped_copy) == measurements(uninterrupted)
 
