@@ -27,10 +27,11 @@ from translator.alignment.links import Links, grow_diag_final_and
 from translator.alignment.reading import Reading
 from translator.alignment.scoring import GoldPair, parse_links, read_gold, score_links
 from translator.alignment.words import Pair
-from translator.batching import Batch, PairIds, Ragged, group_by_length, make_batch
+from translator.batching import Batch, PairIds, group_by_length, make_batch
 from translator.errors import one_clear_line
 from translator.inference.pytorch import BATCH_POSITIONS, PyTorchEngine
 from translator.prepare import prepare_corpus
+from translator.ragged import Ragged
 from translator.run import Run
 from translator.tokenizer import PAD_ID
 from translator.workers import Workers

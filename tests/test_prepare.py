@@ -12,11 +12,11 @@ from translator.prepare import Prepared, prepare
 
 
 def prepared_files(prepared: Prepared) -> dict[str, bytes]:
-    """By name, but for reports, which hold times, and what `datasets` dates."""
+    """By name, but for reports, which hold times, and the hashes of these."""
     return {
         str(path.relative_to(prepared.corpus_dir)): data
         for path, data in contents(prepared.corpus_dir).items()
-        if path.suffix != ".json"
+        if path.name not in ("report.json", "SHA256SUMS")
     }
 
 

@@ -1,59 +1,15 @@
 """Sentence pairs as ids, in batches of about equal size with little padding."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, Tokenizer
-
-Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Ragged:
-    """Rows of different length in one flat array: row i is values[offsets[i] : offsets[i + 1]]."""
-
-    values: npt.NDArray[np.int32]
-    offsets: Ints
-
-    @staticmethod
-    def from_lists(rows: Sequence[list[int]]) -> "Ragged":
-        """Join lists of ids."""
-        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-        np.cumsum([len(row) for row in rows], out=offsets[1:])
-        values = np.fromiter((i for row in rows for i in row), np.int32, count=int(offsets[-1]))
-        return Ragged(values, offsets)
-
-    @property
-    def lengths(self) -> Ints:
-        """Length of each row."""
-        return np.diff(self.offsets)
-
-    def padded(self, rows: Ints, *, bos: bool) -> Tensor:
-        """Some rows as a matrix, each with eos at its end, bos before it if asked, then padding.
-
-        Returns:
-            ids (B, longest), int64.
-        """
-        lengths = self.lengths[rows]
-        start = int(bos)
-        width = int(lengths.max()) + start + 1
-        matrix = np.full((len(rows), width), PAD_ID, dtype=np.int64)
-        columns = np.arange(width - start)
-        inside = columns < lengths[:, None]
-        source = self.offsets[rows][:, None] + columns
-        matrix[:, start:][inside] = self.values[source[inside]]
-        matrix[np.arange(len(rows)), start + lengths] = EOS_ID
-        if bos:
-            matrix[:, 0] = BOS_ID
-        return torch.from_numpy(matrix)
-
+from translator.ragged import Ints, Ragged
+from translator.tokenizer import PAD_ID, Tokenizer
 
 # A link between pieces as one number: the target piece's place times this, plus the source piece's.
 LINK_BASE = 1 << 15
@@ -126,7 +82,8 @@ class Batch:
 
 def make_batch(pairs: PairIds, rows: Ints) -> Batch:
     """The pairs of these rows as a batch."""
-    src, tgt = pairs.src.padded(rows, bos=False), pairs.tgt.padded(rows, bos=True)
+    src = torch.from_numpy(pairs.src.padded(rows, bos=False))
+    tgt = torch.from_numpy(pairs.tgt.padded(rows, bos=True))
     tgt_tokens = int(pairs.tgt.lengths[rows].sum()) + len(rows)
     return Batch(src, tgt, tgt_tokens, _linked(pairs, rows, tgt.size(1) - 1, src.size(1)))
 
@@ -229,17 +186,8 @@ class BatchStream:
 
 def fixed_pairs(tokenizer_dir: Path) -> Callable[[int], PairIds]:
     """Epochs that are all the same: ids as `prepare` has written them, memory-mapped."""
-    from translator.prepare import load_pairs
-
-    table = load_pairs(tokenizer_dir / "ids").data
-    pairs = PairIds(_ragged(table, "src_ids"), _ragged(table, "tgt_ids"))
+    pairs = PairIds(Ragged.open(tokenizer_dir / "src"), Ragged.open(tokenizer_dir / "tgt"))
     return lambda epoch: pairs
-
-
-def _ragged(table: Any, column: str) -> Ragged:
-    lists = table.column(column).combine_chunks()
-    values, offsets = lists.values.to_numpy(), lists.offsets.to_numpy()
-    return Ragged(values, offsets.astype(np.int64))
 
 
 def sampled_pairs(

@@ -33,6 +33,8 @@ class CorpusConfig:
         hub_config: the data set's configuration, such as "en-es"
         hub_split: the part of the data set to take pairs from
         hub_columns: the columns of the two `languages`; a dot goes into a nested column
+        hub_rows: stream the data set, and take this many rows: the rest is not fetched, and nothing
+            is put into the hub's cache; null fetches the whole part
         hub_licence: the data set's licence and attribution, for the report
         max_chars: drop pairs with a longer side; the longest default sentence has 332
         max_length_ratio: drop pairs whose word counts differ by more than this factor
@@ -47,6 +49,7 @@ class CorpusConfig:
     hub_config: str | None = None
     hub_split: str = "train"
     hub_columns: list[str] = field(default_factory=lambda: ["translation.en", "translation.es"])
+    hub_rows: int | None = None
     hub_licence: str = "see the data set's page on the hub"
     max_chars: int = 500
     max_length_ratio: float = 3.0
@@ -68,6 +71,8 @@ class CorpusConfig:
             )
         _require_positive("corpus", self, "max_chars", "max_length_ratio", "dev_sentences")
         _require_positive("corpus", self, "test_sentences")
+        if self.hub_rows is not None:
+            _require_positive("corpus", self, "hub_rows")
 
     @property
     def src_lang(self) -> str:

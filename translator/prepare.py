@@ -6,28 +6,35 @@ DATA_DIR/prepared/CORPUS/            CORPUS is a hash of everything that decides
     report.json                      counts, hashes, licence
     SHA256SUMS                       of all these, to notice damage
     tokenizer-HASH/tokenizer.model
-    tokenizer-HASH/ids/              the training pairs as piece ids, Arrow files
+    tokenizer-HASH/src-*.npy, tgt-*.npy: the training pairs as piece ids (see `Ragged`)
     tokenizer-HASH/report.json  tokenizer-HASH/SHA256SUMS
 """
 
 import hashlib
+import math
 import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from tabulate import tabulate
+from tqdm import tqdm
 
 from translator.config import Config
 from translator.corpus.clean import clean
 from translator.corpus.held_out import Example, content_hash
 from translator.corpus.sources import Source, find_source
 from translator.corpus.split import add_groups, check_leaks, split
+from translator.corpus.steps import BATCH, map_batches
 from translator.errors import TranslatorError
 from translator.files import (
     fingerprint,
@@ -40,10 +47,16 @@ from translator.files import (
     write_json_lines,
     write_text,
 )
+from translator.ragged import write_ragged
 from translator.tokenizer import Tokenizer, train_tokenizer
 
 # Part of every hash: raise it when the same settings lead to other files than before.
-PREPARE_VERSION = 2
+PREPARE_VERSION = 3
+
+# Pairs that the tokenizer learns from, in blocks: more don't change the frequent pieces, and
+# SentencePiece keeps them all in memory.
+_MOST_FOR_TOKENIZER = 500_000
+_BLOCK = 1000
 
 # As `sha256sum --check` reads it.
 _SUMS = "SHA256SUMS"
@@ -113,8 +126,9 @@ def prepare_tokenizer(config: Config, corpus_dir: Path) -> Path:
 
 def _corpus_dir(config: Config, source: Source) -> Path:
     settings = asdict(config.corpus)
-    for name in ("files", "hub_name", "hub_config", "hub_split", "hub_columns"):
-        settings.pop(name)  # the source's own fingerprint speaks for these
+    # The source's own fingerprint speaks for these.
+    for name in ("files", "hub_name", "hub_config", "hub_split", "hub_columns", "hub_rows"):
+        settings.pop(name)
     key = fingerprint(PREPARE_VERSION, source.fingerprint, settings)
     return Path(config.data_dir) / "prepared" / key
 
@@ -184,37 +198,41 @@ def _make_corpus(config: Config, source: Source, folder: Path) -> None:
     started = time.monotonic()
     work = folder / "work"  # the intermediate Arrow files
     pairs = _read(source, work)
-    cleaned, dropped = clean(pairs, config.corpus)
-    if len(cleaned) == 0:
+    pairs_read = len(pairs)
+    # What isn't needed any more is let go, or it would stay mapped into memory.
+    pairs, dropped = clean(pairs, config.corpus)
+    pairs_kept = len(pairs)
+    if pairs_kept == 0:
         raise TranslatorError(f"{source.name}: no pair is left after cleaning ({dropped})")
-    parts = split(add_groups(cleaned, config.corpus), config.corpus)
+    parts = split(add_groups(pairs, config.corpus), config.corpus)
+    del pairs
     if not (parts.dev and parts.test and len(parts.train)):
         raise TranslatorError(
-            f"{source.name}: {len(cleaned)} pairs are too few, or too much linked by shared "
+            f"{source.name}: {pairs_kept} pairs are too few, or too much linked by shared "
             "sentences, to hold out dev and test; 30 different sentences or more will do"
         )
     report: dict[str, Any] = {
         "source": source.name,
         "licence": source.licence,
         "direction": config.corpus.direction,
-        "pairs_read": len(pairs),
+        "pairs_read": pairs_read,
         "dropped": dropped,
-        "pairs_kept": len(cleaned),
-        "groups": len(parts.train.unique("group")),
+        "pairs_kept": pairs_kept,
+        "groups": len(np.unique(np.asarray(parts.train.with_format("numpy")["group"][:]))),
         "train_pairs": len(parts.train),
         "train_sha256": _hash_pairs(parts.train),
         "unused_pairs": parts.unused_pairs,
     }
-    for name, asked, examples in (
-        ("dev", config.corpus.dev_sentences, parts.dev),
-        ("test", config.corpus.test_sentences, parts.test),
+    dev, test = check_leaks(parts.train, [parts.dev, parts.test])
+    for name, asked, (leaks, checked) in (
+        ("dev", config.corpus.dev_sentences, dev),
+        ("test", config.corpus.test_sentences, test),
     ):
-        leaks, checked = check_leaks(parts.train, examples)
         if leaks.src_seen or leaks.tgt_seen:
             raise RuntimeError(f"the split leaks, which is a bug: {leaks}")
-        if len(examples) < asked:
+        if len(checked) < asked:
             print(
-                f"note: the corpus is small, so {name} has {len(examples)} source sentences "
+                f"note: the corpus is small, so {name} has {len(checked)} source sentences "
                 f"(at most a tenth of it is held out) instead of {asked}",
                 file=sys.stderr,
             )
@@ -228,25 +246,18 @@ def _make_corpus(config: Config, source: Source, folder: Path) -> None:
 
 
 def _read(source: Source, work: Path) -> datasets.Dataset:
-    def rows() -> Iterator[dict[str, str]]:
-        empty = True
-        for row in source.rows():
-            empty = False
-            yield row
-        if empty:
-            raise TranslatorError(f"{source.name}: the corpus is empty")
-
-    text = datasets.Value("string")
-    features = datasets.Features({"src": text, "tgt": text, "source": text})
-    try:
-        return datasets.Dataset.from_generator(
-            rows, features=features, cache_dir=str(work), fingerprint=source.fingerprint
-        )
-    except datasets.exceptions.DatasetGenerationError as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, TranslatorError | OSError):
-            cause = cause.__cause__ or cause.__context__
-        raise cause or error from None
+    """The rows of a source, on disk."""
+    schema = pa.schema([(column, pa.string()) for column in ("src", "tgt", "source")])
+    work.mkdir()
+    path = work / "read.arrow"
+    rows = iter(tqdm(source.rows(), "read", unit="pair", unit_scale=True, disable=None))
+    with pa.ipc.new_stream(path, schema) as writer:
+        while some := list(islice(rows, BATCH)):
+            writer.write_batch(pa.RecordBatch.from_pylist(some, schema))
+    pairs = datasets.Dataset.from_file(str(path))
+    if len(pairs) == 0:
+        raise TranslatorError(f"{source.name}: the corpus is empty")
+    return pairs
 
 
 def _references(examples: list[Example]) -> int:
@@ -266,18 +277,21 @@ def _make_tokenizer(config: Config, corpus_dir: Path, folder: Path) -> None:
             "tgt_ids": tokenizer.encode(batch["tgt"]),
         }
 
+    work = folder / "work"
+    work.mkdir()
     ids = datasets.List(datasets.Value("int32"))
-    features = datasets.Features({"src_ids": ids, "tgt_ids": ids})
-    encoded = train.map(
+    encoded = map_batches(
+        train,
         to_ids,
-        batched=True,
+        "tokenize",
         remove_columns=train.column_names,
-        features=features,
-        cache_file_name=str(folder / "work.arrow"),
-        desc="tokenize",
+        features=datasets.Features({"src_ids": ids, "tgt_ids": ids}),
+        cache_file_name=str(work / "ids.arrow"),
     )
-    encoded.save_to_disk(folder / "ids")
-    (folder / "work.arrow").unlink()
+    del train
+    for side in ("src", "tgt"):
+        write_ragged(folder / side, encoded.data.column(f"{side}_ids").chunks)
+    shutil.rmtree(work)
     report = {
         "vocab_size": tokenizer.vocab_size,
         "tokenizer_sha256": sha256_of(path),
@@ -287,15 +301,20 @@ def _make_tokenizer(config: Config, corpus_dir: Path, folder: Path) -> None:
 
 
 def _hash_pairs(pairs: datasets.Dataset) -> str:
+    """The SHA-256 of the pairs as a TSV file of two columns."""
     digest = hashlib.sha256()
-    for batch in pairs.select_columns(["src", "tgt"]).iter(batch_size=1000):
-        for src, tgt in zip(batch["src"], batch["tgt"], strict=True):
-            digest.update(f"{src}\t{tgt}\n".encode())
+    for batch in pairs.with_format("arrow").iter(batch_size=BATCH):
+        lines = pc.binary_join_element_wise(batch["src"], batch["tgt"], "\t")
+        digest.update("\n".join([*lines.to_pylist(), ""]).encode())
     return digest.hexdigest()
 
 
 def _sentences(train: datasets.Dataset) -> Iterator[str]:
-    for batch in train.select_columns(["src", "tgt"]).iter(batch_size=1000):
+    """What the tokenizer learns from: the training side, or blocks spread evenly over it."""
+    blocks = math.ceil(len(train) / _BLOCK)
+    step = math.ceil(len(train) / _MOST_FOR_TOKENIZER)
+    for block in range(0, blocks, step):
+        batch = train[block * _BLOCK : (block + 1) * _BLOCK]
         yield from batch["src"]
         yield from batch["tgt"]
 

@@ -7,7 +7,7 @@ import torch
 from transformers import M2M100Config, M2M100ForConditionalGeneration
 
 from peers.measuring import Translate
-from translator.batching import Ragged
+from translator.ragged import Ragged
 from translator.run import Run
 from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, Tokenizer
 
@@ -52,7 +52,7 @@ def random_m2m100(run: Run, lengths: dict[int, list[int]]) -> Translate:
         lines = [""] * len(texts)
         for start in range(0, len(order), _BATCH):
             batch = order[start : start + _BATCH]
-            src = rows.padded(batch, bos=False)
+            src = torch.from_numpy(rows.padded(batch, bos=False))
             found = model.generate(
                 src,
                 attention_mask=(src != PAD_ID).long(),

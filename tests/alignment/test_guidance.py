@@ -12,10 +12,11 @@ from translator.alignment.aligner import load_aligner
 from translator.alignment.guidance import with_links
 from translator.alignment.scoring import GoldPair, parse_links, score_links
 from translator.alignment.words import Words, split_words
-from translator.batching import LINK_BASE, PairIds, Ragged, fixed_pairs, make_batch
+from translator.batching import LINK_BASE, PairIds, fixed_pairs, make_batch
 from translator.errors import TranslatorError
 from translator.pipeline import train
 from translator.prepare import Prepared, prepare
+from translator.ragged import Ragged
 from translator.run import Run
 from translator.tokenizer import Tokenizer
 from translator.training.loss import GUIDED_HEAD, guidance_loss, guided_layer

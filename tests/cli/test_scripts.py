@@ -98,6 +98,22 @@ def test_bench_training(cli: Cli, tmp_path: Path) -> None:
     ]
 
 
+def test_bench_corpus(cli: Cli, tmp_path: Path) -> None:
+    options = ["--sizes", "3000", "--folder", "bench", "--json", "measures.json", *TINY_OPTIONS]
+    result = cli(*options, program=[str(SCRIPTS / "bench_corpus.py")])
+    assert result.returncode == 0, result.stderr
+    records = json.loads((tmp_path / "measures.json").read_text())
+    values = {record["measure"]: record["value"] for record in records}
+    assert values["prepare_seconds, 3000 pairs"] > 0
+    assert values["prepare_seconds_over_n_log_n, 3000 pairs"] == 1
+    assert 0.05 < values["peak_memory_gib, 3000 pairs"] < 2
+    assert values["seconds_to_first_loss, 3000 pairs"] > 0
+    assert {path.name for path in (tmp_path / "bench").iterdir()} == {"corpus.png"}
+    again = cli(*options, program=[str(SCRIPTS / "bench_corpus.py")])
+    assert again.returncode == 2
+    assert again.stderr == "bench_corpus: bench is there already; name a new --folder\n"
+
+
 def test_crash_test(cli: Cli, tmp_path: Path) -> None:
     """Five kills, and an end as if there had been none."""
     program = [str(SCRIPTS / "crash_test.py")]

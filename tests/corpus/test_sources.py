@@ -325,6 +325,24 @@ def test_hub_column_of_numbers(hub: Path) -> None:
         read_hub(hub, hub_columns=["en", "es"])
 
 
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_hub_streamed_is_the_same_up_to_its_end(hub: Path, tmp_path: Path, rows: int) -> None:
+    """And nothing is kept."""
+    write_json_lines(hub, [{"translation": {"en": e, "es": s}} for e, s in PAIRS])
+    assert texts(read_hub(hub, hub_rows=rows)) == PAIRS[:rows]
+    assert not list((tmp_path / "cache").rglob("*.arrow"))
+    configs = [CorpusConfig(hub_name=str(hub), hub_rows=n) for n in (None, rows, rows + 1)]
+    assert len({find_source(config, hub).fingerprint for config in configs}) == 3
+
+
+def test_hub_streamed_breaks_off(hub: Path) -> None:
+    write_json_lines(hub, [{"en": "One", "es": "Uno"}] * 3)
+    with (hub / "train.jsonl").open("a") as file:
+        file.write('{"en": "Four", ')
+    with pytest.raises(TranslatorError, match=r"hub train can't be had: "):
+        read_hub(hub, hub_columns=["en", "es"], hub_rows=9)
+
+
 def test_hub_missing_data_set(hub: Path) -> None:
     with pytest.raises(TranslatorError, match=r"absent train can't be had: .*--corpus\.files"):
         read_hub(hub / "absent")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from translator.config import Config, CorpusConfig
 from translator.corpus.held_out import Example
-from translator.corpus.split import Split, add_groups, check_leaks, split
+from translator.corpus.split import LeakReport, Split, add_groups, check_leaks, split
 from translator.errors import TranslatorError
 from translator.prepare import prepare
 
@@ -199,12 +199,17 @@ HELD_OUT = [
 ]
 
 
+def leaks_in(train: Dataset, examples: list[Example]) -> tuple[LeakReport, list[Example]]:
+    [found] = check_leaks(train, [examples])
+    return found
+
+
 def train_of(*pairs: Pair) -> Dataset:
     return dataset([*pairs, ("Snow fell all night long.", "Nevó durante toda la noche.")])
 
 
 def test_no_leak() -> None:
-    report, _ = check_leaks(train_of(("The cat went home.", "El gato se fue a casa.")), HELD_OUT)
+    report, _ = leaks_in(train_of(("The cat went home.", "El gato se fue a casa.")), HELD_OUT)
     assert (report.sentences, report.src_seen, report.tgt_seen, report.near) == (2, 0, 0, 0)
 
 
@@ -212,7 +217,7 @@ def test_no_leak() -> None:
     "copy", ["Where did the cat go?", "where did the CAT go", "WHERE did, the cat — go!"]
 )
 def test_copied_source_is_caught(copy: str) -> None:
-    report, _ = check_leaks(train_of((copy, "Otra cosa.")), HELD_OUT)
+    report, _ = leaks_in(train_of((copy, "Otra cosa.")), HELD_OUT)
     assert (report.src_seen, report.tgt_seen) == (1, 0)
 
 
@@ -220,14 +225,14 @@ def test_copied_source_is_caught(copy: str) -> None:
     "copy", ["¿Adónde se fue el gato?", "adónde se fue el GATO", "¡ADÓNDE fue el gato!"]
 )
 def test_copied_reference_is_caught(copy: str) -> None:
-    report, _ = check_leaks(train_of(("Something else.", copy)), HELD_OUT)
+    report, _ = leaks_in(train_of(("Something else.", copy)), HELD_OUT)
     assert (report.src_seen, report.tgt_seen) == (0, 1)
 
 
 def test_leak_far_into_a_long_training_side_is_caught() -> None:
     many = [(f"Lamp {n} is on.", f"La lámpara {n} está encendida.") for n in range(2500)]
     leak = ("my uncle sells lamps", "Otra cosa.")
-    report, _ = check_leaks(train_of(*many, leak), HELD_OUT)
+    report, _ = leaks_in(train_of(*many, leak), HELD_OUT)
     assert report.src_seen == 1
 
 
@@ -236,7 +241,7 @@ def test_split_by_line_would_leak() -> None:
     lines = Path(__file__).parents[1].joinpath("data", "everyday.tsv").read_text(encoding="utf-8")
     pairs = [(line.split("\t")[0], line.split("\t")[1]) for line in lines.splitlines()]
     held_out = [Example(english, [spanish], [""]) for english, spanish in pairs[::2]]
-    report, _ = check_leaks(dataset(pairs[1::2]), held_out)
+    report, _ = leaks_in(dataset(pairs[1::2]), held_out)
     trained = [{words(pair[side]) for pair in pairs[1::2]} for side in (0, 1)]
     assert report.src_seen == sum(words(pair[0]) in trained[0] for pair in pairs[::2]) > 0
     assert report.tgt_seen == sum(words(pair[1]) in trained[1] for pair in pairs[::2]) > 0
@@ -263,10 +268,16 @@ def test_near_is_a_word_edit_distance_of_at_most_one(
     trained: list[str], held_out: list[str]
 ) -> None:
     train = dataset([(text, "x") for text in trained])
-    report, checked = check_leaks(train, [Example(text, ["y"], [""]) for text in held_out])
+    report, checked = leaks_in(train, [Example(text, ["y"], [""]) for text in held_out])
     expected = [
         min(word_edits(words(text), words(other)) for other in trained) <= 1 for text in held_out
     ]
     assert [example.near for example in checked] == expected
     assert report.near == sum(expected)
     assert [example.src for example in checked] == held_out
+
+
+def test_parts_are_checked_each_by_itself() -> None:
+    train = train_of(("Where did the cat go?", "Otra cosa."))
+    reports = [report for report, _ in check_leaks(train, [HELD_OUT[:1], [], HELD_OUT[1:]])]
+    assert [(report.sentences, report.src_seen) for report in reports] == [(1, 1), (0, 0), (1, 0)]

@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from translator.batching import Batch, BatchStream, PairIds, Ragged, make_batch
+from translator.batching import Batch, BatchStream, PairIds, make_batch
 from translator.config import MappingName, ModelConfig, TrainingConfig
 from translator.errors import TranslatorError
 from translator.inference.search import greedy_search
 from translator.model.transformer import Transformer
+from translator.ragged import Ragged
 from translator.tokenizer import EOS_ID, PAD_ID
 from translator.training.distributed import World
 from translator.training.learner import Learner, Replica
@@ -140,7 +141,7 @@ def test_a_rule_is_learnt_from_examples(rule: Callable[[Ids], Ids]) -> None:
     others = random_ids(np.random.default_rng([seed, 0, 1]), 500)
     unseen = [ids for ids in others if tuple(ids) not in seen]
     assert len(unseen) > 300
-    src = Ragged.from_lists(unseen).padded(np.arange(len(unseen)), bos=False)
+    src = torch.from_numpy(Ragged.from_lists(unseen).padded(np.arange(len(unseen)), bos=False))
     right = [found == rule(ids) for found, ids in zip(greedy(model, src), unseen, strict=True)]
     assert np.mean(right) >= 0.95, f"seed {seed}"
 

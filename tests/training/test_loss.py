@@ -5,9 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from translator.batching import Batch, Ragged
+from translator.batching import Batch
 from translator.config import ModelConfig
 from translator.model.transformer import Transformer
+from translator.ragged import Ragged
 from translator.tokenizer import PAD_ID
 from translator.training.loss import _ROWS_AT_ONCE, batch_losses, projected_cross_entropy
 
@@ -77,7 +78,7 @@ def random_batch(*lengths: tuple[int, int], padding: int = 0) -> Batch:
     for side, bos in ((0, False), (1, True)):
         rows = [torch.randint(4, VOCAB, (pair[side],)).tolist() for pair in lengths]
         ragged = Ragged.from_lists(rows)
-        ids = ragged.padded(torch.arange(len(rows)).numpy(), bos=bos)
+        ids = torch.from_numpy(ragged.padded(torch.arange(len(rows)).numpy(), bos=bos))
         sides.append(F.pad(ids, (0, padding), value=PAD_ID))
     return Batch(*sides, tgt_tokens=sum(tgt + 1 for _, tgt in lengths))
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from translator.batching import PairIds, Ragged
+from translator.batching import PairIds
 from translator.config import ModelConfig
 from translator.model.transformer import Transformer
+from translator.ragged import Ragged
 from translator.training.warm_start import cooccurrence_vectors, start_from_cooccurrence
 
 WORDS = 40

@@ -9,9 +9,10 @@ import numpy as np
 from translator.alignment.aligner import training_pairs
 from translator.alignment.scoring import parse_links
 from translator.alignment.words import Pair, Span, shares
-from translator.batching import LINK_BASE, PairIds, Ragged
+from translator.batching import LINK_BASE, PairIds
 from translator.corpus.sources import read_lines
 from translator.errors import TranslatorError
+from translator.ragged import Ragged
 from translator.tokenizer import Tokenizer
 
 _PAIRS_AT_ONCE = 1000

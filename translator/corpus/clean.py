@@ -1,13 +1,17 @@
 """Normalise text, and drop pairs that can't teach; every dropped pair is counted by reason."""
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from datasets import Dataset
 
 from translator.config import CorpusConfig
+from translator.corpus.steps import keep, map_batches
 from translator.corpus.text import normalise, text_key
+
+# Why a pair is dropped. Before them, as number 0: it is not.
+_REASONS = (None, "empty side", "too long", "copied side", "length ratio")
 
 
 def reason_to_drop(src: str, tgt: str, config: CorpusConfig) -> str | None:
@@ -35,19 +39,30 @@ def clean(pairs: Dataset, config: CorpusConfig) -> tuple[Dataset, dict[str, int]
         The kept pairs, in their order, and the count of dropped pairs under each reason.
     """
 
-    def examine(batch: dict[str, list[str]]) -> dict[str, list[Any]]:
+    def examine(batch: dict[str, list[str]]) -> dict[str, list[str] | npt.NDArray[Any]]:
         src = [normalise(text) for text in batch["src"]]
         tgt = [normalise(text) for text in batch["tgt"]]
-        reasons = [reason_to_drop(s, t, config) or "" for s, t in zip(src, tgt, strict=True)]
-        keys = [text_key(f"{s}\t{t}") for s, t in zip(src, tgt, strict=True)]
-        return {"src": src, "tgt": tgt, "reason": reasons, "pair_key": keys}
+        sides = list(zip(src, tgt, strict=True))
+        reasons = [_REASONS.index(reason_to_drop(s, t, config)) for s, t in sides]
+        keys = [text_key(f"{s}\t{t}") for s, t in sides]
+        return {
+            "src": src,
+            "tgt": tgt,
+            "reason": np.array(reasons, np.int8),
+            "pair_key": np.array(keys, np.int64),
+        }
 
-    examined = pairs.map(examine, batched=True, desc="clean")
-    reasons = np.asarray(examined.with_format("numpy")["reason"][:], dtype=object)
-    dropped = Counter(reason for reason in reasons if reason)
-    kept = np.flatnonzero(reasons == "")
-    keys = np.asarray(examined.with_format("numpy")["pair_key"][:])[kept]
+    examined = map_batches(pairs, examine, "clean")
+    columns = examined.with_format("numpy")
+    reasons = np.asarray(columns["reason"][:])
+    candidates = np.flatnonzero(reasons == 0)
+    keys = np.asarray(columns["pair_key"][:])[candidates]
     _, first = np.unique(keys, return_index=True)
-    dropped["exact duplicate"] = len(kept) - len(first)
-    cleaned = examined.select(kept[np.sort(first)]).remove_columns(["reason", "pair_key"])
-    return cleaned, {reason: count for reason, count in sorted(dropped.items()) if count}
+    counts = np.bincount(reasons, minlength=len(_REASONS)).tolist()
+    dropped = {reason: n for reason, n in zip(_REASONS, counts, strict=True) if reason and n}
+    if len(first) < len(candidates):
+        dropped["exact duplicate"] = len(candidates) - len(first)
+    kept = np.zeros(len(pairs), dtype=np.bool_)
+    kept[candidates[first]] = True
+    cleaned = keep(examined.remove_columns(["reason", "pair_key"]), kept, "keep the good ones")
+    return cleaned, dict(sorted(dropped.items()))

@@ -156,29 +156,38 @@ def hub_data_set(config: CorpusConfig) -> Source:
     label = " ".join(filter(None, [config.hub_name, config.hub_config, config.hub_split]))
 
     def rows() -> Iterator[Row]:
-        from datasets import load_dataset
-
-        try:
-            data = load_dataset(config.hub_name, config.hub_config, split=config.hub_split)
-        # The library's failures (no network, no such name, a broken file …) share no base class.
-        except Exception as error:
-            cause = str(error).strip().splitlines() or [type(error).__name__]
-            raise TranslatorError(
-                f"the data set {label} can't be had: {cause[0]} — check corpus.hub_name, "
-                "hub_config and hub_split, or use your own pairs with --corpus.files pairs.tsv"
-            ) from error
         columns = dict(zip(config.languages, config.hub_columns, strict=True))
-        for number, example in enumerate(data, start=1):
+        for number, example in enumerate(_hub_rows(config, label), start=1):
             yield {
                 "src": _nested(example, columns[config.src_lang], label, number),
                 "tgt": _nested(example, columns[config.tgt_lang], label, number),
                 "source": label,
             }
 
-    asked = [config.hub_name, config.hub_config, config.hub_split, config.hub_columns]
+    asked: list[object] = [config.hub_name, config.hub_config, config.hub_split, config.hub_columns]
+    if config.hub_rows is not None:
+        asked.append(config.hub_rows)
     # A local copy may be edited; what a name on the hub stands for is taken to stay the same.
     copies = sorted(path for path in Path(str(config.hub_name)).rglob("*") if path.is_file())
     return Source(label, config.hub_licence, fingerprint(*asked, *map(sha256_of, copies)), rows)
+
+
+def _hub_rows(config: CorpusConfig, label: str) -> Iterator[dict[str, Any]]:
+    from datasets import load_dataset
+
+    streaming = config.hub_rows is not None
+    try:
+        data = load_dataset(
+            config.hub_name, config.hub_config, split=config.hub_split, streaming=streaming
+        )
+        yield from data.take(config.hub_rows) if streaming else data
+    # The library's failures (no network, no such name, a broken file …) share no base class.
+    except Exception as error:
+        cause = str(error).strip().splitlines() or [type(error).__name__]
+        raise TranslatorError(
+            f"the data set {label} can't be had: {cause[0]} — check corpus.hub_name, hub_config "
+            "and hub_split, or use your own pairs with --corpus.files pairs.tsv"
+        ) from error
 
 
 def _nested(example: dict[str, Any], column: str, label: str, number: int) -> str:

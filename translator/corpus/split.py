@@ -6,20 +6,23 @@ training and the other into test. Here sentences that share a side (case and pun
 form a group, and a group falls on one side as a whole.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import groupby
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from datasets import Dataset
+from datasets import Dataset, Features, Value
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from translator.config import CorpusConfig
 from translator.corpus.held_out import Example
+from translator.corpus.steps import keep, map_batches
 from translator.corpus.text import fold, text_key
+
+Integers = npt.NDArray[np.int64]
 
 # Dev and test have at most a tenth of a small corpus's sentences each: it is there to learn from.
 # As groups are held out whole, a few more pairs may be kept from training.
@@ -43,22 +46,22 @@ def add_groups(pairs: Dataset, config: CorpusConfig) -> Dataset:
     direction of translation.
     """
 
-    def hash_sides(batch: dict[str, list[str]]) -> dict[str, list[int]]:
+    def hash_sides(batch: dict[str, list[str]]) -> dict[str, Integers]:
         return {
-            "src_key": [text_key(f"{config.src_lang}\t{fold(text)}") for text in batch["src"]],
-            "tgt_key": [text_key(f"{config.tgt_lang}\t{fold(text)}") for text in batch["tgt"]],
+            f"{side}_key": np.array([text_key(f"{lang}\t{fold(t)}") for t in batch[side]], np.int64)
+            for side, lang in (("src", config.src_lang), ("tgt", config.tgt_lang))
         }
 
-    keyed = pairs.map(hash_sides, batched=True, desc="group").with_format("numpy")
-    src_keys, tgt_keys = np.asarray(keyed["src_key"][:]), np.asarray(keyed["tgt_key"][:])
-    keys, node = np.unique(np.concatenate([src_keys, tgt_keys]), return_inverse=True)
-    src_node, tgt_node = node[: len(pairs)], node[len(pairs) :]
-    links = coo_array(
-        (np.ones(len(pairs), dtype=np.int8), (src_node, tgt_node)), shape=(len(keys), len(keys))
-    )
+    keys = map_batches(pairs, hash_sides, "group", remove_columns=pairs.column_names)
+    columns = keys.with_format("numpy")
+    src_keys, src_node = np.unique(np.asarray(columns["src_key"][:]), return_inverse=True)
+    tgt_keys, tgt_node = np.unique(np.asarray(columns["tgt_key"][:]), return_inverse=True)
+    tgt_node += len(src_keys)  # the sides share no sentence, even where they look alike
+    nodes = len(src_keys) + len(tgt_keys)
+    links = coo_array((np.ones(len(pairs), dtype=np.int8), (src_node, tgt_node)), (nodes, nodes))
     _, component = connected_components(links, directed=False)
     smallest = np.full(component.max(initial=-1) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(smallest, component, keys)
+    np.minimum.at(smallest, component, np.concatenate([src_keys, tgt_keys]))
     # The smallest of many hashes tends to be small, which would sort large groups first: hash it
     # once more, so that every group has the same chance.
     group_of_component = _mix(smallest.astype(np.uint64)).astype(np.int64)
@@ -81,20 +84,25 @@ def split(pairs: Dataset, config: CorpusConfig) -> Split:
         is less; fewer if the groups that may be held out have no more.
     """
     group_of_pair = np.asarray(pairs.with_format("numpy")["group"][:])
-    sentences = min(len(pairs.unique("src")), len(pairs.unique("tgt")))
+    # To hold out a group of ten times as many sentences as are wanted would be a waste, however
+    # large the corpus is; so nobody need count further.
+    largest = 10 * max(config.test_sentences, config.dev_sentences)
+    enough = math.ceil(largest / LARGEST_HELD_OUT_SHARE)
+    sentences = min(_distinct(pairs, side, enough) for side in ("src", "tgt"))
     limit = int(sentences * LARGEST_HELD_OUT_SHARE)
     groups = _groups(pairs, group_of_pair, largest=limit)
-    held_out: list[int] = []
+    trained = np.ones(len(pairs), dtype=np.bool_)
     parts, unused = [], 0
     for wanted in (config.test_sentences, config.dev_sentences):
         taken: list[dict[str, Any]] = []
         src_sentences: set[str] = set()
         tgt_sentences: set[str] = set()
         while min(len(src_sentences), len(tgt_sentences)) < min(wanted, limit):
-            indices, group = next(groups, ([], []))
-            if not group:
+            found = next(groups, None)
+            if found is None:
                 break
-            held_out.extend(indices)
+            indices, group = found
+            trained[indices] = False
             taken.extend(group)
             src_sentences.update(row["src"] for row in group)
             tgt_sentences.update(row["tgt"] for row in group)
@@ -102,21 +110,43 @@ def split(pairs: Dataset, config: CorpusConfig) -> Split:
         parts.append(examples)
         unused += len(taken) - sum(len(example.references) for example in examples)
     test, dev = parts
-    # In the corpus's own order again, so that the training side reads like the corpus.
-    train = pairs.select(np.delete(np.arange(len(pairs)), held_out))
+    train = keep(pairs, trained, "hold out dev and test")
     return Split(train=train, dev=dev, test=test, unused_pairs=unused)
 
 
+def _distinct(pairs: Dataset, side: str, enough: int) -> int:
+    """How many different sentences a side has; counted no further than `enough`."""
+    seen: set[str] = set()
+    for batch in pairs.select_columns([side]).iter(batch_size=1000):
+        seen.update(batch[side])
+        if len(seen) >= enough:
+            break
+    return min(len(seen), enough)
+
+
 def _groups(
-    pairs: Dataset, group_of_pair: npt.NDArray[np.int64], largest: int
-) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+    pairs: Dataset, group_of_pair: Integers, largest: int
+) -> Iterator[tuple[Integers, list[dict[str, Any]]]]:
     """Indices and rows of each group with at most `largest` sentences in either language."""
-    order = np.argsort(group_of_pair, kind="stable").tolist()
-    for _, members in groupby(order, key=group_of_pair.__getitem__):
-        indices = list(members)
-        rows = [pairs[index] for index in indices]
-        if max(len({row[side] for row in rows}) for side in ("src", "tgt")) <= largest:
-            yield indices, sorted(rows, key=lambda row: (row["src"], row["tgt"]))
+    order = np.argsort(group_of_pair, kind="stable")
+    starts = np.flatnonzero(np.diff(group_of_pair[order])) + 1
+    for start, end in zip(np.append(0, starts), np.append(starts, len(order)), strict=True):
+        rows = _rows(pairs, order[start:end], largest)
+        if rows is not None:
+            yield order[start:end], sorted(rows, key=lambda row: (row["src"], row["tgt"]))
+
+
+def _rows(pairs: Dataset, indices: Integers, largest: int) -> list[dict[str, Any]] | None:
+    """These rows; None as soon as they have more than `largest` sentences in a language."""
+    rows, src, tgt = [], set(), set()
+    for index in indices.tolist():
+        row = pairs[index]
+        rows.append(row)
+        src.add(row["src"])
+        tgt.add(row["tgt"])
+        if max(len(src), len(tgt)) > largest:
+            return None
+    return rows
 
 
 def _examples(rows: list[dict[str, Any]]) -> list[Example]:
@@ -156,53 +186,67 @@ class LeakReport:
     near: int
 
 
-def check_leaks(train: Dataset, examples: list[Example]) -> tuple[LeakReport, list[Example]]:
+def check_leaks(
+    train: Dataset, parts: Sequence[list[Example]]
+) -> list[tuple[LeakReport, list[Example]]]:
     """Compare held-out sentences with the training side, by their text and not by their group.
 
-    Only the held-out side is kept in memory; training is read through once.
+    Only the held-out sides are kept in memory; training is read through once.
 
     Returns:
-        The report, and the examples with `near` set.
+        For each held-out part the report, and the examples with `near` set.
     """
-    folded_src = [fold(example.src) for example in examples]
-    wanted_src = set(folded_src)
-    wanted_tgt = {fold(reference) for example in examples for reference in example.references}
-    wanted_near = {key for text in folded_src for key in _near_keys(text)}
-    seen_src: set[str] = set()
-    seen_tgt: set[str] = set()
-    seen_near: set[tuple[str, ...]] = set()
-    for batch in train.select_columns(["src", "tgt"]).iter(batch_size=1000):
-        for src, tgt in zip(map(fold, batch["src"]), map(fold, batch["tgt"]), strict=True):
-            if src in wanted_src:
-                seen_src.add(src)
-            if tgt in wanted_tgt:
-                seen_tgt.add(tgt)
-            seen_near.update(key for key in _near_keys(src) if key in wanted_near)
+    examples = [example for part in parts for example in part]
+    wanted = {
+        "src": {fold(example.src) for example in examples},
+        "tgt": {fold(text) for example in examples for text in example.references},
+        "near": {key for example in examples for key in _near_keys(fold(example.src))},
+    }
+
+    def find(batch: dict[str, list[str]]) -> dict[str, list[str]]:
+        texts = {side: [fold(text) for text in batch[side]] for side in ("src", "tgt")}
+        texts["near"] = [key for text in texts["src"] for key in _near_keys(text)]
+        found = [
+            (kind, key) for kind, keys in texts.items() for key in wanted[kind].intersection(keys)
+        ]
+        return {"kind": [kind for kind, _ in found], "key": [key for _, key in found]}
+
+    columns = Features({"kind": Value("string"), "key": Value("string")})
+    found = map_batches(
+        train, find, "look for leaks", remove_columns=train.column_names, features=columns
+    )
+    seen: dict[str, set[str]] = {kind: set() for kind in wanted}
+    for row in found:
+        seen[row["kind"]].add(row["key"])
+    return [_leaks(part, seen) for part in parts]
+
+
+def _leaks(examples: list[Example], seen: dict[str, set[str]]) -> tuple[LeakReport, list[Example]]:
+    """What `check_leaks` returns for one part, from the keys that training has too."""
+    sources = [fold(example.src) for example in examples]
     checked = [
-        Example(example.src, example.references, example.sources, near)
-        for example, text in zip(examples, folded_src, strict=True)
-        for near in [any(key in seen_near for key in _near_keys(text))]
+        replace(example, near=not seen["near"].isdisjoint(_near_keys(text)))
+        for example, text in zip(examples, sources, strict=True)
     ]
     report = LeakReport(
         sentences=len(examples),
-        src_seen=sum(text in seen_src for text in folded_src),
+        src_seen=sum(text in seen["src"] for text in sources),
         tgt_seen=sum(
-            any(fold(reference) in seen_tgt for reference in example.references)
-            for example in examples
+            any(fold(text) in seen["tgt"] for text in example.references) for example in examples
         ),
         near=sum(example.near is True for example in checked),
     )
     return report, checked
 
 
-def _near_keys(text: str) -> Iterator[tuple[str, ...]]:
+def _near_keys(text: str) -> Iterator[str]:
     """Keys of which two sentences share one exactly if at most one word separates them.
 
     With a hole in place of word i, two sentences that differ in word i alone are equal; with a
     hole before word i, a sentence is equal to the one that has a word more there.
     """
-    words = tuple(text.split())
+    words = text.split()
     for i in range(len(words)):
-        yield (*words[:i], "\0", *words[i + 1 :])
+        yield " ".join([*words[:i], "\0", *words[i + 1 :]])
     for i in range(len(words) + 1):
-        yield (*words[:i], "\0", *words[i:])
+        yield " ".join([*words[:i], "\0", *words[i:]])

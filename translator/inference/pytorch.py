@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translator.batching import Ints, PairIds, Ragged, group_by_length, make_batch
+from translator.batching import PairIds, group_by_length, make_batch
 from translator.device import faster_in, keep_few_kernels, keep_freed_memory, pick_device
 from translator.errors import TranslatorError
 from translator.inference.engine import Hypothesis
 from translator.inference.int8 import quantize
 from translator.inference.search import beam_search, greedy_search
 from translator.model.transformer import Transformer
+from translator.ragged import Ints, Ragged
 from translator.run import Run
 from translator.tokenizer import PAD_ID
 from translator.weights import load_weights
@@ -58,7 +59,7 @@ class PyTorchEngine:
             order = order[rows:]
 
         def search_batch(chosen: Ints) -> list[list[Hypothesis]]:
-            batch = ragged.padded(chosen, bos=False).to(self.device)
+            batch = torch.from_numpy(ragged.padded(chosen, bos=False)).to(self.device)
             mask = batch == PAD_ID
             if beam_size > 1:
                 return beam_search(self.model, batch, mask, beam_size, length_penalty, n_best)

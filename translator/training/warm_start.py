@@ -7,8 +7,9 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from translator.batching import PairIds, Ragged
+from translator.batching import PairIds
 from translator.model.transformer import Transformer
+from translator.ragged import Ragged
 
 # Pairs counted at most, so that a large corpus takes no longer than the default one, a second.
 _MOST_PAIRS = 200_000

@@ -1,0 +1,95 @@
+"""Steps over a whole corpus: batch by batch from disk to disk, on all cores where it is large."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from datasets import Dataset
+
+from translator.errors import TranslatorError
+from translator.files import fingerprint
+
+# A further process is started for so many pairs: for fewer, it takes longer to start than it saves.
+PAIRS_PER_PROCESS = 100_000
+
+# Pairs in memory at once. On disk as well they lie in batches of this size, column by column, so
+# that one column of a large corpus can be read without mapping the others into memory.
+BATCH = 10_000
+
+
+def map_batches(
+    pairs: Dataset, function: Callable[..., Any], description: str, **options: Any
+) -> Dataset:
+    """`Dataset.map` in batches; the order of the pairs stays.
+
+    Args:
+        pairs: what to go through
+        function: takes the columns of a batch, gives new ones; runs in other processes
+        description: of the progress bar
+        options: passed on to `Dataset.map`
+
+    Raises:
+        TranslatorError: a process was killed, as it is where memory is short.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    processes = min(cores or 1, len(pairs) // PAIRS_PER_PROCESS)
+    # The same corpus gives the same files, byte for byte. Left alone, `datasets` would mark them
+    # with a hash of the function and of where the pairs lie, and take up what an earlier call left.
+    options |= {"new_fingerprint": fingerprint(description), "load_from_cache_file": False}
+    options |= {"batched": True, "batch_size": BATCH, "writer_batch_size": BATCH}
+    options |= {"desc": description}
+    if processes <= 1:
+        return pairs.map(function, **options)
+    _spreading.set()
+    try:
+        return pairs.map(function, num_proc=processes, **options)
+    except RuntimeError as error:
+        if "abruptly died" not in str(error):
+            raise
+        raise TranslatorError(
+            f"one of {processes} processes was killed while the corpus was worked on "
+            f'("{description}"), perhaps because memory was short; run the command again'
+        ) from error
+    finally:
+        _spreading.clear()
+
+
+def keep(pairs: Dataset, kept: npt.NDArray[np.bool_], description: str) -> Dataset:
+    """The pairs where `kept` is true, written anew: to read them through a list of row numbers, as
+    after `Dataset.select`, takes ten times as long.
+    """
+
+    def kept_of(batch: pa.Table, rows: list[int]) -> pa.Table:
+        return batch.filter(pa.array(kept[rows]))
+
+    as_table = pairs.with_format("arrow")
+    return map_batches(as_table, kept_of, description, with_indices=True).with_format(None)
+
+
+# Set while processes are started that shall not outlive this one.
+_spreading = threading.Event()
+
+
+def _end_with_parent() -> None:
+    """In a process just forked: end when its parent has ended.
+
+    If the parent is killed, its pool of processes would wait for work for ever, and hold the locks
+    that they have inherited from it.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    if _spreading.is_set():
+        threading.Thread(target=watch, daemon=True).start()
+
+
+os.register_at_fork(after_in_child=_end_with_parent)
