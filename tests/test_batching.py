@@ -1,5 +1,6 @@
 """Batches hold every pair once, within the budget, and go on where they stopped."""
 
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from translator.batching import (
     padding_share,
     sampled_pairs,
 )
+from translator.errors import TranslatorError
 from translator.ragged import Ragged, write_ragged
 from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, Tokenizer, train_tokenizer
 
@@ -51,6 +53,7 @@ def lengths_only(src: list[int], tgt: list[int]) -> PairIds:
 
 # --- rows and matrices ----------------------------------------------------------------------------
 
+LISTS = pa.list_(pa.int32())
 row_lists = st.lists(st.lists(st.integers(4, 2**31 - 1), max_size=8), min_size=1, max_size=8)
 
 
@@ -147,6 +150,31 @@ def test_batches_do_not_come_in_order_of_length() -> None:
     assert longest != sorted(longest, reverse=True)
 
 
+@given(st.lists(row_lists, min_size=1, max_size=3))
+def test_written_rows_are_those_read(parts: list[Rows]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_ragged(Path(folder) / "src", [pa.array(rows, LISTS) for rows in parts])
+        read = Ragged.open(Path(folder) / "src")
+        joined = Ragged.from_lists([row for rows in parts for row in rows])
+        assert isinstance(read.values, np.memmap)
+        assert read.values.tolist() == joined.values.tolist()
+        assert read.offsets.tolist() == joined.offsets.tolist()
+
+
+@pytest.mark.parametrize(
+    "array", [None, np.array([]), np.array([0, 2, 1, 3]), np.array([0, 1]), np.array(0), [0.0, 3.0]]
+)
+def test_rows_that_are_damaged(tmp_path: Path, array: object) -> None:
+    write_ragged(tmp_path / "src", [pa.array([[4, 5], [6]], LISTS)])
+    path = tmp_path / "src-offsets.npy"
+    if array is None:
+        path.write_bytes(b"")
+    else:
+        np.save(path, np.asarray(array))
+    with pytest.raises(TranslatorError, match=r"src: missing or damaged; delete .*made again"):
+        Ragged.open(tmp_path / "src")
+
+
 # --- the stream -----------------------------------------------------------------------------------
 
 PairsOfEpoch = Callable[[int], PairIds]
@@ -155,7 +183,7 @@ PairsOfEpoch = Callable[[int], PairIds]
 def stored_ids(folder: Path, src: Rows, tgt: Rows) -> PairsOfEpoch:
     for side, rows in (("src", src), ("tgt", tgt)):
         parts = [rows[:25], rows[25:26], rows[26:]]
-        write_ragged(folder / side, [pa.array(part, pa.list_(pa.int32())) for part in parts])
+        write_ragged(folder / side, [pa.array(part, LISTS) for part in parts])
     return fixed_pairs(folder)
 
 

@@ -95,7 +95,8 @@ class TokenizerConfig:
         vocab_size: pieces shared by both languages: with more, a sentence has fewer of them, nearer
             to words; with fewer, the softmax over them costs less
         sampling: BPE-dropout, the chance to skip a merge (Provilkov et al. 2020); each epoch then
-            sees its sentences cut into other pieces. It pays in long runs; 0 cuts always the same
+            sees its sentences cut into other pieces. It pays in long runs, and takes the text of
+            the corpus into memory; 0 cuts always the same
     """
 
     vocab_size: int = 8000

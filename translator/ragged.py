@@ -38,8 +38,13 @@ class Ragged:
             TranslatorError: it can't be read.
         """
         try:
-            return Ragged(np.load(_values(path), mmap_mode="r"), np.load(_offsets(path)))
-        except (OSError, ValueError) as error:
+            rows = Ragged(np.load(_values(path), mmap_mode="r"), np.load(_offsets(path)))
+            if not (rows.values.dtype == np.int32 and rows.offsets.dtype == np.int64):
+                raise ValueError("other numbers")
+            if rows.offsets[0] or rows.offsets[-1] != len(rows.values) or rows.lengths.min() < 0:
+                raise ValueError("the two files don't belong together")
+            return rows
+        except (OSError, EOFError, ValueError, IndexError, TypeError) as error:
             raise TranslatorError(
                 f"{path}: missing or damaged; delete {path.parent}, and it is made again"
             ) from error

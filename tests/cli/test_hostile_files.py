@@ -122,8 +122,8 @@ RUN_FILES = [
 DATA_FILES = [
     "report.json", "SHA256SUMS", "dev.jsonl", "test.jsonl", "train/state.json",
     "train/dataset_info.json", "train/data-00000-of-00001.arrow", "tokenizer/tokenizer.model",
-    "tokenizer/report.json", "tokenizer/SHA256SUMS", "tokenizer/ids/state.json",
-    "tokenizer/ids/dataset_info.json", "tokenizer/ids/data-00000-of-00001.arrow",
+    "tokenizer/report.json", "tokenizer/SHA256SUMS", "tokenizer/src-ids.npy",
+    "tokenizer/src-offsets.npy", "tokenizer/tgt-ids.npy", "tokenizer/tgt-offsets.npy",
 ]  # fmt: skip
 # For people and other programs; a training that ends writes its own over them.
 NEVER_READ = ["report.md", "attention.png", "curves.png", "ctranslate2/float32/tokenizer.model"]
