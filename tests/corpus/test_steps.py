@@ -126,6 +126,25 @@ def test_no_process_outlives_its_parent() -> None:
     pytest.fail("a process has outlived its parent")
 
 
+def test_ctrl_c_ends_it_quietly() -> None:
+    """Which a terminal sends to all the processes of a command."""
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        process_group=0,
+        text=True,
+    ) as parent:
+        assert parent.stdout is not None
+        for _ in range(2):
+            parent.stdout.readline()
+        os.killpg(parent.pid, signal.SIGINT)
+        _, said = parent.communicate(timeout=60)
+    assert said.splitlines()[-1] == "KeyboardInterrupt"
+    assert said.count("Traceback") == 1
+    assert parent.returncode != 0
+
+
 def test_a_killed_process_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "PAIRS_PER_PROCESS", 1000)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(2), raising=False)

@@ -1,6 +1,7 @@
 """Steps over a whole corpus: batch by batch from disk to disk, on all cores where it is large."""
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -48,7 +49,9 @@ def map_batches(
     _spreading.set()
     try:
         return pairs.map(function, num_proc=processes, **options)
-    except RuntimeError as error:
+    except Exception as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # what it led to is of no interest
+            raise KeyboardInterrupt from None
         if "abruptly died" not in str(error):
             raise
         raise TranslatorError(
@@ -76,11 +79,14 @@ _spreading = threading.Event()
 
 
 def _end_with_parent() -> None:
-    """In a process just forked: end when its parent has ended.
+    """In a process just forked: leave Ctrl-C to its parent, and end when that has ended.
 
     If the parent is killed, its pool of processes would wait for work for ever, and hold the locks
     that they have inherited from it.
     """
+    if not _spreading.is_set():
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
 
     def watch() -> None:
@@ -88,8 +94,7 @@ def _end_with_parent() -> None:
             time.sleep(0.5)
         os._exit(1)
 
-    if _spreading.is_set():
-        threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
 
 
 os.register_at_fork(after_in_child=_end_with_parent)
