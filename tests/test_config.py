@@ -127,6 +127,17 @@ def test_bad_file_is_named_in_one_line(tmp_path: Path, text: str, parts: list[st
         assert part in message
 
 
+def test_null_is_for_what_is_not_set_by_default(tmp_path: Path) -> None:
+    for key, default in flatten(Config()).items():
+        section, _, name = key.rpartition(".")
+        path = write(tmp_path, f"{section}:\n  {name}: null\n" if section else f"{name}: null\n")
+        if default is None:
+            assert load_config(path) == Config()
+        else:
+            with pytest.raises(TranslatorError, match=rf'settings\.yaml: "{key}" must not be null'):
+                load_config(path)
+
+
 def test_file_that_is_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / "settings.yaml"
     path.write_bytes(b"data_dir: ma\xf1ana\n")

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
-from translator.config import Config
+from translator.config import Config, flatten
 from translator.errors import TranslatorError
 
 # In characters. A message quotes the file, and a value in it can be as long as the file.
@@ -120,7 +120,21 @@ def _parse_file(parser: Parser, path: Path) -> Namespace | None:
         if is_dataclass(Config.__annotations__.get(name)) and not isinstance(section, dict):
             raise TranslatorError(f'"{name}" must hold settings, not "{section}"')
     settings: Namespace = parser.parse_path(str(path))
+    refuse_null(settings)
     return settings
+
+
+def refuse_null(settings: Namespace) -> None:
+    """See that only settings without a default are without a value; jsonargparse takes all so.
+
+    Raises:
+        TranslatorError: another one is null.
+    """
+    for key, default in flatten(Config()).items():
+        if default is not None and settings.get(key, default) is None:
+            raise TranslatorError(
+                f'"{key}" must not be null; without the key, it has its default ({default})'
+            )
 
 
 def make_config(parser: ArgumentParser, parsed: object) -> Config:

@@ -8,7 +8,7 @@ from jsonargparse import Namespace
 from translator.config import settings_for_budget
 from translator.errors import TranslatorError
 from translator.inference.engine import ENGINES
-from translator.options import Parser, has_settings
+from translator.options import Parser, has_settings, refuse_null
 from translator.run import Run, last_run
 
 Command = Callable[[list[str]], None]
@@ -31,6 +31,7 @@ def parse(parser: Parser, argv: list[str]) -> Namespace:
     quiet = [argument for argument in arguments if not argument.startswith("--print_config")]
     options: Namespace = parser.parse_args(quiet)
     if "training" in options:
+        refuse_null(options)
         # What neither an option nor a file says is for the time budget to decide.
         parser.set_defaults(settings_for_budget(options.training.max_minutes))
         options = parser.parse_args(arguments)
