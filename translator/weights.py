@@ -1,36 +1,61 @@
-"""A model's weights on disk: safetensors, which can hold no code."""
+"""A model's weights on disk: safetensors, which can hold no code, with a checksum of their own."""
 
+import hashlib
 from pathlib import Path
 
 import safetensors
 import safetensors.torch
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from translator.errors import TranslatorError
 from translator.files import write_bytes
+
+# In the metadata of the same file, since a kill between two files could leave them at odds.
+_CHECKSUM = "sha256"
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
     """Write a model's weights, as float32 on the CPU."""
     weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    write_bytes(path, safetensors.torch.save(weights))
+    write_bytes(path, safetensors.torch.save(weights, {_CHECKSUM: _checksum(weights)}))
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
     """Fill a model with weights from a file.
 
     Raises:
-        TranslatorError: the file is missing, cut off, or belongs to a model of another shape.
+        TranslatorError: the file is missing, damaged, or belongs to a model of another shape.
     """
     try:
-        weights = safetensors.torch.load_file(path)
+        with safetensors.safe_open(path, framework="pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            checksum = (file.metadata() or {}).get(_CHECKSUM)
     except FileNotFoundError as error:
         raise TranslatorError(
             f"{path}: no weights yet; they are written at the first evaluation on dev"
         ) from error
     except (OSError, safetensors.SafetensorError) as error:
-        raise TranslatorError(f"{path}: damaged or cut off ({error}); train again") from error
+        raise _damaged(path, f"or cut off ({error})") from error
+    # Runs of before there was a checksum have none.
+    if checksum not in (None, _checksum(weights)):
+        raise _damaged(path, "(its SHA-256 differs)")
+    if not all(w.dtype == torch.float32 and w.isfinite().all() for w in weights.values()):
+        raise _damaged(path, "(there is something else in it than float32 numbers)")
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise TranslatorError(f"{path}: the weights don't fit config.yaml beside them") from error
+
+
+def _checksum(weights: dict[str, Tensor]) -> str:
+    """The same exactly if names, types, shapes and values are, however they lie in a file."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _damaged(path: Path, how: str) -> TranslatorError:
+    return TranslatorError(f"{path}: damaged {how}; restore the file, or train again")

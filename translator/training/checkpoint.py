@@ -1,10 +1,13 @@
 """A training state on disk: complete, never by half, loaded without unpickling code."""
 
 import io
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from translator.errors import TranslatorError
 from translator.files import write_bytes
@@ -29,11 +32,31 @@ def load_state(path: Path) -> dict[str, Any]:
         TranslatorError: the file is cut off, damaged, or holds anything else.
     """
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        # PyTorch writes checksums, as every zip archive has them, but doesn't read them.
+        with zipfile.ZipFile(path) as archive:
+            wrong = archive.testzip()
+        state: dict[str, Any] = (
+            {} if wrong else torch.load(path, map_location="cpu", weights_only=True)
+        )
     # A cut or foreign file fails in one of many ways: a bad archive, end of file, bad pickle.
     except Exception as error:
-        raise TranslatorError(
-            f"{path}: damaged or cut off ({type(error).__name__}); restore the file, or delete "
-            f"{path.parent} to train from the start"
-        ) from error
+        raise _damaged(path, f"or cut off ({type(error).__name__})") from error
+    if wrong:
+        raise _damaged(path, f"(the checksum of {wrong} differs)")
+    if not all(tensor.isfinite().all() for tensor in _tensors(state)):
+        raise _damaged(path, "(a value in it is not a number)")
     return state
+
+
+def _damaged(path: Path, how: str) -> TranslatorError:
+    return TranslatorError(
+        f"{path}: damaged {how}; restore the file, or delete {path.parent} to train from the start"
+    )
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(inner)
