@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from translator.errors import TranslatorError
-from translator.files import sha256_of
+from translator.files import os_errors_named, sha256_of
 from translator.inference.engine import Hypothesis, length_limit
 from translator.run import Run
 from translator.tokenizer import EOS_ID, Tokenizer
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 # What an export is written for.
 COMPUTE_TYPES = ("float32", "int8")
+# What it was made from and consists of, in the form of `sha256sum`: CTranslate2 itself takes a
+# damaged model for a whole one, and may crash in it.
+SUMS = "SHA256SUMS"
+WEIGHTS_NAME = "../weights.safetensors"
 # Source pieces that are searched together; more gain nothing, and fewer leave a core without work.
 _BATCH_TOKENS = 1024
 # Changes no score. With 0 itself CTranslate2 (4.8) goes on until its best beam ends, however many
@@ -142,21 +146,31 @@ class CTranslate2Engine:
         )
 
 
-def require_export(run: Run) -> None:
+def require_export(run: Run, compute_types: Sequence[str] = COMPUTE_TYPES) -> None:
     """See that CTranslate2 is there, and a run's weights in its form.
 
     Raises:
-        TranslatorError: it is not installed, or the run was not exported or was trained on since.
+        TranslatorError: it is not installed, or the run was not exported or was trained on since,
+            or the export is damaged.
     """
     require_ctranslate2()
     again = f"write it with: translator export --run-dir {run.path}"
-    exported = run.ctranslate2 / "weights.sha256"
-    if not exported.is_file():
+    path = run.ctranslate2 / SUMS
+    if not path.is_file():
         raise TranslatorError(f"{run.path}: no CTranslate2 model there yet; {again}")
-    if exported.read_bytes().strip() != sha256_of(run.weights).encode():
+    with os_errors_named(path):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    if sums.pop(WEIGHTS_NAME, None) != sha256_of(run.weights):
         raise TranslatorError(
             f"{run.ctranslate2}: made from other weights than those of the run; {again}"
         )
+    for name, digest in sums.items():
+        file = run.ctranslate2 / name
+        if name.startswith(tuple(compute_types)) and not (
+            file.is_file() and sha256_of(file) == digest
+        ):
+            raise TranslatorError(f"{file}: missing or damaged; {again}")
 
 
 def load_ctranslate2_engine(
@@ -166,9 +180,9 @@ def load_ctranslate2_engine(
 
     Raises:
         TranslatorError: CTranslate2 is not installed, the run was not exported or was trained on
-            since, or the device is not there.
+            since, or the export is damaged, or the device is not there.
     """
-    require_export(run)
+    require_export(run, [compute_type])
     if device == "mps":
         raise TranslatorError("the engine ctranslate2 can't use mps; it can: auto, cpu, cuda")
     return CTranslate2Engine(run.ctranslate2 / compute_type, tokenizer, device)
