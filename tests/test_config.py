@@ -1,5 +1,6 @@
 """Settings: where they come from, and what is said about those that don't fit."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,6 +137,13 @@ def test_null_is_for_what_is_not_set_by_default(tmp_path: Path) -> None:
         else:
             with pytest.raises(TranslatorError, match=rf'settings\.yaml: "{key}" must not be null'):
                 load_config(path)
+
+
+@pytest.mark.parametrize("name", ["a\0.tsv", "\ud800.tsv"])
+@pytest.mark.parametrize("files", [str, lambda name: ["a.tsv", name]], ids=["one", "two"])
+def test_names_that_no_file_can_have(name: str, files: Callable[[str], str | list[str]]) -> None:
+    with pytest.raises(TranslatorError, match=r"corpus\.files holds a character that no name"):
+        Config(corpus=CorpusConfig(files=files(name)))
 
 
 def test_file_that_is_not_utf8(tmp_path: Path) -> None:

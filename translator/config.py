@@ -10,13 +10,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from translator.errors import TranslatorError
-from translator.files import write_text
+from translator.files import is_utf8, write_text
 
 # What turns attention scores into weights; `translator.model.mappings` has the functions.
 MappingName = Literal["softmax", "entmax15", "sparsemax", "topk", "entmax"]
 
 # PyTorch's generators take no larger ones.
 _SEEDS = 2**64
+# Of every other number: what computes with them keeps whole ones in 32 bits, and products of two
+# others in the range of float32.
+_NUMBERS = 2**31
+# 40 times those of configs/gpu.yaml, which is 4 GB without what training adds; and where each
+# further layer is nothing but time.
+_MOST_PARAMETERS, _MOST_LAYERS = 10**9, 1000
+# Of any machine; far more can't be started, and end the program without a word.
+_MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,9 @@ class CorpusConfig:
             if len(getattr(self, name)) != 2:
                 raise TranslatorError(f"corpus.{name} must name exactly two, such as [en, es]")
         first, second = self.languages
-        if first == second or self.direction not in (f"{first}-{second}", f"{second}-{first}"):
+        if first == second:
+            raise TranslatorError(f"corpus.languages must differ, and are both {first}")
+        if self.direction not in (f"{first}-{second}", f"{second}-{first}"):
             raise TranslatorError(
                 f'corpus.direction is "{self.direction}", but corpus.languages are {first} and '
                 f'{second}: write "{first}-{second}" or "{second}-{first}"'
@@ -142,6 +152,7 @@ class ModelConfig:
         names = ("d_model", "n_heads", "encoder_layers", "decoder_layers", "d_ff", "top_k")
         _require_positive("model", self, *names)
         _require_fraction("model", self, "dropout")
+        _require_at_most("model", self, _MOST_LAYERS, "encoder_layers", "decoder_layers")
         if self.d_model % (2 * self.n_heads):
             raise TranslatorError(
                 f"model.d_model ({self.d_model}) must be a multiple of twice model.n_heads "
@@ -219,6 +230,7 @@ class TrainingConfig:
         for name in (*rest, "threads"):
             if getattr(self, name) < 0:
                 raise TranslatorError(f"training.{name} must not be negative")
+        _require_at_most("training", self, _MOST_THREADS, "threads")
         _require_fraction("training", self, "label_smoothing")
         _require_fraction("training", self, "ema_decay")
 
@@ -248,15 +260,34 @@ class Config:
         for key, value in flatten(self).items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise TranslatorError(f"{key} must be a number, and not {value}")
-            if isinstance(value, str) and "\0" in value:
-                raise TranslatorError(f"{key} holds a zero byte, which no name of a file may have")
+            if isinstance(value, int | float) and key != "seed" and abs(value) >= _NUMBERS:
+                raise TranslatorError(f"{key} must be less than {_NUMBERS}")
+            for text in value if isinstance(value, list) else [value]:
+                if isinstance(text, str) and ("\0" in text or not is_utf8(text)):
+                    raise TranslatorError(
+                        f"{key} holds a character that no name of a file may have: "
+                        f"{text.encode('unicode_escape').decode()}"
+                    )
         if not 0 <= self.seed < _SEEDS:
             raise TranslatorError(f"seed must not be negative, and less than {_SEEDS}")
+        if self._matrix_parameters() > _MOST_PARAMETERS:
+            raise TranslatorError(
+                f"model.* and tokenizer.vocab_size make a model of {self._matrix_parameters():,} "
+                f"parameters, more than {_MOST_PARAMETERS:,}: choose smaller ones"
+            )
         if self.training.guidance and self.tokenizer.sampling:
             raise TranslatorError(
                 "training.guidance links pieces, and tokenizer.sampling changes them in each "
                 "epoch: set one of the two"
             )
+
+    def _matrix_parameters(self) -> int:
+        """All but the few of norms and mappings."""
+        model = self.model
+        attentions = model.encoder_layers + 2 * model.decoder_layers
+        layers = model.encoder_layers + model.decoder_layers
+        widths = 4 * attentions * model.d_model + 2 * layers * model.d_ff
+        return model.d_model * (widths + self.tokenizer.vocab_size)
 
 
 # Which model from so many minutes on, on two cores: a wider one learns more from a pair, and sees
@@ -320,6 +351,12 @@ def _require_positive(section: str, config: object, *names: str) -> None:
     for name in names:
         if getattr(config, name) <= 0:
             raise TranslatorError(f"{section}.{name} must be greater than zero")
+
+
+def _require_at_most(section: str, config: object, limit: int, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) > limit:
+            raise TranslatorError(f"{section}.{name} must be at most {limit}")
 
 
 def _require_fraction(section: str, config: object, name: str) -> None:

@@ -1,8 +1,10 @@
 """The one error class that users can cause."""
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 
 class TranslatorError(Exception):
@@ -19,5 +21,14 @@ def one_clear_line(program: str) -> Iterator[None]:
     try:
         yield
     except TranslatorError as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(program, str(error))
+    except OSError as error:
+        # Whoever asks whether there is a file learns of it thus, so it can happen anywhere.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        _end(program, f"{str(error.filename)[:100]}…: a name that is too long")
+
+
+def _end(program: str, message: str) -> NoReturn:
+    print(f"{program}: {message}", file=sys.stderr)
+    sys.exit(2)

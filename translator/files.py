@@ -145,6 +145,11 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written: half of a surrogate pair, or a stray byte, can't."""
+    return text.encode(errors="ignore").decode() == text
+
+
 def write_json_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Write one JSON object per line, atomically."""
     write_text(path, "".join(json_line(record) for record in records))

@@ -1,6 +1,7 @@
 """Options and configuration files, parsed by jsonargparse, with errors that fit on a line."""
 
 import difflib
+import functools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,6 +90,7 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
+@functools.cache  # to make one takes as long as to read a file with it
 def _file_parser() -> Parser:
     parser = Parser()
     parser.add_class_arguments(Config)

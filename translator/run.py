@@ -43,7 +43,8 @@ FORMAT = 3
 DEFAULT_RUNS = Path("runs")
 
 # What run.json and a line of metrics.jsonl hold, as types, or as a tuple of the values there are:
-# whatever reads them may rely on that. There is more in them, which nothing reads.
+# whatever reads them may rely on that. A key with a question mark may be left out. There is more in
+# them, which nothing reads.
 _PART = {
     **dict.fromkeys(("references", "sentences", "src_seen", "tgt_seen", "near"), int),
     "sha256": str,
@@ -65,12 +66,12 @@ _MANIFEST: dict[str, Any] = {
         "dev": _PART,
         "test": _PART,
     },
-    "scores": dict | None,
+    "scores?": dict,
 }
 _MEASUREMENT: dict[str, Any] = {
     "step": int,
     "seconds": float | int,
-    **dict.fromkeys(("loss", "dev_bleu"), float | int | None),
+    **dict.fromkeys(("loss?", "dev_bleu?", "tgt_tokens_per_second?"), float | int),
 }
 
 
@@ -179,8 +180,8 @@ class Run:
                 f"({content['versions'].get('translator', 'unknown')})"
             )
         _require(content, _MANIFEST, str(self.manifest))
-        for name in content.get("scores") or {}:
-            _require(content["scores"], {name: {"bleu": float | int}}, str(self.manifest))
+        for scores in content.get("scores", {}).values():
+            _require(scores, {"bleu": float | int}, f'{self.manifest}: "scores"')
         return content
 
     def write_manifest(self, content: dict[str, Any]) -> None:
@@ -192,9 +193,10 @@ class Run:
         """See that the tokenizer is the one that the run was trained with.
 
         Raises:
-            TranslatorError: it is damaged or another one, or missing.
+            TranslatorError: it is damaged or another one, or missing; or this is no run.
         """
-        if sha256_of(self.tokenizer) != self.read_manifest()["corpus"]["tokenizer_sha256"]:
+        expected = self.read_manifest()["corpus"]["tokenizer_sha256"]
+        if sha256_of(self.tokenizer) != expected:
             raise TranslatorError(
                 f"{self.tokenizer}: damaged, or not the SentencePiece model that this run was "
                 "trained with; restore the file, or train again"
@@ -270,6 +272,10 @@ def _require(value: Any, shape: Any, place: str) -> None:
     if isinstance(shape, dict):
         _require(value, dict, place)
         for key, inner in shape.items():
-            _require(value.get(key), inner, f'{place}: "{key}"')
+            name = key.removesuffix("?")
+            if name in value:
+                _require(value[name], inner, f'{place}: "{name}"')
+            elif name == key:
+                raise TranslatorError(f'{place}: damaged ("{name}" is missing)')
     elif value not in shape if isinstance(shape, tuple) else not isinstance(value, shape):
-        raise TranslatorError(f"{place}: damaged (missing, or not what it should be)")
+        raise TranslatorError(f"{place}: damaged (not what it should be)")

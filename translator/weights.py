@@ -22,14 +22,15 @@ def save_weights(model: nn.Module, path: Path) -> None:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Fill a model with weights from a file.
+    """Give a model, which may be one without memory, the weights of a file.
 
     Raises:
         TranslatorError: the file is missing, damaged, or belongs to a model of another shape.
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Copies, since the file itself may be changed in its place.
+            weights = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
             checksum = (file.metadata() or {}).get(_CHECKSUM)
     except FileNotFoundError as error:
         raise TranslatorError(
@@ -43,7 +44,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
     if not all(w.dtype == torch.float32 and w.isfinite().all() for w in weights.values()):
         raise _damaged(path, "(there is something else in it than float32 numbers)")
     try:
-        model.load_state_dict(weights)
+        model.load_state_dict(weights, assign=True)
     except RuntimeError as error:
         raise TranslatorError(f"{path}: the weights don't fit config.yaml beside them") from error
 
@@ -53,7 +54,7 @@ def _checksum(weights: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -7,6 +7,7 @@ from jsonargparse import Namespace
 
 from translator.config import settings_for_budget
 from translator.errors import TranslatorError
+from translator.files import is_utf8
 from translator.inference.engine import ENGINES
 from translator.options import Parser, has_settings, refuse_null
 from translator.run import Run, last_run
@@ -26,6 +27,10 @@ def parse(parser: Parser, argv: list[str]) -> Namespace:
     Raises:
         TranslatorError: an option or a file doesn't fit.
     """
+    for argument in argv:
+        if not is_utf8(argument):
+            written = argument.encode(errors="backslashreplace").decode()
+            raise TranslatorError(f"an argument that is not UTF-8: {written}")
     arguments = _config_first(argv)
     # --print_config prints, and ends the program, as soon as it is parsed.
     quiet = [argument for argument in arguments if not argument.startswith("--print_config")]

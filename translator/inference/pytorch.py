@@ -112,7 +112,8 @@ def load_pytorch_engine(run: Run, device: str, compute_type: str = "float32") ->
             for int8.
     """
     config = run.load_config()
-    model = Transformer(config.model, config.tokenizer.vocab_size)
+    with torch.device("meta"):  # without memory, until the file is known to have this shape
+        model = Transformer(config.model, config.tokenizer.vocab_size)
     load_weights(model, run.weights)
     picked = pick_device(device)
     keep_freed_memory()

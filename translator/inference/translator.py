@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 # The default corpus has next to no longer sentence, so a model has not learnt to go further.
 _LONGEST_PART = 80
+# With more, a search takes minutes and memory, and finds nothing better.
+_WIDEST_BEAM = 1000
+# Beyond, only length would count.
+_HIGHEST_PENALTY = 10
 # A text of so many letters, all capital, is taken for shouting rather than for an abbreviation.
 _SHOUTED_LETTERS = 4
 
@@ -106,10 +110,12 @@ class Translator:
         """
         if isinstance(texts, str):
             raise TranslatorError("translate() takes a list of texts: put the text into [ ]")
-        if beam_size < 1 or length_penalty < 0 or not 1 <= n_best <= beam_size:
+        possible = 0 <= length_penalty <= _HIGHEST_PENALTY and 1 <= n_best <= beam_size
+        if not possible or beam_size > _WIDEST_BEAM:
             raise TranslatorError(
-                "beam_size must be at least 1, length_penalty not negative, and n_best between 1 "
-                f"and beam_size (they are {beam_size}, {length_penalty}, {n_best})"
+                f"beam_size must be between 1 and {_WIDEST_BEAM}, length_penalty between 0 and "
+                f"{_HIGHEST_PENALTY}, and n_best between 1 and beam_size (they are {beam_size}, "
+                f"{length_penalty}, {n_best})"
             )
         jobs = [self._job(text) for text in texts]
         parts = [(job, part) for job in jobs for part in job.parts]
