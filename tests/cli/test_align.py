@@ -60,11 +60,6 @@ def test_both_directions(
     assert 0 <= scores["aer"] <= 1
 
 
-def test_the_same_direction_is_refused(cli: Cli, trained_run: Path) -> None:
-    runs = ["--run-dir", str(trained_run), "--reverse-run", str(trained_run)]
-    assert_one_clear_line(cli("align", *runs, "Hello."), "from en to es", "opposite")
-
-
 def test_training_pairs_that_are_others_now_are_refused(
     cli: Cli, tmp_path: Path, trained_run: Path
 ) -> None:
@@ -97,29 +92,3 @@ def test_pictures(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
     assert "tardes " in result.stdout
     assert "matplotlib" not in result.stderr
     assert "Buenas" in (tmp_path / "page.html").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(
-    ("options", "parts"),
-    [
-        ([], ["--pairs FILE"]),
-        (["one", "two", "three"], ["a sentence"]),
-        (["--pairs", "p.tsv", "--gold", "g.tsv"], ["give one of"]),
-        (["--picture", "a.gif", "Hello."], ["a.gif", ".png or .svg"]),
-        (["--pairs", "one.tsv", "--picture", "a.png"], ["--picture needs a sentence"]),
-        (["--symmetrize", "union", "Hello."], ["--symmetrize needs --reverse-run"]),
-        (["--gold-base", "1", "Hello."], ["--gold-base needs --gold"]),
-        (["--heads", "Hello."], ["--heads needs --gold"]),
-        (["--gold", "gold.tsv", "--heads", "--json"], ["neither --json"]),
-        (["Hello.", ""], ["has no words"]),
-        (["--pairs", "missing.tsv"], ["missing.tsv", "no such file"]),
-        (["--pairs", "one.tsv"], ["one.tsv, line 2", "one column"]),
-        (["--gold", "gold.tsv"], ["gold.tsv, line 1", "--gold-base 1"]),
-    ],
-)
-def test_mistakes(
-    cli: Cli, tmp_path: Path, trained_run: Path, options: list[str], parts: list[str]
-) -> None:
-    (tmp_path / "one.tsv").write_text("a\tb\nonly\n", encoding="utf-8")
-    (tmp_path / "gold.tsv").write_text("a\tb\t1-1\n", encoding="utf-8")
-    assert_one_clear_line(cli("align", "--run-dir", str(trained_run), *options), *parts)

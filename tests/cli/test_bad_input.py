@@ -1,157 +1,45 @@
 """Every mistake a user can make ends in one line that names it and its mend, and exit code 2."""
 
 import gzip
-import io
 import json
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import TINY_OPTIONS, Cli, assert_one_clear_line, contents
+from mistakes import (
+    ENOUGH_PAIRS,
+    Mistake,
+    Place,
+    aligned_files,
+    command,
+    cut_in_half,
+    edit_manifest,
+    edited,
+    evaluate_files,
+    exported,
+    exported_before,
+    flip_a_bit,
+    go_on,
+    guided_by,
+    hub_data_set,
+    many_letters,
+    on_run,
+    pairs_file,
+    plant_code,
+    replace_by,
+    scored_on,
+    translate_latin1,
+    translate_without_cuda,
+    unchanged,
+    with_file,
+    without,
+    without_package,
+    yaml_file,
+)
 
 from translator.cli import main
 from translator.run import FORMAT
-
-ENOUGH_PAIRS = "".join(
-    f"There are {number} chairs.\tHay {number} sillas.\n" for number in range(2, 62)
-)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a mistake is made."""
-
-    folder: Path  # the current one
-    run: Path  # a finished run, to be damaged
-    monkeypatch: pytest.MonkeyPatch
-
-    def write(self, name: str, content: str | bytes) -> str:
-        data = content.encode() if isinstance(content, str) else content
-        (self.folder / name).write_bytes(data)
-        return name
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A mistake: what it is, how it is made (it returns the command), what the line must say."""
-
-    name: str
-    make: Callable[[Place], list[str]]
-    said: tuple[str, ...]
-
-
-def pairs_file(
-    content: str | bytes, *options: str, name: str = "p.tsv"
-) -> Callable[..., list[str]]:
-    return lambda place: ["prepare", f"--corpus.files={place.write(name, content)}", *options]
-
-
-def yaml_file(content: str) -> Callable[[Place], list[str]]:
-    return lambda place: ["prepare", "--config", place.write("c.yaml", content)]
-
-
-def command(*argv: str) -> Callable[[Place], list[str]]:
-    return lambda place: list(argv)
-
-
-def on_run(*argv: str, damage: Callable[[Path], None]) -> Callable[[Place], list[str]]:
-    def make(place: Place) -> list[str]:
-        damage(place.run)
-        return [argv[0], "--run-dir", "run", *argv[1:]]
-
-    return make
-
-
-def go_on(damage: Callable[[Path], None]) -> Callable[[Place], list[str]]:
-    """Go on with a run that was stopped before its end."""
-
-    def make(place: Place) -> list[str]:
-        edit_manifest(place.run, state="training")
-        damage(place.run)
-        return ["train", "--run-dir", "run", *TINY_OPTIONS, f"--data_dir={place.run.parent}/data"]
-
-    return make
-
-
-def edit_manifest(run: Path, **changes: object) -> None:
-    path = run / "run.json"
-    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes))
-
-
-def cut_in_half(name: str) -> Callable[[Path], None]:
-    def damage(run: Path) -> None:
-        data = (run / name).read_bytes()
-        (run / name).write_bytes(data[: len(data) // 2])
-
-    return damage
-
-
-def replace_by(name: str, content: str) -> Callable[[Path], None]:
-    def damage(run: Path) -> None:
-        (run / name).write_text(content, encoding="utf-8")
-
-    return damage
-
-
-def unchanged(run: Path) -> None:
-    pass
-
-
-def without(name: str) -> Callable[[Path], None]:
-    return lambda run: (run / name).unlink()
-
-
-def plant_code(run: Path) -> None:
-    """A state whose unpickling would run code: it would leave a file behind."""
-
-    class Bomb:
-        def __reduce__(self) -> tuple[object, ...]:
-            return (Path.touch, (run.parent / "exploded",))
-
-    torch.save({"progress": Bomb()}, run / "training_state.pt")
-
-
-def stdin_of(place: Place, data: bytes) -> None:
-    place.monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-
-
-def translate_latin1(place: Place) -> list[str]:
-    stdin_of(place, b"Good evening.\nThe caf\xe9 is open.\n")
-    return ["translate", "--run-dir", "run"]
-
-
-def translate_without_cuda(place: Place) -> list[str]:
-    """On every machine, one with such a device too."""
-    place.monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    return ["translate", "--run-dir", "run", "--device", "cuda", "Hello."]
-
-
-def evaluate_files(src: str, *references: str) -> Callable[[Place], list[str]]:
-    def make(place: Place) -> list[str]:
-        names = [place.write(f"ref{i}.txt", text) for i, text in enumerate(references)]
-        src_name = place.write("src.txt", src)
-        return ["evaluate", "--run-dir", "run", "--src", src_name, "--ref", *names]
-
-    return make
-
-
-def aligned_files(first: str, second: str) -> Callable[[Place], list[str]]:
-    return lambda place: [
-        "prepare",
-        f"--corpus.files=[{place.write('a.en', first)},{place.write('a.es', second)}]",
-    ]
-
-
-def many_letters() -> str:
-    """More different characters than a vocabulary of 300 has room for."""
-    lines = (f"{chr(0x4E00 + i)} stands alone.\t{chr(0x6E00 + i)} va sola.\n" for i in range(400))
-    return "".join(lines)
-
 
 MISTAKES = [
     # the command line
@@ -176,11 +64,86 @@ MISTAKES = [
         ("training.optimizer", "muon", "adamw", "sgd"),
     ),
     Mistake("an option without its value", command("train", "--config"), ("--config",)),
+    Mistake(
+        "an option that is not UTF-8",
+        command("train", "--data_dir=ma\udcf1ana"),
+        ("not UTF-8", "--data_dir=ma\\udcf1ana"),
+    ),
+    Mistake(
+        "a name that is too long",
+        command("prepare", f"--corpus.files={'a' * 5000}"),
+        ("aaa…", "too long"),
+    ),
     # settings that can't be
     Mistake(
         "no steps at all",
         command("train", "--training.max_steps=0"),
         ("training.max_steps", "greater than zero"),
+    ),
+    Mistake(
+        "half a step",
+        command("train", "--training.max_steps=2.5"),
+        ("training.max_steps", "int", "2.5"),
+    ),
+    Mistake(
+        "steps without end",
+        command("train", f"--training.max_steps=1{'0' * 400}"),
+        ("training.max_steps", "less than 2147483648"),
+    ),
+    Mistake(
+        "minutes without end",
+        command("train", "--training.max_minutes=1e400"),
+        ("training.max_minutes", "must be a number"),
+    ),
+    Mistake(
+        "null in a section given as a whole",
+        command("train", '--training={"max_minutes": null}'),
+        ('"training.max_minutes" must not be null', "10.0"),
+    ),
+    Mistake(
+        "a rate below zero",
+        command("train", "--training.learning_rate=-1"),
+        ("training.learning_rate", "greater than zero"),
+    ),
+    Mistake(
+        "a rate beyond float32",
+        command("train", "--training.muon_learning_rate=1e300"),
+        ("training.muon_learning_rate", "less than"),
+    ),
+    Mistake(
+        "more threads than can be started",
+        command("train", "--training.threads=100000"),
+        ("training.threads", "at most 1024"),
+    ),
+    Mistake(
+        "a model that no memory holds",
+        command("train", "--model.d_model=100000000"),
+        ("tokenizer.vocab_size", "parameters", "smaller"),
+    ),
+    Mistake(
+        "layers without end",
+        command("train", "--model.encoder_layers=1001"),
+        ("model.encoder_layers", "at most 1000"),
+    ),
+    Mistake(
+        "a chance beyond 1",
+        command("train", "--tokenizer.sampling=1.5"),
+        ("tokenizer.sampling", "less than 1"),
+    ),
+    Mistake(
+        "no such attention",
+        command("train", "--model.cross_attention=hardmax"),
+        ("model.cross_attention", "softmax", "sparsemax", "hardmax"),
+    ),
+    Mistake(
+        "guidance for pieces that change",
+        command("train", "--training.guidance=links", "--tokenizer.sampling=0.1"),
+        ("training.guidance", "tokenizer.sampling", "one of the two"),
+    ),
+    Mistake(
+        "TensorBoard is not installed",
+        without_package("tensorboard", command("train", "--training.tensorboard=true")),
+        ("pip install 'tensorboard", "training.tensorboard"),
     ),
     Mistake(
         "heads that don't divide the width",
@@ -203,6 +166,16 @@ MISTAKES = [
         ("en–fr", "corpus.files", "corpus.hub_name"),
     ),
     Mistake(
+        "one language",
+        command("prepare", "--corpus.languages=[en]"),
+        ("corpus.languages", "exactly two"),
+    ),
+    Mistake(
+        "the same language twice",
+        command("prepare", "--corpus.languages=[en,en]"),
+        ("corpus.languages", "differ", "en"),
+    ),
+    Mistake(
         "two corpora at once",
         lambda place: [
             "prepare",
@@ -213,6 +186,11 @@ MISTAKES = [
     ),
     Mistake("a negative seed", command("train", "--seed=-1"), ("seed", "negative")),
     Mistake(
+        "a seed that is too large",
+        command("train", "--seed=99999999999999999999"),
+        ("seed", "less than 18446744073709551616"),
+    ),
+    Mistake(
         "a run without a folder of its own",
         command("train", *TINY_OPTIONS, "--run-dir", "."),
         ("--run-dir", "folder of its own"),
@@ -222,6 +200,26 @@ MISTAKES = [
         "no configuration file",
         command("train", "--config", "no.yaml"),
         ("no.yaml", "no such configuration file"),
+    ),
+    Mistake(
+        "a folder for a configuration file",
+        command("train", "--config", "."),
+        (".: no such configuration file",),
+    ),
+    Mistake(
+        "null in a file",
+        yaml_file("training:\n  max_minutes: null\n"),
+        ("c.yaml", '"training.max_minutes" must not be null', "10.0"),
+    ),
+    Mistake(
+        "a value for a section in a file",
+        yaml_file("model: wide\n"),
+        ("c.yaml", '"model" must hold settings', "wide"),
+    ),
+    Mistake(
+        "the same value twice by an alias",
+        yaml_file("corpus:\n  languages: &both [en, es]\n  hub_columns: *both\n"),
+        ("c.yaml", "aliases", "write it out"),
     ),
     Mistake(
         "unknown key in a file",
@@ -240,6 +238,14 @@ MISTAKES = [
         "no such corpus file",
         command("prepare", "--corpus.files=none.tsv"),
         ("none.tsv", "no such file"),
+    ),
+    Mistake(
+        "a folder for a corpus file", command("prepare", "--corpus.files=."), (".: no such file",)
+    ),
+    Mistake(
+        "a file for the folder of the data",
+        pairs_file(ENOUGH_PAIRS, "--data_dir=p.tsv"),
+        ("p.tsv/prepared", "Not a directory"),
     ),
     Mistake(
         "three corpus files",
@@ -265,6 +271,11 @@ MISTAKES = [
         ("p.tsv.gz", "can't be read"),
     ),
     Mistake(
+        "an xz file by its first bytes alone",
+        pairs_file(b"\xfd7zXZ\0" + ENOUGH_PAIRS.encode()),
+        ("p.tsv", "can't be read"),
+    ),
+    Mistake(
         "one of two files is shorter",
         aligned_files("one\ntwo\nthree\n", "uno\ndos\n"),
         ("a.es ends before a.en",),
@@ -284,12 +295,30 @@ MISTAKES = [
         command("prepare", "--corpus.hub_name=./nowhere"),
         ("nowhere", "corpus.hub_name", "--corpus.files"),
     ),
+    Mistake(
+        "a data set with other columns",
+        hub_data_set({"english": "One.", "spanish": "Uno."}),
+        ('no column "translation.en"', "english, spanish", "corpus.hub_columns"),
+    ),
+    Mistake(
+        "a data set of something else than text",
+        hub_data_set({"translation": {"en": "One.", "es": 1}}),
+        ("pairs train, row 1", '"translation.es" is not text'),
+    ),
     # runs
     Mistake("no run yet", command("translate", "Hello."), ("runs", "translator train")),
     Mistake(
         "a folder that is no run",
         on_run("translate", "Hello.", damage=without("run.json")),
         ("run", "no run there", "run.json"),
+    ),
+    Mistake(
+        "a file for a run",
+        with_file("p.tsv", ENOUGH_PAIRS, command("translate", "--run-dir=p.tsv", "Hello.")),
+        ("p.tsv", "no run there"),
+    ),
+    Mistake(
+        "a folder without runs", command("runs", "--folder", "nowhere"), ("no run in nowhere/",)
     ),
     Mistake(
         "training into a folder that is no run",
@@ -312,6 +341,16 @@ MISTAKES = [
         ("run.json", "damaged"),
     ),
     Mistake(
+        "a run manifest that lacks something",
+        on_run("translate", "Hello.", damage=edited("run.json", '"max_steps"', '"steps"')),
+        ("run.json", 'damaged ("max_steps" is missing)'),
+    ),
+    Mistake(
+        "a run manifest with null for something",
+        on_run("evaluate", damage=lambda run: edit_manifest(run, scores=None)),
+        ('run.json: "scores"', "damaged"),
+    ),
+    Mistake(
         "no weights yet",
         on_run("translate", "Hello.", damage=without("weights.safetensors")),
         ("weights.safetensors", "first evaluation"),
@@ -322,15 +361,13 @@ MISTAKES = [
         ("weights.safetensors", "cut off"),
     ),
     Mistake(
+        "weights that have changed",
+        on_run("translate", "Hello.", damage=flip_a_bit("weights.safetensors", 0.7)),
+        ("weights.safetensors", "damaged", "SHA-256", "train again"),
+    ),
+    Mistake(
         "weights of another shape",
-        on_run(
-            "translate",
-            "Hello.",
-            damage=lambda run: replace_by(
-                "config.yaml",
-                (run / "config.yaml").read_text(encoding="utf-8").replace("d_ff: 64", "d_ff: 32"),
-            )(run),
-        ),
+        on_run("translate", "Hello.", damage=edited("config.yaml", "d_ff: 64", "d_ff: 32")),
         ("weights.safetensors", "config.yaml"),
     ),
     Mistake(
@@ -358,6 +395,37 @@ MISTAKES = [
         go_on(cut_in_half("training_state.pt")),
         ("training_state.pt", "cut off"),
     ),
+    Mistake(
+        "a training state that has changed",
+        go_on(flip_a_bit("training_state.pt", 0.5)),
+        ("training_state.pt", "damaged", "checksum", "to train from the start"),
+    ),
+    Mistake(
+        "measurements that are none",
+        go_on(replace_by("metrics.jsonl", '{"step": "many"}\n')),
+        ("metrics.jsonl, line 1", "damaged"),
+    ),
+    Mistake(
+        "another configuration than a run has begun with",
+        go_on(unchanged, "--seed=2"),
+        ("run was started with another configuration", "seed", "--config run/config.yaml"),
+    ),
+    Mistake(
+        "no such guidance",
+        command("train", *TINY_OPTIONS, "--training.guidance=none"),
+        ("none: no such file", "training.guidance"),
+    ),
+    Mistake(
+        "guidance for fewer pairs",
+        with_file("links", "0-0\n", command("train", *TINY_OPTIONS, "--training.guidance=links")),
+        ("links has 1 lines", "training pairs", "align --train"),
+    ),
+    Mistake(
+        "guidance in another form",
+        guided_by("0:0\n"),
+        ("links, line 1", '"0:0" is no link', "0-0"),
+    ),
+    Mistake("guidance beyond a sentence", guided_by("99-0\n"), ("links, line 1", "isn't there")),
     Mistake("a training state that is code", go_on(plant_code), ("training_state.pt", "damaged")),
     Mistake(
         "a training state of something else",
@@ -398,6 +466,26 @@ MISTAKES = [
         ("beam_size",),
     ),
     Mistake(
+        "a beam that no memory holds",
+        on_run("translate", "--beam-size", "100000", "Hello.", damage=unchanged),
+        ("beam_size", "1000"),
+    ),
+    Mistake(
+        "alternatives of a greedy search",
+        on_run("translate", "--beam-size=1", "--n-best=2", "Hello.", damage=unchanged),
+        ("n_best between 1 and beam_size", "1, 1.0, 2"),
+    ),
+    Mistake(
+        "a length penalty beyond numbers",
+        on_run("evaluate", "--length-penalty=1e300", damage=unchanged),
+        ("length_penalty between 0 and 10", "1e+300"),
+    ),
+    Mistake(
+        "a length penalty that is no number",
+        command("translate", "--length-penalty=nan", "Hello."),
+        ("length_penalty", "float", "nan"),
+    ),
+    Mistake(
         "more alternatives than the beam holds",
         on_run("translate", "--n-best", "9", "Hello.", damage=unchanged),
         ("n_best", "beam_size"),
@@ -407,6 +495,118 @@ MISTAKES = [
         "a device that isn't there",
         translate_without_cuda,
         ("device cuda", "cpu"),
+    ),
+    # export and other engines
+    Mistake(
+        "no such engine",
+        command("translate", "--engine=onnx", "Hello."),
+        ("onnx", "pytorch", "ctranslate2"),
+    ),
+    Mistake("no such format", command("export", "--format=onnx"), ("onnx", "ctranslate2")),
+    Mistake(
+        "CTranslate2 is not installed",
+        without_package("ctranslate2", on_run("export", damage=unchanged)),
+        ("CTranslate2 is not installed", "pip install 'ctranslate2"),
+    ),
+    Mistake(
+        "attention that CTranslate2 lacks",
+        on_run(
+            "export", damage=edited("config.yaml", "attention: softmax", "attention: sparsemax")
+        ),
+        ("CTranslate2 can't express", "sparsemax", "pytorch"),
+    ),
+    Mistake(
+        "a run that was not exported",
+        on_run("translate", "--engine=ctranslate2", "Hello.", damage=unchanged),
+        ("no CTranslate2 model there yet", "translator export --run-dir run"),
+    ),
+    Mistake(
+        "an export of other weights",
+        on_run("translate", "--engine=ctranslate2", "Hello.", damage=exported_before),
+        ("made from other weights", "translator export --run-dir run"),
+    ),
+    Mistake(
+        "a damaged export",
+        on_run("evaluate", "--engine=ctranslate2", damage=exported("x")),
+        ("run/ctranslate2/float32", "CTranslate2 can't load it"),
+    ),
+    Mistake(
+        "an engine on a device that it can't use",
+        on_run("evaluate", "--engine=ctranslate2", "--device=mps", damage=exported("x")),
+        ("mps", "cpu"),
+    ),
+    # align
+    Mistake("nothing to align", command("align"), ("a sentence", "--pairs FILE", "--gold FILE")),
+    Mistake("three texts to align", command("align", "a", "b", "c"), ("give one of", "a sentence")),
+    Mistake(
+        "pairs and gold at once",
+        command("align", "--pairs", "p.tsv", "--gold", "g.tsv"),
+        ("give one of", "--pairs FILE"),
+    ),
+    Mistake(
+        "a picture of another kind",
+        command("align", "--picture", "a.gif", "Hello."),
+        ("a.gif", ".png or .svg"),
+    ),
+    Mistake(
+        "a picture of many pairs",
+        command("align", "--pairs", "p.tsv", "--picture", "a.png"),
+        ("--picture needs a sentence",),
+    ),
+    Mistake(
+        "two directions by one run",
+        command("align", "--symmetrize", "union", "Hello."),
+        ("--symmetrize needs --reverse-run",),
+    ),
+    Mistake(
+        "a base without gold",
+        command("align", "--gold-base", "1", "Hello."),
+        ("--gold-base needs --gold",),
+    ),
+    Mistake(
+        "no such base", command("align", "--gold=g.tsv", "--gold-base=2"), ("--gold-base", "0", "1")
+    ),
+    Mistake("heads without gold", command("align", "--heads", "Hello."), ("--heads needs --gold",)),
+    Mistake(
+        "heads as JSON",
+        command("align", "--gold", "g.tsv", "--heads", "--json"),
+        ("neither --json nor --reverse-run",),
+    ),
+    Mistake(
+        "a sentence without words",
+        on_run("align", "Hello.", "", damage=unchanged),
+        ("nothing to align", "no words"),
+    ),
+    Mistake(
+        "a reverse run of the same direction",
+        on_run("align", "--reverse-run", "run", "Hello.", damage=unchanged),
+        ("run translates from en to es", "opposite"),
+    ),
+    Mistake(
+        "no such reverse run",
+        on_run("align", "--reverse-run", "nowhere", "Hello.", damage=unchanged),
+        ("nowhere: no run there", "translator train --run-dir nowhere"),
+    ),
+    Mistake(
+        "no such pairs",
+        on_run("align", "--pairs", "none.tsv", damage=unchanged),
+        ("none.tsv: no such file",),
+    ),
+    Mistake(
+        "pairs in one column",
+        with_file("p.tsv", "a\tb\nonly\n", on_run("align", "--pairs=p.tsv", damage=unchanged)),
+        ("p.tsv, line 2", "one column"),
+    ),
+    Mistake("gold without links", scored_on("a\tb\n"), ("g.tsv, line 1", "third column")),
+    Mistake(
+        "gold in another form", scored_on("a\tb\t0:0\n"), ("g.tsv, line 1", '"0:0" is no link')
+    ),
+    Mistake("gold counted from 1", scored_on("a\tb\t1-1\n"), ("g.tsv, line 1", "--gold-base 1")),
+    Mistake("no gold in the file", scored_on(""), ("g.tsv", "empty")),
+    Mistake(
+        "a page in no folder",
+        on_run("align", "--page=no/a.html", "Hello.", "Hola.", damage=unchanged),
+        ("no/a.html: No such file or directory",),
     ),
 ]
 
@@ -419,10 +619,8 @@ def test_a_mistake_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    shutil.copytree(trained_run, tmp_path / "run")
-    shutil.copytree(trained_run.parents[1] / "data", tmp_path / "data")
     monkeypatch.chdir(tmp_path)
-    argv = mistake.make(Place(tmp_path, tmp_path / "run", monkeypatch))
+    argv = mistake.make(Place(tmp_path, trained_run, monkeypatch))
     before = contents(tmp_path / "run")
     with pytest.raises(SystemExit) as ended:
         main(argv)
@@ -480,18 +678,3 @@ def test_a_data_set_of_the_hub_without_a_network(cli: Cli) -> None:
     options = ["--corpus.hub_name=someone/pairs", "--corpus.hub_config=en-es"]
     result = cli("prepare", *options, env={"HF_HUB_OFFLINE": "1"})
     assert_one_clear_line(result, "someone/pairs en-es train", "--corpus.files pairs.tsv")
-
-
-def test_a_reader_that_goes_away_ends_it_quietly(trained_run: Path) -> None:
-    translate = [sys.executable, "-m", "translator", "translate", "--run-dir", str(trained_run)]
-    lines = "Good evening.\n" * 3000
-    shell = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", '"$@" | head -n 1', "bash", *translate],
-        input=lines,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert shell.returncode == 141
-    assert len(shell.stdout.splitlines()) == 1
-    assert shell.stderr == ""

@@ -82,3 +82,18 @@ def test_a_person_is_told_what_to_do_and_answered_line_by_line(trained_run: Path
     assert out == b""
     assert err.decode().splitlines()[0] == "type a sentence a line; Ctrl-D ends"
     assert "line/s" not in err.decode()
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(trained_run: Path) -> None:
+    translate = [sys.executable, "-m", "translator", "translate", "--run-dir", str(trained_run)]
+    lines = "Good evening.\n" * 3000
+    shell = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", '"$@" | head -n 1', "bash", *translate],
+        input=lines,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shell.returncode == 141
+    assert len(shell.stdout.splitlines()) == 1
+    assert shell.stderr == ""

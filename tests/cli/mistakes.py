@@ -1,0 +1,247 @@
+"""How the mistakes of `test_bad_input.py` are made."""
+
+import io
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import datasets
+import pytest
+import torch
+from conftest import TINY_OPTIONS
+
+from translator.files import sha256_of
+
+ENOUGH_PAIRS = "".join(
+    f"There are {number} chairs.\tHay {number} sillas.\n" for number in range(2, 62)
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a mistake is made; a run and its data are there once they are asked for."""
+
+    folder: Path  # the current one
+    trained: Path
+    monkeypatch: pytest.MonkeyPatch
+
+    @cached_property
+    def run(self) -> Path:
+        """A finished run, to be damaged."""
+        return Path(shutil.copytree(self.trained, self.folder / "run"))
+
+    @cached_property
+    def data(self) -> Path:
+        """What it was trained on."""
+        return Path(shutil.copytree(self.trained.parents[1] / "data", self.folder / "data"))
+
+    def write(self, name: str, content: str | bytes) -> str:
+        data = content.encode() if isinstance(content, str) else content
+        (self.folder / name).write_bytes(data)
+        return name
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A mistake: what it is, how it is made (it returns the command), what the line must say."""
+
+    name: str
+    make: Callable[[Place], list[str]]
+    said: tuple[str, ...]
+
+
+def pairs_file(
+    content: str | bytes, *options: str, name: str = "p.tsv"
+) -> Callable[..., list[str]]:
+    return lambda place: ["prepare", f"--corpus.files={place.write(name, content)}", *options]
+
+
+def yaml_file(content: str) -> Callable[[Place], list[str]]:
+    return lambda place: ["prepare", "--config", place.write("c.yaml", content)]
+
+
+def command(*argv: str) -> Callable[[Place], list[str]]:
+    return lambda place: list(argv)
+
+
+def on_run(*argv: str, damage: Callable[[Path], None]) -> Callable[[Place], list[str]]:
+    def make(place: Place) -> list[str]:
+        damage(place.run)
+        return [argv[0], "--run-dir", "run", *argv[1:]]
+
+    return make
+
+
+def go_on(damage: Callable[[Path], None], *options: str) -> Callable[[Place], list[str]]:
+    """Go on with a run that was stopped before its end."""
+
+    def make(place: Place) -> list[str]:
+        edit_manifest(place.run, state="training")
+        damage(place.run)
+        command = ["train", "--run-dir", "run", *TINY_OPTIONS, f"--data_dir={place.data}"]
+        return [*command, *options]
+
+    return make
+
+
+def with_file(
+    name: str, content: str, make: Callable[[Place], list[str]]
+) -> Callable[[Place], list[str]]:
+    """Some command, with a file that it names."""
+
+    def write_and_make(place: Place) -> list[str]:
+        place.write(name, content)
+        return make(place)
+
+    return write_and_make
+
+
+def guided_by(content: str) -> Callable[[Place], list[str]]:
+    """Train with links, as many lines as there are pairs."""
+
+    def make(place: Place) -> list[str]:
+        manifest = json.loads((place.trained / "run.json").read_text(encoding="utf-8"))
+        links = place.write("links", content * manifest["corpus"]["train_pairs"])
+        options = [*TINY_OPTIONS, f"--data_dir={place.data}", f"--training.guidance={links}"]
+        return ["train", "--run-dir", "new", *options]
+
+    return make
+
+
+def edit_manifest(run: Path, **changes: object) -> None:
+    path = run / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes))
+
+
+def scored_on(gold: str) -> Callable[[Place], list[str]]:
+    return with_file("g.tsv", gold, on_run("align", "--gold=g.tsv", damage=unchanged))
+
+
+def cut_in_half(name: str) -> Callable[[Path], None]:
+    def damage(run: Path) -> None:
+        data = (run / name).read_bytes()
+        (run / name).write_bytes(data[: len(data) // 2])
+
+    return damage
+
+
+def flip_a_bit(name: str, place: float) -> Callable[[Path], None]:
+    """Change a file in one bit, at a share of its length."""
+
+    def damage(run: Path) -> None:
+        data = bytearray((run / name).read_bytes())
+        data[int(place * len(data))] ^= 1
+        (run / name).write_bytes(data)
+
+    return damage
+
+
+def replace_by(name: str, content: str) -> Callable[[Path], None]:
+    def damage(run: Path) -> None:
+        (run / name).write_text(content, encoding="utf-8")
+
+    return damage
+
+
+def edited(name: str, old: str, new: str) -> Callable[[Path], None]:
+    def damage(run: Path) -> None:
+        text = (run / name).read_text(encoding="utf-8")
+        assert old in text
+        replace_by(name, text.replace(old, new))(run)
+
+    return damage
+
+
+def unchanged(run: Path) -> None:
+    pass
+
+
+def without(name: str) -> Callable[[Path], None]:
+    return lambda run: (run / name).unlink()
+
+
+def plant_code(run: Path) -> None:
+    """A state whose unpickling would run code: it would leave a file behind."""
+
+    class Bomb:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (run.parent / "exploded",))
+
+    torch.save({"progress": Bomb()}, run / "training_state.pt")
+
+
+def stdin_of(place: Place, data: bytes) -> None:
+    place.monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def translate_latin1(place: Place) -> list[str]:
+    stdin_of(place, b"Good evening.\nThe caf\xe9 is open.\n")
+    return ["translate", "--run-dir", str(place.run)]
+
+
+def hub_data_set(*rows: dict[str, object]) -> Callable[[Place], list[str]]:
+    def make(place: Place) -> list[str]:
+        place.monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: list(rows))
+        return ["prepare", "--corpus.hub_name=pairs"]
+
+    return make
+
+
+def without_package(name: str, make: Callable[[Place], list[str]]) -> Callable[[Place], list[str]]:
+    def make_without(place: Place) -> list[str]:
+        place.monkeypatch.setitem(sys.modules, name, None)
+        return make(place)
+
+    return make_without
+
+
+def exported(model: str) -> Callable[[Path], None]:
+    """What `translator export` leaves, but for the model."""
+
+    def damage(run: Path) -> None:
+        folder = run / "ctranslate2" / "float32"
+        folder.mkdir(parents=True)
+        (folder / "model.bin").write_text(model)
+        sums = {"../weights.safetensors": run / "weights.safetensors"}
+        sums["float32/model.bin"] = folder / "model.bin"
+        lines = [f"{sha256_of(path)}  {name}\n" for name, path in sums.items()]
+        (folder.parent / "SHA256SUMS").write_text("".join(lines))
+
+    return damage
+
+
+def exported_before(run: Path) -> None:
+    exported("x")(run)
+    flip_a_bit("weights.safetensors", 0.7)(run)
+
+
+def translate_without_cuda(place: Place) -> list[str]:
+    """On every machine, one with such a device too."""
+    place.monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    return ["translate", "--run-dir", str(place.run), "--device", "cuda", "Hello."]
+
+
+def evaluate_files(src: str, *references: str) -> Callable[[Place], list[str]]:
+    def make(place: Place) -> list[str]:
+        names = [place.write(f"ref{i}.txt", text) for i, text in enumerate(references)]
+        src_name = place.write("src.txt", src)
+        return ["evaluate", "--run-dir", str(place.run), "--src", src_name, "--ref", *names]
+
+    return make
+
+
+def aligned_files(first: str, second: str) -> Callable[[Place], list[str]]:
+    return lambda place: [
+        "prepare",
+        f"--corpus.files=[{place.write('a.en', first)},{place.write('a.es', second)}]",
+    ]
+
+
+def many_letters() -> str:
+    """More different characters than a vocabulary of 300 has room for."""
+    lines = (f"{chr(0x4E00 + i)} stands alone.\t{chr(0x6E00 + i)} va sola.\n" for i in range(400))
+    return "".join(lines)
