@@ -1,11 +1,16 @@
 """The scripts of a checkout do what the commands do."""
 
+import importlib.util
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import sentencepiece
 from conftest import PAIRS, TINY_OPTIONS, Cli
+from fuzzing import targets
+
+from translator.errors import TranslatorError
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -169,3 +174,24 @@ def test_bench_alignment(cli: Cli, tmp_path: Path, trained_run: Path, reverse_ru
     missing = cli(*runs, "--gold", "missing.tsv", program=program)
     assert missing.returncode == 2
     assert missing.stderr.splitlines() == ["bench_alignment: missing.tsv: no such file"]
+
+
+def test_fuzz(cli: Cli, tmp_path: Path) -> None:
+    """Its targets, which `test_properties.py` tries too; and the fuzzer, where it is installed."""
+    for name in ("lines", "config"):
+        target = targets.TARGETS[name](tmp_path)
+        for seed in targets.SEEDS[name]:
+            with suppress(TranslatorError):
+                target(seed)
+    program = [str(SCRIPTS / "fuzz.py")]
+    result = cli("--target=lines", "--inputs=500", "--folder=found", program=program)
+    if importlib.util.find_spec("atheris"):
+        assert (result.returncode, result.stdout) == (0, "lines: 500 inputs tried with --seed 1\n")
+        assert not list((tmp_path / "found").glob("finding-*"))
+    else:
+        assert result.returncode == 2
+        assert result.stderr.startswith("fuzz: atheris is not installed; install it with: pip")
+    (tmp_path / "input").write_bytes(b"\x03no tab")
+    again = cli("--target=lines", "--repeat=input", program=program)
+    assert again.returncode == 0
+    assert "line 1: one column only" in again.stdout

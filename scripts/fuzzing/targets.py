@@ -1,0 +1,263 @@
+"""What reads files, settings and text, as functions of one input.
+
+Each is made for a folder. What they test is imported in them, for the fuzzer to instrument.
+"""
+
+import gzip
+import lzma
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from translator.errors import TranslatorError
+
+if TYPE_CHECKING:
+    from translator.inference.engine import Hypothesis
+
+# Takes an input; a TranslatorError is the end of a bad one, and any other exception a finding.
+Target = Callable[[bytes], None]
+
+
+def lines(folder: Path) -> Target:
+    """Read files of sentences; those that are plain text come back as they were written."""
+    from translator.alignment.scoring import read_gold
+    from translator.corpus.sources import read_aligned, read_lines, read_tsv
+
+    packings: list[Callable[[bytes], bytes]] = [
+        bytes,
+        gzip.compress,
+        lambda data: lzma.compress(data, preset=0),
+    ]
+    paths = [folder / "first", folder / "second"]
+
+    def target(data: bytes) -> None:
+        how = data[0] if data else 0
+        pack = packings[how % 3]
+        contents = data[1:].split(b"\0", 1)
+        for path, content in zip(paths, contents, strict=False):
+            path.write_bytes(pack(content))
+        reader = how // 3 % 4
+        if reader == 0:
+            found = [line for _, line in read_lines(paths[0])]
+            if pack is not bytes or not contents[0].startswith((b"\x1f\x8b", b"\xfd7zXZ")):
+                written = contents[0].decode("utf-8-sig").split("\n")
+                if not written[-1]:
+                    written.pop()
+                assert found == [line.rstrip("\r\n") for line in written]
+        elif reader == 1:
+            for row in read_tsv(paths[0], ["en", "es"], "en"):
+                assert row.keys() == {"src", "tgt", "source"}
+        elif reader == 2 and len(contents) == 2:
+            list(read_aligned(paths, ["en", "es"], "es"))
+        else:
+            read_gold(paths[0], base=how // 12 % 2)
+
+    return target
+
+
+def config(folder: Path) -> Target:
+    """Read settings from a file, or from options; those that are read are so again once written."""
+    from translator.cli.common import command_parser, parse
+    from translator.cli.runs import prepare_command
+    from translator.config import Config, flatten, save_config
+    from translator.options import add_config_options, load_config, make_config
+
+    path = folder / "settings.yaml"
+    keys = [*flatten(Config()), "corpus", "tokenizer", "model", "training"]
+
+    def target(data: bytes) -> None:
+        if data[:1] < b"\x80":
+            path.write_bytes(data[1:])
+            read = load_config(path)
+        else:
+            parser = command_parser(prepare_command, "")
+            add_config_options(parser)
+            # No option of a command line can hold a zero byte.
+            given = [part for part in data[1:].replace(b"\0", b"").split(b"\n") if part]
+            values = [part[1:].decode(errors="surrogateescape") for part in given]
+            names = [keys[part[0] % len(keys)] for part in given]
+            options = [f"--{name}={value}" for name, value in zip(names, values, strict=True)]
+            read = make_config(parser, parse(parser, options))
+        save_config(read, path)
+        assert load_config(path) == read
+
+    return target
+
+
+def run(path: Path) -> Target:
+    """Change one file of a run, and read it: what has a checksum gives what it gave before."""
+    import torch
+
+    from translator.config import Config
+    from translator.inference.translator import load_translator
+    from translator.overview import overview
+    from translator.run import Run
+    from translator.training.checkpoint import load_state
+
+    class SettledRun(Run):
+        """Its settings are read once, since that takes longer than all the rest."""
+
+        def load_config(self) -> Config:
+            return settings
+
+    settings = Run(path).load_config()
+    of_run = SettledRun(path)
+
+    def translate() -> object:
+        return load_translator(of_run, "cpu").translate(["Good evening."], beam_size=1)
+
+    def plain(value: Any) -> object:
+        if isinstance(value, torch.Tensor):
+            return value.tolist()
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items()}
+        return [plain(inner) for inner in value] if isinstance(value, list) else value
+
+    def use() -> None:
+        of_run.read_manifest()
+        of_run.read_metrics()
+        overview(path.parent)
+
+    def held_out(split: str) -> object:
+        return [(example.src, example.references) for example in of_run.read_held_out(split)]
+
+    readers: dict[Path, Callable[[], object]] = {
+        of_run.manifest: use,
+        of_run.config: lambda: load_translator(Run(path), "cpu") and None,
+        of_run.metrics: use,
+        of_run.weights: translate,
+        of_run.tokenizer: translate,
+        of_run.state: lambda: plain(load_state(of_run.state)),
+        of_run.held_out("dev"): lambda: held_out("dev"),
+        of_run.held_out("test"): lambda: held_out("test"),
+    }
+    files = list(readers)
+    contents = [file.read_bytes() for file in files]
+    expected = [read() for read in readers.values()]
+
+    def target(data: bytes) -> None:
+        chosen = (data[0] if data else 0) % len(files)
+        try:
+            files[chosen].write_bytes(changed(contents[chosen], data[1:]))
+            found = readers[files[chosen]]()
+            assert found == expected[chosen], files[chosen].name
+        finally:
+            files[chosen].write_bytes(contents[chosen])
+
+    return target
+
+
+def changed(content: bytes, how: bytes) -> bytes:
+    """Content after some changes: each takes an operation, a place and its own bytes from `how`."""
+    for step in how.split(b"\xff"):
+        operation, place, new = step[:1], int.from_bytes(step[1:4]), step[4:]
+        at = place % (len(content) + 1)
+        match (operation or b"\0")[0] % 5:
+            case 0:
+                content = content[:at] + new + content[at + len(new) :]
+            case 1:
+                content = content[:at] + new + content[at:]
+            case 2:
+                content = content[:at] + content[at + max(1, len(new)) :]
+            case 3:
+                content = content[:at]
+            case 4:
+                content = new
+    return content
+
+
+class Echo:
+    """An engine that says what it reads: what is lost on the way in or out shows."""
+
+    def search(
+        self,
+        src: Sequence[list[int]],
+        beam_size: int,
+        length_penalty: float,
+        n_best: int,
+        *,
+        scored: bool = True,
+    ) -> "list[list[Hypothesis]]":
+        """As `Engine.search`."""
+        from translator.inference.engine import Hypothesis
+
+        return [[Hypothesis(ids, -1.0, len(ids) + 1, complete=True)] for ids in src]
+
+    def cross_attention(self, src: Any, tgt: Any, layers: Any) -> Any:
+        """As `Engine.cross_attention`."""
+        raise TranslatorError("an echo looks at nothing")
+
+
+def text(path: Path) -> Target:
+    """Translate texts; an engine that repeats what it reads changes nothing but white space."""
+    from translator.corpus.text import normalise
+    from translator.inference.translator import Translator, load_translator
+    from translator.run import Run
+
+    searching = load_translator(Run(path), "cpu")
+    echoing = Translator(Echo(), searching.tokenizer)
+
+    def target(data: bytes) -> None:
+        how = data[0] if data else 0
+        searched = how % 8 == 7  # it takes much longer than all the rest
+        written = data[1:17] if searched else data[1:]
+        texts = written.decode(errors="surrogateescape").split("\0")
+        n_best = 1 + how // 8 % 3
+        if searched:
+            found = searching.translate(texts, beam_size=n_best, n_best=n_best)
+        else:
+            found = echoing.translate(texts)
+        assert len(found) == len(texts)
+        for asked, said in zip(texts, found, strict=True):
+            "\n".join(
+                [*said.warnings, *(alternative for alternative, _ in said.alternatives)]
+            ).encode()
+            assert said.text == said.text.strip()
+            assert asked.strip() or not said.text
+            plain = normalise(asked)
+            if not (searched or said.warnings or any(map(str.isupper, plain))):
+                assert said.text.split() == plain.split()
+
+    return target
+
+
+TARGETS: dict[str, Callable[[Path], Target]] = {
+    "lines": lines,
+    "config": config,
+    "run": run,
+    "text": text,
+}
+# What the first inputs are: each of them makes sense, so that changes reach further.
+_SENTENCES = (
+    "Good evening.\tBuenas tardes.\t0-0 1p1\nIs Mr. Li in?\t¿Está el Sr. Li?\t1-1\n".encode()
+)
+SEEDS: dict[str, list[bytes]] = {
+    "lines": [bytes([how]) + _SENTENCES + b"\0" + _SENTENCES for how in range(24)]
+    + [b"\0" + gzip.compress(_SENTENCES), b"\0" + lzma.compress(_SENTENCES)],
+    "config": [b"\0corpus:\n  files: [a.en, a.es]\ntraining:\n  max_steps: 1e3\nseed: null\n"]
+    + [bytes([0x80, key]) + b"2\n\x02[en, es]" for key in range(45)],
+    "run": [bytes([file, how % 5, 0, how, 77]) + b"0" for file in range(8) for how in range(10)],
+    "text": [bytes([how]) + _SENTENCES + b"\0A 1.\n\n\xc2\xa1NO!" for how in range(24)],
+}
+
+
+def small_run(folder: Path) -> Path:
+    """Train a run, small and bad."""
+    from translator.config import Config, CorpusConfig, ModelConfig, TokenizerConfig, TrainingConfig
+    from translator.pipeline import train
+    from translator.run import Run
+
+    pairs = folder / "pairs.tsv"
+    signs = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZáéíóúñü0123456789.,;:!?…'\"()¿¡-"
+    rows = [f"Good evening {sign}.\tBuenas tardes {sign}.\n" for sign in signs]
+    pairs.write_text("".join(rows), encoding="utf-8")
+    settings = Config(
+        corpus=CorpusConfig(files=str(pairs)),
+        tokenizer=TokenizerConfig(vocab_size=120),
+        model=ModelConfig(d_model=16, n_heads=2, encoder_layers=1, decoder_layers=2, d_ff=16),
+        training=TrainingConfig(max_steps=4, evaluations=1, threads=1, device="cpu"),
+        data_dir=str(folder / "data"),
+    )
+    path = folder / "runs" / "small"
+    train(settings, Run(path))
+    return path
