@@ -13,10 +13,9 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from translator.errors import TranslatorError
-from translator.files import os_errors_named, partial_folder, sha256_of, write_text
+from translator.files import os_errors_named, partial_folder, write_sums
 from translator.inference.ctranslate2 import (
     COMPUTE_TYPES,
-    SUMS,
     WEIGHTS_NAME,
     require_ctranslate2,
 )
@@ -62,10 +61,7 @@ def export_ctranslate2(run: Run) -> list[Path]:
             with os_errors_named(run.ctranslate2):
                 spec.save(str(folder))
             (folder / "tokenizer.model").write_bytes(run.tokenizer.read_bytes())
-        paths = [path for path in partial.rglob("*") if path.is_file()]
-        sums = {path.relative_to(partial).as_posix(): sha256_of(path) for path in sorted(paths)}
-        sums[WEIGHTS_NAME] = sha256_of(run.weights)
-        write_text(partial / SUMS, "".join(f"{sums[name]}  {name}\n" for name in sums))
+        write_sums(partial, WEIGHTS_NAME)
     return [run.ctranslate2 / compute_type for compute_type in COMPUTE_TYPES]
 
 

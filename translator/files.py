@@ -16,6 +16,9 @@ from translator.errors import TranslatorError
 # must not fill the memory before that is noticed.
 LONGEST_LINE = 10 * 2**20
 
+# Checksums of the files of a folder, to notice damage; as `sha256sum --check` reads them.
+SUMS = "SHA256SUMS"
+
 
 def line_too_long(place: str) -> TranslatorError:
     """What is said of a line of text beyond `LONGEST_LINE`.
@@ -194,6 +197,39 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with os_errors_named(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_sums(folder: Path, *others: str) -> None:
+    """Write `SUMS`, with the SHA-256 of all files in a folder and of some others.
+
+    Args:
+        folder: with all that shall be in it
+        others: paths from there
+    """
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    lines = [f"{sha256_of(folder / name)}  {name}\n" for name in [*others, *sorted(names)]]
+    write_text(folder / SUMS, "".join(lines))
+
+
+def damaged_file(folder: Path, *beginnings: str) -> Path | None:
+    """The first file that isn't as it was at `write_sums`; None if there is none.
+
+    Args:
+        folder: where `SUMS` lies
+        beginnings: of the names to look at; without any, all are
+
+    Raises:
+        TranslatorError: there is no `SUMS`, or it can't be read.
+    """
+    with os_errors_named(folder / SUMS):
+        lines = (folder / SUMS).read_bytes().decode(errors="replace").splitlines()
+    if not lines:
+        return folder / SUMS
+    for digest, _, name in (line.partition("  ") for line in lines):
+        path = folder / name
+        if name.startswith(beginnings or "") and not (path.is_file() and sha256_of(path) == digest):
+            return path
+    return None
 
 
 def fingerprint(*parts: object) -> str:

@@ -37,6 +37,7 @@ from translator.corpus.split import add_groups, check_leaks, split
 from translator.corpus.steps import BATCH, map_batches
 from translator.errors import TranslatorError
 from translator.files import (
+    damaged_file,
     fingerprint,
     json_line,
     locked,
@@ -45,6 +46,7 @@ from translator.files import (
     remove_unfinished,
     sha256_of,
     write_json_lines,
+    write_sums,
     write_text,
 )
 from translator.ragged import write_ragged
@@ -57,9 +59,6 @@ PREPARE_VERSION = 3
 # SentencePiece keeps them all in memory.
 _MOST_FOR_TOKENIZER = 500_000
 _BLOCK = 1000
-
-# As `sha256sum --check` reads it.
-_SUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,9 @@ def _make_once(folder: Path, make: Callable[[Path], None]) -> None:
         TranslatorError: it exists, but isn't as it was made; or it can't be written.
     """
     if folder.exists():
-        _refuse_damage(folder)
+        damaged = damaged_file(folder)
+        if damaged:
+            raise TranslatorError(_damaged(damaged, folder))
         return
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     with locked(folder), os_errors_named(folder):
@@ -155,26 +156,10 @@ def _make_once(folder: Path, make: Callable[[Path], None]) -> None:
         partial.mkdir(parents=True)
         try:
             make(partial)
-            _write_sums(partial)
+            write_sums(partial)
             partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-
-
-def _write_sums(folder: Path) -> None:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    lines = [f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in paths]
-    write_text(folder / _SUMS, "".join(lines))
-
-
-def _refuse_damage(folder: Path) -> None:
-    with os_errors_named(folder / _SUMS):
-        lines = (folder / _SUMS).read_bytes().splitlines()
-    for line in lines:
-        digest, _, name = line.decode(errors="replace").partition("  ")
-        path = folder / name
-        if not path.is_file() or sha256_of(path) != digest:
-            raise TranslatorError(_damaged(path, folder))
 
 
 def _damaged(path: Path, folder: Path) -> str:

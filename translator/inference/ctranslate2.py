@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from translator.errors import TranslatorError
-from translator.files import os_errors_named, sha256_of
+from translator.files import SUMS, damaged_file
 from translator.inference.engine import Hypothesis, length_limit
 from translator.run import Run
 from translator.tokenizer import EOS_ID, Tokenizer
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 # What an export is written for.
 COMPUTE_TYPES = ("float32", "int8")
-# What it was made from and consists of, in the form of `sha256sum`: CTranslate2 itself takes a
-# damaged model for a whole one, and may crash in it.
-SUMS = "SHA256SUMS"
+# What it was made from, as seen from an export's folder. Its checksum lies there with those of the
+# export's own files: CTranslate2 itself takes a damaged model for a whole one, and may crash in it.
 WEIGHTS_NAME = "../weights.safetensors"
 # Source pieces that are searched together; more gain nothing, and fewer leave a core without work.
 _BATCH_TOKENS = 1024
@@ -155,22 +154,15 @@ def require_export(run: Run, compute_types: Sequence[str] = COMPUTE_TYPES) -> No
     """
     require_ctranslate2()
     again = f"write it with: translator export --run-dir {run.path}"
-    path = run.ctranslate2 / SUMS
-    if not path.is_file():
+    if not (run.ctranslate2 / SUMS).is_file():
         raise TranslatorError(f"{run.path}: no CTranslate2 model there yet; {again}")
-    with os_errors_named(path):
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    if sums.pop(WEIGHTS_NAME, None) != sha256_of(run.weights):
+    damaged = damaged_file(run.ctranslate2, WEIGHTS_NAME, *compute_types)
+    if damaged == run.ctranslate2 / WEIGHTS_NAME:
         raise TranslatorError(
             f"{run.ctranslate2}: made from other weights than those of the run; {again}"
         )
-    for name, digest in sums.items():
-        file = run.ctranslate2 / name
-        if name.startswith(tuple(compute_types)) and not (
-            file.is_file() and sha256_of(file) == digest
-        ):
-            raise TranslatorError(f"{file}: missing or damaged; {again}")
+    if damaged:
+        raise TranslatorError(f"{damaged}: missing or damaged; {again}")
 
 
 def load_ctranslate2_engine(
