@@ -228,3 +228,12 @@ def test_a_fingerprint_is_the_same_in_every_process() -> None:
 def test_a_fingerprint_changes_with_every_part() -> None:
     variants = [(1, "a"), (2, "a"), (1, "b"), (1, "a", None), ("1", "a"), ([1, "a"],), ()]
     assert len({fingerprint(*parts) for parts in variants}) == len(variants)
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs a place that takes no files")
+def test_a_lock_that_cannot_be_written_is_not_taken_for_a_held_one() -> None:
+    with (
+        pytest.raises(TranslatorError, match=r"\.run\.lock: can't be written"),
+        locked(Path("/proc/run"), busy="another one"),
+    ):
+        pass

@@ -17,7 +17,7 @@ def load(run_dir: str | Path, device: str = "auto", engine: str = "pytorch") -> 
     Args:
         run_dir: the run folder
         device: auto, cpu, cuda or mps
-        engine: pytorch; pytorch-bfloat16, on a processor or GPU with units for it; or ctranslate2,
+        engine: pytorch; pytorch-int8, on a processor with units for it; or ctranslate2,
             ctranslate2-int8, for a run that was exported
 
     Raises:

@@ -20,6 +20,7 @@ _SEEDS = 2**64
 # Of every other number: what computes with them keeps whole ones in 32 bits, and products of two
 # others in the range of float32.
 _NUMBERS = 2**31
+_SPECIAL_PIECES = 4
 # 40 times those of configs/gpu.yaml, which is 4 GB without what training adds; and where each
 # further layer is nothing but time.
 _MOST_PARAMETERS, _MOST_LAYERS = 10**9, 1000
@@ -115,6 +116,11 @@ class TokenizerConfig:
     def __post_init__(self) -> None:
         """Check what a type can't say."""
         _require_positive("tokenizer", self, "vocab_size")
+        if self.vocab_size <= _SPECIAL_PIECES:
+            raise TranslatorError(
+                f"tokenizer.vocab_size must be more than {_SPECIAL_PIECES}, which are those for "
+                "padding, the unknown, beginnings and ends"
+            )
         _require_fraction("tokenizer", self, "sampling")
 
 

@@ -105,6 +105,8 @@ def locked(path: Path, busy: str | None = None) -> Iterator[None]:
         try:
             held.acquire(timeout=0)
         except Timeout as error:
+            if not lock.exists():  # in a place like /proc, which takes no files
+                raise TranslatorError(f"{lock}: can't be written") from error
             if busy is not None:
                 raise TranslatorError(busy) from error
             print(f"{path}: another process makes it; waiting for its end …", file=sys.stderr)

@@ -291,6 +291,16 @@ MISTAKES = [
         ("tokenizer.vocab_size 300", "too small", "or more"),
     ),
     Mistake(
+        "a vocabulary of special pieces alone",
+        command("prepare", "--tokenizer.vocab_size=4"),
+        ("tokenizer.vocab_size", "more than 4"),
+    ),
+    Mistake(
+        "no rows of a data set",
+        command("prepare", "--corpus.hub_name=someone/pairs", "--corpus.hub_rows=0"),
+        ("corpus.hub_rows", "greater than zero"),
+    ),
+    Mistake(
         "no such data set",
         command("prepare", "--corpus.hub_name=./nowhere"),
         ("nowhere", "corpus.hub_name", "--corpus.files"),
