@@ -39,8 +39,9 @@ UNITS = {
     "prepare_seconds": "s",
     "prepare_microseconds_per_pair": "µs",
     "prepare_seconds_over_n_log_n": "as the smallest = 1",
-    "peak_memory_gib": "GiB",
-    "seconds_to_first_loss": "s",
+    "prepare_peak_gib": "GiB",
+    "train_seconds_to_first_loss": "s",
+    "train_peak_gib": "GiB",
 }
 
 
@@ -124,14 +125,15 @@ def measure(folder: Path, pairs: int, settings: list[str]) -> dict[str, float]:
     translator = [sys.executable, "-m", "translator"]
     seconds, peak = watch([*translator, "prepare", *settings], done=lambda: False)
     options = ["--run-dir", str(run.path), "--training.max_steps=1000"]
-    to_training, _ = watch([*translator, "train", *settings, *options], run.metrics.exists)
+    to_training, train_peak = watch([*translator, "train", *settings, *options], run.metrics.exists)
     shutil.rmtree(folder)
     return {
         "prepare_seconds": seconds,
         "prepare_microseconds_per_pair": seconds / pairs * 1e6,
         "prepare_seconds_over_n_log_n": seconds / (pairs * math.log(pairs)),
-        "peak_memory_gib": peak / 2**30,
-        "seconds_to_first_loss": to_training,
+        "prepare_peak_gib": peak / 2**30,
+        "train_seconds_to_first_loss": to_training,
+        "train_peak_gib": train_peak / 2**30,
     }
 
 
@@ -146,8 +148,8 @@ def draw(measured: dict[int, dict[str, float]], path: Path) -> None:
     left.loglog(sizes, [first * n * math.log(n) for n in sizes], "--", label="n log n")
     left.set_title("seconds to prepare")
     left.legend()
-    right.semilogx(sizes, [values["peak_memory_gib"] for values in measured.values()], marker="o")
-    right.set_title("peak memory (GiB)")
+    right.semilogx(sizes, [values["prepare_peak_gib"] for values in measured.values()], marker="o")
+    right.set_title("peak memory of preparing (GiB)")
     right.set_ylim(bottom=0)
     for axes in (left, right):
         axes.set_xlabel("pairs")

@@ -162,13 +162,24 @@ def test_written_rows_are_those_read(parts: list[Rows]) -> None:
 
 
 @pytest.mark.parametrize(
-    "array", [None, np.array([]), np.array([0, 2, 1, 3]), np.array([0, 1]), np.array(0), [0.0, 3.0]]
+    "array",
+    [
+        b"",
+        b"PK\3\4 no archive",
+        b"\x93NUMPY\1\0\x10\0{'descr': '<i8'(\n",
+        np.array([]),
+        np.array([0, 2, 1, 3]),
+        np.array([0, 1]),
+        np.array(0),
+        np.array([[0, 3]]),
+        [0.0, 3.0],
+    ],
 )
 def test_rows_that_are_damaged(tmp_path: Path, array: object) -> None:
     write_ragged(tmp_path / "src", [pa.array([[4, 5], [6]], LISTS)])
     path = tmp_path / "src-offsets.npy"
-    if array is None:
-        path.write_bytes(b"")
+    if isinstance(array, bytes):
+        path.write_bytes(array)
     else:
         np.save(path, np.asarray(array))
     with pytest.raises(TranslatorError, match=r"src: missing or damaged; delete .*made again"):

@@ -16,9 +16,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +31,9 @@ from tqdm import tqdm
 from translator.config import Config
 from translator.corpus.clean import clean
 from translator.corpus.held_out import Example, content_hash
-from translator.corpus.sources import Source, find_source
+from translator.corpus.sources import Row, Source, find_source
 from translator.corpus.split import add_groups, check_leaks, split
-from translator.corpus.steps import BATCH, map_batches
+from translator.corpus.steps import BATCH, BATCH_BYTES, map_batches
 from translator.errors import TranslatorError
 from translator.files import (
     damaged_file,
@@ -67,7 +66,7 @@ class Prepared:
 
     Attributes:
         corpus_dir: holds train/, dev.jsonl, test.jsonl and report.json
-        tokenizer_dir: holds tokenizer.model and ids/
+        tokenizer_dir: holds tokenizer.model and the ids (see `Ragged`)
         report: what was done: source, licence, counts, leaks, hashes
     """
 
@@ -235,14 +234,27 @@ def _read(source: Source, work: Path) -> datasets.Dataset:
     schema = pa.schema([(column, pa.string()) for column in ("src", "tgt", "source")])
     work.mkdir()
     path = work / "read.arrow"
-    rows = iter(tqdm(source.rows(), "read", unit="pair", unit_scale=True, disable=None))
+    rows = tqdm(source.rows(), "read", unit="pair", unit_scale=True, disable=None)
     with pa.ipc.new_stream(path, schema) as writer:
-        while some := list(islice(rows, BATCH)):
-            writer.write_batch(pa.RecordBatch.from_pylist(some, schema))
+        for batch in _batches(rows):
+            writer.write_batch(pa.RecordBatch.from_pylist(batch, schema))
     pairs = datasets.Dataset.from_file(str(path))
     if len(pairs) == 0:
         raise TranslatorError(f"{source.name}: the corpus is empty")
     return pairs
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    characters = 0
+    for row in rows:
+        batch.append(row)
+        characters += len(row["src"]) + len(row["tgt"])
+        if len(batch) == BATCH or characters > BATCH_BYTES:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
 
 def _references(examples: list[Example]) -> int:

@@ -38,13 +38,17 @@ class Ragged:
             TranslatorError: it can't be read.
         """
         try:
-            rows = Ragged(np.load(_values(path), mmap_mode="r"), np.load(_offsets(path)))
-            if not (rows.values.dtype == np.int32 and rows.offsets.dtype == np.int64):
+            # Unlike np.load, this takes nothing else for an array: no archive, no pickle.
+            values = np.lib.format.open_memmap(_values(path), mode="r")
+            offsets = np.array(np.lib.format.open_memmap(_offsets(path), mode="r"))
+            if values.dtype != np.int32 or offsets.dtype != np.int64 or values.ndim != 1:
                 raise ValueError("other numbers")
-            if rows.offsets[0] or rows.offsets[-1] != len(rows.values) or rows.lengths.min() < 0:
+            rows = Ragged(values, offsets)
+            if offsets[0] or offsets[-1] != len(values) or rows.lengths.min(initial=0) < 0:
                 raise ValueError("the two files don't belong together")
             return rows
-        except (OSError, EOFError, ValueError, IndexError, TypeError) as error:
+        # A foreign file fails in one of many ways, which share no base class.
+        except Exception as error:
             raise TranslatorError(
                 f"{path}: missing or damaged; delete {path.parent}, and it is made again"
             ) from error

@@ -111,8 +111,8 @@ def test_bench_corpus(cli: Cli, tmp_path: Path) -> None:
     values = {record["measure"]: record["value"] for record in records}
     assert values["prepare_seconds, 3000 pairs"] > 0
     assert values["prepare_seconds_over_n_log_n, 3000 pairs"] == 1
-    assert 0.05 < values["peak_memory_gib, 3000 pairs"] < 2
-    assert values["seconds_to_first_loss, 3000 pairs"] > 0
+    assert 0.05 < values["prepare_peak_gib, 3000 pairs"] < 2
+    assert values["train_seconds_to_first_loss, 3000 pairs"] > 0
     assert {path.name for path in (tmp_path / "bench").iterdir()} == {"corpus.png"}
     again = cli(*options, program=[str(SCRIPTS / "bench_corpus.py")])
     assert again.returncode == 2

@@ -174,6 +174,16 @@ def test_a_group_larger_than_may_be_held_out_stays_in_training(
     assert (len(parts.test), len(parts.dev), parts.unused_pairs) == (2, 3, 0)
 
 
+@pytest.mark.parametrize(("size", "held_out"), [(10, True), (11, False)])
+def test_a_group_of_ten_times_what_is_wanted_is_too_large(size: int, held_out: bool) -> None:
+    """Of however many sentences the corpus consists."""
+    linked = [(f"Ship {n}", f"Nave {m}") for n in range(size) for m in (n, (n + 1) % size)]
+    chains = [[(f"{i} {e}", f"{i} {s}") for e, s in linked] for i in range(40)]
+    config = CorpusConfig(test_sentences=1, dev_sentences=1)
+    parts = parts_of([pair for chain in chains for pair in chain], config)
+    assert bool(parts.test) == held_out
+
+
 def test_group_larger_than_needed_is_held_out_whole() -> None:
     chains = [chain(f"Boat {n}") for n in range(22)]
     parts = parts_of([pair for pairs in chains for pair in pairs])

@@ -13,6 +13,7 @@ import pytest
 from conftest import PAIRS
 from datasets import Dataset
 
+from translator import prepare as preparing
 from translator.config import Config, CorpusConfig, TokenizerConfig
 from translator.corpus import steps
 from translator.corpus.steps import keep, map_batches
@@ -21,7 +22,7 @@ from translator.prepare import Prepared, identity, load_pairs, prepare
 
 
 def large(path: Path) -> Path:
-    """More pairs than a batch has: the small corpus, numbered anew again and again."""
+    """Four thousand pairs: the small corpus, numbered anew again and again."""
     lines = PAIRS.read_text(encoding="utf-8").splitlines()
     text = [f"{n} {e}\t{n} {s}\n" for n in range(10) for e, s, *_ in (x.split("\t") for x in lines)]
     path.write_text("".join(text), encoding="utf-8")
@@ -40,7 +41,11 @@ def prepared(tmp_path: Path, name: str) -> Prepared:
 def test_several_processes_prepare_what_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(preparing, "BATCH", 700)
+    monkeypatch.setattr(steps, "BATCH", 700)
     one = prepared(tmp_path, "one")
+    monkeypatch.setattr(preparing, "BATCH", 300)
+    monkeypatch.setattr(steps, "BATCH_BYTES", 10_000)  # fewer than 300 pairs
     monkeypatch.setattr(steps, "PAIRS_PER_PROCESS", 1000)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(3), raising=False)
     processes: list[int] = []
@@ -66,10 +71,11 @@ def test_several_processes_prepare_what_one_does(
     assert several.corpus_dir.name == one.corpus_dir.name
 
 
-def test_keep(tmp_path: Path) -> None:
+def test_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "BATCH", 1000)
     pairs = Dataset.from_dict({"src": [str(n) for n in range(2500)], "n": list(range(2500))})
     kept = np.arange(2500) % 7 == 3
-    kept[:1200] = False  # the whole first batch, and a part of the next
+    kept[:1200] = False  # nothing of the first batch, and a part of the next
     result = keep(pairs, kept, "keep")
     assert result["n"][:] == np.flatnonzero(kept).tolist()
     assert result.column_names == pairs.column_names
@@ -108,7 +114,7 @@ def processes_of(group: int) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_no_process_outlives_its_parent() -> None:
-    """Neither one at work nor one that waits: both hold the parent's locks."""
+    """Neither one at work nor one that waits."""
     with subprocess.Popen(
         [sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, process_group=0, text=True
     ) as parent:
@@ -158,3 +164,28 @@ def test_a_killed_process_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = Dataset.from_dict({"n": list(range(2000))})
     with pytest.raises(TranslatorError, match=r'killed .*"die".*memory'):
         map_batches(pairs, die, "die")
+
+
+def test_the_tokenizer_learns_from_blocks_all_over_a_large_corpus(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pairs = Dataset.from_dict(
+        {"src": [f"s{n}" for n in range(95)], "tgt": [f"t{n}" for n in range(95)]}
+    )
+    monkeypatch.setattr(preparing, "_BLOCK", 10)
+
+    def numbers() -> list[int]:
+        return [int(text[1:]) for text in preparing._sentences(pairs)]
+
+    monkeypatch.setattr(preparing, "_MOST_FOR_TOKENIZER", 95)
+    assert sorted(numbers()) == sorted([*range(95)] * 2)
+    monkeypatch.setattr(preparing, "_MOST_FOR_TOKENIZER", 94)  # every second block
+    blocks = [n for n in range(95) if n // 10 % 2 == 0]
+    assert sorted(numbers()) == sorted(blocks * 2)
+
+
+def test_lines_as_long_as_documents_come_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparing, "BATCH_BYTES", 100)
+    rows = [{"src": "s" * n, "tgt": "t" * n, "source": ""} for n in (5, 50, 60, 1, 1)]
+    assert [len(batch) for batch in preparing._batches(rows)] == [2, 1, 2]
+    assert list(preparing._batches([])) == []

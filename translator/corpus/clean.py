@@ -10,7 +10,7 @@ from translator.config import CorpusConfig
 from translator.corpus.steps import keep, map_batches
 from translator.corpus.text import normalise, text_key
 
-# Why a pair is dropped. Before them, as number 0: it is not.
+# Why a pair is dropped, by number; 0 means that it is kept.
 _REASONS = (None, "empty side", "too long", "copied side", "length ratio")
 
 
@@ -53,6 +53,12 @@ def clean(pairs: Dataset, config: CorpusConfig) -> tuple[Dataset, dict[str, int]
         }
 
     examined = map_batches(pairs, examine, "clean")
+    kept, dropped = _first_good(examined)
+    return keep(examined.remove_columns(["reason", "pair_key"]), kept, "drop the others"), dropped
+
+
+def _first_good(examined: Dataset) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
+    """Whether each pair is good, and the first of its like; and the counts of the others."""
     columns = examined.with_format("numpy")
     reasons = np.asarray(columns["reason"][:])
     candidates = np.flatnonzero(reasons == 0)
@@ -62,7 +68,6 @@ def clean(pairs: Dataset, config: CorpusConfig) -> tuple[Dataset, dict[str, int]
     dropped = {reason: n for reason, n in zip(_REASONS, counts, strict=True) if reason and n}
     if len(first) < len(candidates):
         dropped["exact duplicate"] = len(candidates) - len(first)
-    kept = np.zeros(len(pairs), dtype=np.bool_)
+    kept = np.zeros(len(examined), dtype=np.bool_)
     kept[candidates[first]] = True
-    cleaned = keep(examined.remove_columns(["reason", "pair_key"]), kept, "keep the good ones")
-    return cleaned, dict(sorted(dropped.items()))
+    return kept, dict(sorted(dropped.items()))

@@ -7,7 +7,7 @@ form a group, and a group falls on one side as a whole.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,10 +19,9 @@ from scipy.sparse.csgraph import connected_components
 
 from translator.config import CorpusConfig
 from translator.corpus.held_out import Example
-from translator.corpus.steps import keep, map_batches
+from translator.corpus.steps import BATCH, keep, map_batches
 from translator.corpus.text import fold, text_key
-
-Integers = npt.NDArray[np.int64]
+from translator.ragged import Ints
 
 # Dev and test have at most a tenth of a small corpus's sentences each: it is there to learn from.
 # As groups are held out whole, a few more pairs may be kept from training.
@@ -46,7 +45,7 @@ def add_groups(pairs: Dataset, config: CorpusConfig) -> Dataset:
     direction of translation.
     """
 
-    def hash_sides(batch: dict[str, list[str]]) -> dict[str, Integers]:
+    def hash_sides(batch: dict[str, list[str]]) -> dict[str, Ints]:
         return {
             f"{side}_key": np.array([text_key(f"{lang}\t{fold(t)}") for t in batch[side]], np.int64)
             for side, lang in (("src", config.src_lang), ("tgt", config.tgt_lang))
@@ -110,7 +109,10 @@ def split(pairs: Dataset, config: CorpusConfig) -> Split:
         parts.append(examples)
         unused += len(taken) - sum(len(example.references) for example in examples)
     test, dev = parts
-    train = keep(pairs, trained, "hold out dev and test")
+    groups.close()  # it holds a list of all rows
+    # Without the column that is in memory, which would be sent to every process.
+    train = keep(pairs.remove_columns("group"), trained, "hold out dev and test")
+    train = train.add_column("group", group_of_pair[trained])
     return Split(train=train, dev=dev, test=test, unused_pairs=unused)
 
 
@@ -125,8 +127,8 @@ def _distinct(pairs: Dataset, side: str, enough: int) -> int:
 
 
 def _groups(
-    pairs: Dataset, group_of_pair: Integers, largest: int
-) -> Iterator[tuple[Integers, list[dict[str, Any]]]]:
+    pairs: Dataset, group_of_pair: Ints, largest: int
+) -> Generator[tuple[Ints, list[dict[str, Any]]]]:
     """Indices and rows of each group with at most `largest` sentences in either language."""
     order = np.argsort(group_of_pair, kind="stable")
     starts = np.flatnonzero(np.diff(group_of_pair[order])) + 1
@@ -136,7 +138,7 @@ def _groups(
             yield order[start:end], sorted(rows, key=lambda row: (row["src"], row["tgt"]))
 
 
-def _rows(pairs: Dataset, indices: Integers, largest: int) -> list[dict[str, Any]] | None:
+def _rows(pairs: Dataset, indices: Ints, largest: int) -> list[dict[str, Any]] | None:
     """These rows; None as soon as they have more than `largest` sentences in a language."""
     rows, src, tgt = [], set(), set()
     for index in indices.tolist():
@@ -204,20 +206,23 @@ def check_leaks(
     }
 
     def find(batch: dict[str, list[str]]) -> dict[str, list[str]]:
-        texts = {side: [fold(text) for text in batch[side]] for side in ("src", "tgt")}
-        texts["near"] = [key for text in texts["src"] for key in _near_keys(text)]
+        src, tgt = ([fold(text) for text in batch[side]] for side in ("src", "tgt"))
+        near = (key for text in src for key in _near_keys(text))
+        texts: dict[str, Iterable[str]] = {"src": src, "tgt": tgt, "near": near}
         found = [
             (kind, key) for kind, keys in texts.items() for key in wanted[kind].intersection(keys)
         ]
         return {"kind": [kind for kind, _ in found], "key": [key for _, key in found]}
 
     columns = Features({"kind": Value("string"), "key": Value("string")})
+    texts = train.select_columns(["src", "tgt"])
     found = map_batches(
-        train, find, "look for leaks", remove_columns=train.column_names, features=columns
+        texts, find, "look for leaks", remove_columns=texts.column_names, features=columns
     )
     seen: dict[str, set[str]] = {kind: set() for kind in wanted}
-    for row in found:
-        seen[row["kind"]].add(row["key"])
+    for batch in found.iter(BATCH):
+        for kind, key in zip(batch["kind"], batch["key"], strict=True):
+            seen[kind].add(key)
     return [_leaks(part, seen) for part in parts]
 
 

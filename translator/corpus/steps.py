@@ -17,10 +17,14 @@ from translator.files import fingerprint
 
 # A further process is started for so many pairs: for fewer, it takes longer to start than it saves.
 PAIRS_PER_PROCESS = 100_000
+# Each takes some 100 MB, and all of them read from one disk.
+_MOST_PROCESSES = 16
 
 # Pairs in memory at once. On disk as well they lie in batches of this size, column by column, so
 # that one column of a large corpus can be read without mapping the others into memory.
 BATCH = 10_000
+# Of so many bytes, where lines are as long as documents.
+BATCH_BYTES = 64 * 2**20
 
 
 def map_batches(
@@ -38,15 +42,22 @@ def map_batches(
         TranslatorError: a process was killed, as it is where memory is short.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    processes = min(cores or 1, len(pairs) // PAIRS_PER_PROCESS)
+    processes = min(cores or 1, _MOST_PROCESSES, len(pairs) // PAIRS_PER_PROCESS)
+    batch_size = max(1, min(BATCH, BATCH_BYTES * len(pairs) // max(1, pairs.data.nbytes)))
     # The same corpus gives the same files, byte for byte. Left alone, `datasets` would mark them
     # with a hash of the function and of where the pairs lie, and take up what an earlier call left.
-    options |= {"new_fingerprint": fingerprint(description), "load_from_cache_file": False}
-    options |= {"batched": True, "batch_size": BATCH, "writer_batch_size": BATCH}
-    options |= {"desc": description}
+    options |= {
+        "new_fingerprint": fingerprint(description),
+        "load_from_cache_file": False,
+        "batched": True,
+        "batch_size": batch_size,
+        "writer_batch_size": batch_size,
+        "desc": description,
+    }
     if processes <= 1:
         return pairs.map(function, **options)
-    _spreading.set()
+    global _parent
+    _parent = os.getpid()
     try:
         return pairs.map(function, num_proc=processes, **options)
     except Exception as error:
@@ -59,7 +70,7 @@ def map_batches(
             f'("{description}"), perhaps because memory was short; run the command again'
         ) from error
     finally:
-        _spreading.clear()
+        _parent = None
 
 
 def keep(pairs: Dataset, kept: npt.NDArray[np.bool_], description: str) -> Dataset:
@@ -74,27 +85,25 @@ def keep(pairs: Dataset, kept: npt.NDArray[np.bool_], description: str) -> Datas
     return map_batches(as_table, kept_of, description, with_indices=True).with_format(None)
 
 
-# Set while processes are started that shall not outlive this one.
-_spreading = threading.Event()
+# Set while processes are started that shall not outlive this one: its number.
+_parent: int | None = None
 
 
 def _end_with_parent() -> None:
     """In a process just forked: leave Ctrl-C to its parent, and end when that has ended.
 
-    If the parent is killed, its pool of processes would wait for work for ever, and hold the locks
-    that they have inherited from it.
+    If the parent is killed, its pool of processes would wait for work for ever.
     """
-    if not _spreading.is_set():
+    if _parent is None:
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = os.getppid()
 
-    def watch() -> None:
+    def watch(parent: int) -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, args=[_parent], daemon=True).start()
 
 
 os.register_at_fork(after_in_child=_end_with_parent)
