@@ -214,23 +214,27 @@ def write_sums(folder: Path, *others: str) -> None:
 
 
 def damaged_file(folder: Path, *beginnings: str) -> Path | None:
-    """The first file that isn't as it was at `write_sums`; None if there is none.
+    """A file that isn't as it was at `write_sums`; None if there is none.
 
     Args:
         folder: where `SUMS` lies
-        beginnings: of the names to look at; without any, all are
+        beginnings: of the names to look at; without any, all are. If no name begins so, it is
+            `SUMS` that is damaged
 
     Raises:
         TranslatorError: there is no `SUMS`, or it can't be read.
     """
     with os_errors_named(folder / SUMS):
         lines = (folder / SUMS).read_bytes().decode(errors="replace").splitlines()
-    if not lines:
-        return folder / SUMS
-    for digest, _, name in (line.partition("  ") for line in lines):
-        path = folder / name
-        if name.startswith(beginnings or "") and not (path.is_file() and sha256_of(path) == digest):
-            return path
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    for beginning in beginnings or [""]:
+        names = [name for name in sums if name.startswith(beginning)]
+        for name in names:
+            path = folder / name
+            if not path.is_file() or sha256_of(path) != sums[name]:
+                return path
+        if not names:
+            return folder / SUMS
     return None
 
 
