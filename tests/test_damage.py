@@ -33,9 +33,7 @@ def values(held: Any) -> Any:
 
 
 def load(path: Path) -> Any:
-    model = nn.Linear(3, 2)
-    load_weights(model, path)
-    return values(model.state_dict())
+    return values(load_weights(lambda: nn.Linear(3, 2), 8, path).state_dict())
 
 
 def one_bit_changed(data: bytes, step: int) -> Iterator[bytes]:
@@ -99,3 +97,13 @@ def test_weights_of_before_there_was_a_checksum_are_read(weights: Path) -> None:
     save_file(written, weights)
     assert b"sha256" not in weights.read_bytes()
     assert load(weights) == values(written)
+
+
+def test_a_model_larger_than_its_file_is_not_even_made(weights: Path) -> None:
+    def fail() -> nn.Module:
+        raise AssertionError("it is made")
+
+    with pytest.raises(
+        TranslatorError, match=r"weights\.safetensors: the weights don't fit config"
+    ):
+        load_weights(fail, 9, weights)

@@ -276,9 +276,9 @@ class Config:
                     )
         if not 0 <= self.seed < _SEEDS:
             raise TranslatorError(f"seed must not be negative, and less than {_SEEDS}")
-        if self._matrix_parameters() > _MOST_PARAMETERS:
+        if self.matrix_parameters() > _MOST_PARAMETERS:
             raise TranslatorError(
-                f"model.* and tokenizer.vocab_size make a model of {self._matrix_parameters():,} "
+                f"model.* and tokenizer.vocab_size make a model of {self.matrix_parameters():,} "
                 f"parameters, more than {_MOST_PARAMETERS:,}: choose smaller ones"
             )
         if self.training.guidance and self.tokenizer.sampling:
@@ -287,8 +287,8 @@ class Config:
                 "epoch: set one of the two"
             )
 
-    def _matrix_parameters(self) -> int:
-        """All but the few of norms and mappings."""
+    def matrix_parameters(self) -> int:
+        """How many parameters the model has, but for the few of norms and mappings."""
         model = self.model
         attentions = model.encoder_layers + 2 * model.decoder_layers
         layers = model.encoder_layers + model.decoder_layers

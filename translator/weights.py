@@ -1,7 +1,9 @@
 """A model's weights on disk: safetensors, which can hold no code, with a checksum of their own."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import safetensors
 import safetensors.torch
@@ -10,6 +12,8 @@ from torch import Tensor, nn
 
 from translator.errors import TranslatorError
 from translator.files import write_bytes
+
+Model = TypeVar("Model", bound=nn.Module)
 
 # In the metadata of the same file, since a kill between two files could leave them at odds.
 _CHECKSUM = "sha256"
@@ -21,8 +25,14 @@ def save_weights(model: nn.Module, path: Path) -> None:
     write_bytes(path, safetensors.torch.save(weights, {_CHECKSUM: _checksum(weights)}))
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Give a model, which may be one without memory, the weights of a file.
+def load_weights(make_model: Callable[[], Model], parameters: int, path: Path) -> Model:
+    """A model with the weights of a file.
+
+    Args:
+        make_model: called only if the file has so many parameters: a config.yaml that was changed
+            must not ask for any amount of memory
+        parameters: what the model has at least
+        path: the file
 
     Raises:
         TranslatorError: the file is missing, damaged, or belongs to a model of another shape.
@@ -43,10 +53,15 @@ def load_weights(model: nn.Module, path: Path) -> None:
         raise _damaged(path, "(its SHA-256 differs)")
     if not all(w.dtype == torch.float32 and w.isfinite().all() for w in weights.values()):
         raise _damaged(path, "(there is something else in it than float32 numbers)")
+    misfit = f"{path}: the weights don't fit config.yaml beside them"
+    if sum(tensor.numel() for tensor in weights.values()) < parameters:
+        raise TranslatorError(misfit)
+    model = make_model()
     try:
-        model.load_state_dict(weights, assign=True)
+        model.load_state_dict(weights)
     except RuntimeError as error:
-        raise TranslatorError(f"{path}: the weights don't fit config.yaml beside them") from error
+        raise TranslatorError(misfit) from error
+    return model
 
 
 def _checksum(weights: dict[str, Tensor]) -> str:

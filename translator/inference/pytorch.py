@@ -112,9 +112,11 @@ def load_pytorch_engine(run: Run, device: str, compute_type: str = "float32") ->
             for int8.
     """
     config = run.load_config()
-    with torch.device("meta"):  # without memory, until the file is known to have this shape
-        model = Transformer(config.model, config.tokenizer.vocab_size)
-    load_weights(model, run.weights)
+    model = load_weights(
+        lambda: Transformer(config.model, config.tokenizer.vocab_size),
+        config.matrix_parameters(),
+        run.weights,
+    )
     picked = pick_device(device)
     keep_freed_memory()
     if compute_type == "int8":
