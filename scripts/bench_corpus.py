@@ -34,7 +34,6 @@ _WORDS = 100_000  # of each language
 _LINKED = 0.2  # share of the pairs that have a side of the pair before
 _AT_ONCE = 10_000
 
-
 UNITS = {
     "prepare_seconds": "s",
     "prepare_microseconds_per_pair": "µs",
@@ -54,10 +53,7 @@ def write_corpus(path: Path, pairs: int) -> None:
             count = min(_AT_ONCE, pairs - start)
             ends = np.cumsum(random.integers(3, 13, count)).tolist()
             ids = (_WORDS ** random.random(ends[-1])).astype(np.int64) - 1
-            src, tgt = (
-                sentences(english[ids].tolist(), ends),
-                sentences(spanish[ids].tolist(), ends),
-            )
+            src, tgt = (sentences(words[ids].tolist(), ends) for words in (english, spanish))
             chance = random.random(count)
             for texts, linked in ((src, chance < _LINKED / 2), (tgt, chance > 1 - _LINKED / 2)):
                 for i in np.flatnonzero(linked[1:]).tolist():

@@ -238,6 +238,16 @@ def damaged_file(folder: Path, *beginnings: str) -> Path | None:
     return None
 
 
+def made_again(path: Path, folder: Path) -> TranslatorError:
+    """What is said of prepared data that can't be used.
+
+    Args:
+        path: what is missing or damaged
+        folder: what to delete; it is made again when it is needed
+    """
+    return TranslatorError(f"{path}: missing or damaged; delete {folder}, and it is made again")
+
+
 def fingerprint(*parts: object) -> str:
     """A short hash (16 hexadecimal digits) of plain values, for naming cached folders."""
     encoded = json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()

@@ -40,6 +40,7 @@ from translator.files import (
     fingerprint,
     json_line,
     locked,
+    made_again,
     os_errors_named,
     read_json_lines,
     remove_unfinished,
@@ -145,7 +146,7 @@ def _make_once(folder: Path, make: Callable[[Path], None]) -> None:
     if folder.exists():
         damaged = damaged_file(folder)
         if damaged:
-            raise TranslatorError(_damaged(damaged, folder))
+            raise made_again(damaged, folder)
         return
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     with locked(folder), os_errors_named(folder):
@@ -161,10 +162,6 @@ def _make_once(folder: Path, make: Callable[[Path], None]) -> None:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _damaged(path: Path, folder: Path) -> str:
-    return f"{path}: missing or damaged; delete {folder}, and it is made again"
-
-
 def load_pairs(folder: Path) -> datasets.Dataset:
     """The pairs in a folder of Arrow files, which `prepare` has made.
 
@@ -175,7 +172,7 @@ def load_pairs(folder: Path) -> datasets.Dataset:
         return datasets.load_from_disk(folder)
     # The library's failures (no JSON, no Arrow, other columns …) share no base class.
     except Exception as error:
-        raise TranslatorError(_damaged(folder, folder.parent)) from error
+        raise made_again(folder, folder.parent) from error
 
 
 def _make_corpus(config: Config, source: Source, folder: Path) -> None:

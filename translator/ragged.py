@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from translator.errors import TranslatorError
+from translator.files import made_again
 from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 Ints = npt.NDArray[np.int64]
@@ -49,9 +49,7 @@ class Ragged:
             return rows
         # A foreign file fails in one of many ways, which share no base class.
         except Exception as error:
-            raise TranslatorError(
-                f"{path}: missing or damaged; delete {path.parent}, and it is made again"
-            ) from error
+            raise made_again(path, path.parent) from error
 
     @cached_property
     def lengths(self) -> Ints:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from conftest import TINY_OPTIONS
 
-from translator.files import sha256_of
+from translator.files import write_sums
 
 ENOUGH_PAIRS = "".join(
     f"There are {number} chairs.\tHay {number} sillas.\n" for number in range(2, 62)
@@ -206,10 +206,7 @@ def exported(model: str) -> Callable[[Path], None]:
         folder = run / "ctranslate2" / "float32"
         folder.mkdir(parents=True)
         (folder / "model.bin").write_text(model)
-        sums = {"../weights.safetensors": run / "weights.safetensors"}
-        sums["float32/model.bin"] = folder / "model.bin"
-        lines = [f"{sha256_of(path)}  {name}\n" for name, path in sums.items()]
-        (folder.parent / "SHA256SUMS").write_text("".join(lines))
+        write_sums(folder.parent, "../weights.safetensors")
 
     return damage
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from datasets import Dataset
 
+from translator.cores import usable_cores
 from translator.errors import TranslatorError
 from translator.files import fingerprint
 
@@ -41,8 +42,7 @@ def map_batches(
     Raises:
         TranslatorError: a process was killed, as it is where memory is short.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    processes = min(cores or 1, _MOST_PROCESSES, len(pairs) // PAIRS_PER_PROCESS)
+    processes = min(usable_cores(), _MOST_PROCESSES, len(pairs) // PAIRS_PER_PROCESS)
     batch_size = max(1, min(BATCH, BATCH_BYTES * len(pairs) // max(1, pairs.data.nbytes)))
     # The same corpus gives the same files, byte for byte. Left alone, `datasets` would mark them
     # with a hash of the function and of where the pairs lie, and take up what an earlier call left.

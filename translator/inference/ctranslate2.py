@@ -2,11 +2,11 @@
 
 import importlib.util
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from translator.cores import usable_cores
 from translator.errors import TranslatorError
 from translator.files import SUMS, damaged_file
 from translator.inference.engine import Hypothesis, length_limit
@@ -58,7 +58,6 @@ class CTranslate2Engine:
 
         self._pieces = tokenizer.pieces(list(range(tokenizer.vocab_size)))
         self._ids = {piece: i for i, piece in enumerate(self._pieces)}
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         try:
             # One thread a batch, and as many batches at once as there are cores: products of
             # this size are too small to be shared out.
@@ -66,7 +65,7 @@ class CTranslate2Engine:
                 str(folder),
                 device=device,
                 compute_type=folder.name,
-                inter_threads=cores or 1,
+                inter_threads=usable_cores(),
                 intra_threads=1,
             )
         except (RuntimeError, ValueError) as error:
