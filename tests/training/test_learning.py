@@ -125,7 +125,7 @@ def test_a_rule_is_learnt_from_examples(rule: Callable[[Ids], Ids]) -> None:
     """From any seed: this one is new each time."""
     seed = int.from_bytes(os.urandom(4), "little")
     torch.manual_seed(seed)
-    steps = 300
+    steps = 400
 
     def pairs_of_epoch(epoch: int) -> PairIds:
         src = random_ids(np.random.default_rng([seed, epoch]), 2000)
