@@ -23,18 +23,18 @@ from peers.records import Record, write_records
 from tabulate import tabulate
 
 from translator.alignment.aligner import Aligner, links_of_both, load_aligner, training_pairs
-from translator.alignment.links import Links, grow_diag_final_and
-from translator.alignment.reading import Reading
+from translator.alignment.extraction import Reading
 from translator.alignment.scoring import GoldPair, parse_links, read_gold, score_links
+from translator.alignment.symmetrization import Links, grow_diag_final_and
 from translator.alignment.words import Pair
-from translator.batching import Batch, PairIds, group_by_length, make_batch
+from translator.data.arrays import Ragged
+from translator.data.batching import Batch, PairIds, group_by_length, make_batch
+from translator.data.prepare import prepare_corpus
+from translator.data.tokenizer import PAD_ID
 from translator.errors import one_clear_line
 from translator.inference.pytorch import BATCH_POSITIONS, PyTorchEngine
-from translator.prepare import prepare_corpus
-from translator.ragged import Ragged
-from translator.run import Run
-from translator.tokenizer import PAD_ID
-from translator.workers import Workers
+from translator.runs.run import Run
+from translator.system.parallel import Workers
 
 _SPEED_PAIRS = 2000
 # How other aligners join two directions.

@@ -26,8 +26,8 @@ from peers.records import write_records
 from tabulate import tabulate
 
 from translator.errors import TranslatorError, one_clear_line
-from translator.plots import save_figure
-from translator.run import Run
+from translator.runs.figures import save_figure
+from translator.runs.run import Run
 
 SIZES = (100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
 _WORDS = 100_000  # of each language

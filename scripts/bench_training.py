@@ -26,18 +26,18 @@ from peers.records import Record, write_records
 from tabulate import tabulate
 from torch import nn
 
-from translator.batching import Batch, BatchStream, fixed_pairs
 from translator.config import Config, ModelConfig
 from translator.corpus.held_out import read_examples
-from translator.device import describe_machine
+from translator.data.batching import Batch, BatchStream, fixed_pairs
+from translator.data.prepare import prepare
+from translator.data.tokenizer import Tokenizer
 from translator.errors import TranslatorError, one_clear_line
-from translator.evaluation import score
+from translator.evaluation.metrics import score
 from translator.model.transformer import Transformer
-from translator.plots import save_figure
-from translator.prepare import prepare
-from translator.run import Run
-from translator.tokenizer import Tokenizer
-from translator.training.optimizer import NEWTON_SCHULZ_STEPS
+from translator.runs.figures import save_figure
+from translator.runs.run import Run
+from translator.system.device import describe_machine
+from translator.training.muon import NEWTON_SCHULZ_STEPS
 
 # The quickstart's, but with a vocabulary of 4,000, which JoeyNMT can afford better than 8,000; and
 # measured often, for a smooth curve.

@@ -30,10 +30,10 @@ from tabulate import tabulate
 
 from translator import load
 from translator.corpus.held_out import read_examples
+from translator.data.tokenizer import Tokenizer
 from translator.errors import one_clear_line
 from translator.inference.ctranslate2 import require_export
-from translator.run import Run
-from translator.tokenizer import Tokenizer
+from translator.runs.run import Run
 
 UNITS = {
     "sentences_per_second_greedy": "1/s",
@@ -113,7 +113,7 @@ def systems(arguments: argparse.Namespace) -> dict[str, list[str]]:
     """The command that starts each system that is there; a line for each that isn't."""
     import torch  # not at the top: the systems' processes may go without
 
-    from translator.device import faster_in
+    from translator.system.device import faster_in
 
     run = ["--run-dir", str(arguments.run_dir)]
     commands = {name: [sys.executable, __file__, *run, "--answer", name] for name in _ENGINES}
@@ -148,7 +148,9 @@ def cold_start(system: str, command: list[str], run: Run) -> float:
 
 def measure(commands: dict[str, list[str]], run: Run) -> dict[str, dict[str, float | None]]:
     """Every measure of every system."""
-    from translator.evaluation import score  # not at the top: the systems' processes go without
+    from translator.evaluation.metrics import (
+        score,  # not at the top: the systems' processes go without
+    )
 
     examples = read_examples(run.held_out("test"))
     references = [example.references for example in examples]

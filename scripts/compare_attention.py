@@ -23,8 +23,8 @@ from translator.alignment.scoring import GoldPair, read_gold, score_links
 from translator.config import MappingName
 from translator.corpus.held_out import read_examples
 from translator.errors import one_clear_line
-from translator.evaluation import evaluate
-from translator.run import Run
+from translator.evaluation.metrics import evaluate
+from translator.runs.run import Run
 
 # Dev pairs whose attention is looked at.
 _PAIRS = 500

@@ -30,7 +30,7 @@ from peers.records import Record, write_records
 from tabulate import tabulate
 
 from translator.errors import TranslatorError, one_clear_line
-from translator.run import Run
+from translator.runs.run import Run
 from translator.training.checkpoint import load_state
 
 # Everything that could make a resumed training differ is on: sampled pieces, dropout, averaged

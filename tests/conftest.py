@@ -12,7 +12,7 @@ import torch
 
 from translator.config import Config, CorpusConfig, ModelConfig, TokenizerConfig, TrainingConfig
 
-PAIRS = Path(__file__).parent / "data" / "everyday.tsv"
+PAIRS = Path(__file__).parent / "everyday.tsv"
 
 # Options that make the quickstart a matter of seconds on the test corpus.
 TINY_OPTIONS = [
@@ -101,7 +101,7 @@ def assert_one_clear_line(result: subprocess.CompletedProcess[str], *parts: str)
 def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, small and bad; tests must not change it."""
     from translator.pipeline import train
-    from translator.run import Run
+    from translator.runs.run import Run
 
     folder = tmp_path_factory.mktemp("trained")
     run = folder / "runs" / "tiny"
@@ -113,7 +113,7 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reverse_run(trained_run: Path) -> Path:
     """One of the opposite direction, on the same corpus."""
     from translator.pipeline import train
-    from translator.run import Run
+    from translator.runs.run import Run
 
     config = tiny_config(trained_run.parents[1] / "data")
     run = trained_run.with_name("reverse")

@@ -18,12 +18,12 @@ from fuzzing.targets import Target
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from translator.cli.common import command_parser, parse
-from translator.cli.runs import prepare_command
+from translator.cli.options import command_parser, parse
+from translator.cli.prepare import prepare_command
 from translator.config import Config, flatten, save_config
+from translator.config.parsing import add_config_options, load_config, make_config
 from translator.corpus.sources import read_aligned, read_columns, read_lines, read_tsv
 from translator.errors import TranslatorError
-from translator.options import add_config_options, load_config, make_config
 
 SOME = settings(max_examples=60, deadline=None)
 FEW = settings(max_examples=25, deadline=None)

@@ -26,6 +26,6 @@ def load(run_dir: str | Path, device: str = "auto", engine: str = "pytorch") -> 
     """
     # Imported here, so that a command imports only what it needs.
     from translator.inference.translator import load_translator
-    from translator.run import Run
+    from translator.runs.run import Run
 
     return load_translator(Run(Path(run_dir)), device, engine)

@@ -15,17 +15,21 @@ from typing import Any
 import torch
 
 from translator.alignment.aligner import choose_reading
-from translator.alignment.forming import AttentionPictures, join_stages
-from translator.alignment.guidance import with_links
-from translator.batching import (
-    BatchStream,
-    PairIds,
-    fixed_pairs,
-    padding_share,
-    sampled_pairs,
-)
+from translator.alignment.guided_links import with_links
+from translator.alignment.snapshots import AttentionPictures, join_stages
 from translator.config import Config, differing_keys, save_config
-from translator.device import (
+from translator.data.batching import BatchStream, PairIds, fixed_pairs, padding_share, sampled_pairs
+from translator.data.prepare import Prepared, identity, prepare
+from translator.data.tokenizer import Tokenizer
+from translator.errors import TranslatorError
+from translator.evaluation.metrics import evaluate
+from translator.inference.pytorch import PyTorchEngine
+from translator.inference.translator import Translator, load_translator
+from translator.model.transformer import Transformer, count_parameters
+from translator.runs.report import Sample, write_report
+from translator.runs.run import Run
+from translator.system.checksums import sha256_of
+from translator.system.device import (
     describe_machine,
     keep_few_kernels,
     keep_freed_memory,
@@ -34,21 +38,12 @@ from translator.device import (
     pick_device,
     pick_precision,
 )
-from translator.errors import TranslatorError
-from translator.evaluation import evaluate
-from translator.files import os_errors_named, sha256_of
-from translator.inference.pytorch import PyTorchEngine
-from translator.inference.translator import Translator, load_translator
-from translator.model.transformer import Transformer, count_parameters
-from translator.prepare import Prepared, identity, prepare
-from translator.report import Sample, write_report
-from translator.run import Run
-from translator.tokenizer import Tokenizer
+from translator.system.files import os_errors_named
 from translator.training.distributed import World, joined
-from translator.training.events import require_tensorboard
+from translator.training.embedding_init import start_from_cooccurrence
 from translator.training.learner import Learner, steps_for_minutes
+from translator.training.tensorboard import require_tensorboard
 from translator.training.trainer import Trainer
-from translator.training.warm_start import start_from_cooccurrence
 
 # What the final measurement uses for its second score and for the samples.
 BEAM_SIZE = 5

@@ -57,10 +57,10 @@ def lines(folder: Path) -> Target:
 
 def config(folder: Path) -> Target:
     """Read settings from a file, or from options; those that are read are so again once written."""
-    from translator.cli.common import command_parser, parse
-    from translator.cli.runs import prepare_command
+    from translator.cli.options import command_parser, parse
+    from translator.cli.prepare import prepare_command
     from translator.config import Config, flatten, save_config
-    from translator.options import add_config_options, load_config, make_config
+    from translator.config.parsing import add_config_options, load_config, make_config
 
     path = folder / "settings.yaml"
     keys = [*flatten(Config()), "corpus", "tokenizer", "model", "training"]
@@ -90,8 +90,8 @@ def run(path: Path) -> Target:
 
     from translator.config import Config
     from translator.inference.translator import load_translator
-    from translator.overview import overview
-    from translator.run import Run
+    from translator.runs.listing import overview
+    from translator.runs.run import Run
     from translator.training.checkpoint import load_state
 
     class SettledRun(Run):
@@ -190,9 +190,9 @@ class Echo:
 
 def text(path: Path) -> Target:
     """Translate texts; an engine that repeats what it reads changes nothing but white space."""
-    from translator.corpus.text import normalise
     from translator.inference.translator import Translator, load_translator
-    from translator.run import Run
+    from translator.runs.run import Run
+    from translator.text.normalization import normalise
 
     searching = load_translator(Run(path), "cpu")
     echoing = Translator(Echo(), searching.tokenizer)
@@ -245,7 +245,7 @@ def small_run(folder: Path) -> Path:
     """Train a run, small and bad."""
     from translator.config import Config, CorpusConfig, ModelConfig, TokenizerConfig, TrainingConfig
     from translator.pipeline import train
-    from translator.run import Run
+    from translator.runs.run import Run
 
     pairs = folder / "pairs.tsv"
     signs = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZáéíóúñü0123456789.,;:!?…'\"()¿¡-"

@@ -7,9 +7,9 @@ import torch
 from transformers import M2M100Config, M2M100ForConditionalGeneration
 
 from peers.measuring import Translate
-from translator.ragged import Ragged
-from translator.run import Run
-from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, Tokenizer
+from translator.data.arrays import Ragged
+from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, Tokenizer
+from translator.runs.run import Run
 
 # Sentences, sorted by length; other sizes were not tried.
 _BATCH = 64

@@ -13,9 +13,9 @@ import yaml
 
 from translator.config import Config
 from translator.corpus.held_out import read_examples
-from translator.files import write_text
-from translator.prepare import Prepared
-from translator.tokenizer import EOS_ID, Tokenizer
+from translator.data.prepare import Prepared
+from translator.data.tokenizer import EOS_ID, Tokenizer
+from translator.system.files import write_text
 
 _DRIVER = Path(__file__).with_name("joey_driver.py")
 # Peak rates to choose from, around those of its documented settings for small data.

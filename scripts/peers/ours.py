@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from translator.errors import TranslatorError
-from translator.run import Run
+from translator.runs.run import Run
 
 
 def train_as_user(folder: Path, options: Sequence[str]) -> Run:

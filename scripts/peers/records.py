@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from translator.files import write_text
+from translator.system.files import write_text
 
 # System, measure, value, unit; no value for what was not reached, or can't be measured.
 Record = tuple[str, str, float | None, str]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from translator.alignment.aligner import Aligner, attention_between_words, load_aligner
-from translator.alignment.reading import Reading, readings
-from translator.alignment.views import terminal_view, write_page
+from translator.alignment.extraction import Reading, readings
+from translator.alignment.rendering import terminal_view, write_page
 from translator.alignment.words import given_words, split_words
-from translator.run import Run
+from translator.runs.run import Run
 
 PAIRS = [
     (split_words(src), split_words(tgt))

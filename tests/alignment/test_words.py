@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from translator.alignment.words import given_words, shares, split_words
-from translator.corpus.text import normalise
+from translator.text.normalization import normalise
 
 
 def texts_of(words) -> list[str]:

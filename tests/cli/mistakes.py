@@ -14,7 +14,7 @@ import pytest
 import torch
 from conftest import TINY_OPTIONS
 
-from translator.files import write_sums
+from translator.system.checksums import write_sums
 
 ENOUGH_PAIRS = "".join(
     f"There are {number} chairs.\tHay {number} sillas.\n" for number in range(2, 62)

@@ -10,7 +10,7 @@ from conftest import PAIRS as CORPUS
 from conftest import Cli, assert_one_clear_line
 
 from translator.config import save_config
-from translator.run import Run
+from translator.runs.run import Run
 
 PAIRS = "Good evening .\tBuenas tardes .\nWhere is the ball ?\t¿ Dónde está la pelota ?\n"
 GOLD = "Good evening .\tBuenas tardes .\t0-0 1-1 2-2\nGoodbye .\tAdiós .\t0-0 1p1\n"

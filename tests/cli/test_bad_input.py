@@ -39,7 +39,7 @@ from mistakes import (
 )
 
 from translator.cli import main
-from translator.run import FORMAT
+from translator.runs.run import FORMAT
 
 MISTAKES = [
     # the command line

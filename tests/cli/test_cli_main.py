@@ -13,8 +13,8 @@ from conftest import PAIRS, TINY_OPTIONS, Cli, assert_one_clear_line, contents
 
 from translator import load
 from translator.cli import COMMANDS, main
-from translator.overview import overview
-from translator.run import Run
+from translator.runs.listing import overview
+from translator.runs.run import Run
 
 FILES_OF_A_RUN = {
     "attention",
@@ -305,7 +305,7 @@ def test_a_run_is_as_old_as_this_clock_says(
 ) -> None:
     for path in run_copy.iterdir():
         os.utime(path, (1e9 + ahead, 1e9 + ahead))
-    monkeypatch.setattr("translator.overview.time.time", lambda: 1e9)
+    monkeypatch.setattr("translator.runs.listing.time.time", lambda: 1e9)
     [row] = overview(run_copy.parent)
     assert (row["state"], row["written"]) == ("finished", written)
 

@@ -11,8 +11,8 @@ import pytest
 from conftest import TINY_OPTIONS, Cli, assert_one_clear_line, contents, tiny_config
 
 from translator.cli import main
-from translator.prepare import prepare
-from translator.run import Run
+from translator.data.prepare import prepare
+from translator.runs.run import Run
 
 WEIGHTS = ["weights.safetensors"]
 

@@ -17,10 +17,10 @@ from conftest import TINY_OPTIONS, Cli, assert_one_clear_line
 
 from translator.cli import main
 from translator.config import save_config
-from translator.export import export_ctranslate2
-from translator.files import sha256_of
-from translator.prepare import prepare
-from translator.run import Run
+from translator.data.prepare import prepare
+from translator.export.ctranslate2 import export_ctranslate2
+from translator.runs.run import Run
+from translator.system.checksums import sha256_of
 
 # --- a gigabyte on one line -----------------------------------------------------------------------
 

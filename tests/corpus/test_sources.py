@@ -19,7 +19,7 @@ from translator.config import CorpusConfig
 from translator.corpus import sources
 from translator.corpus.sources import Row, find_source, pull_tatoeba
 from translator.errors import TranslatorError
-from translator.files import LONGEST_LINE
+from translator.system.files import LONGEST_LINE
 
 PAIRS = [("The soup is hot.", "La sopa está caliente."), ("Wait here!", "¡Espera aquí!")]
 SWAPPED = [(spanish, english) for english, spanish in PAIRS]

@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from translator.config import ModelConfig
+from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from translator.inference import search
 from translator.inference.engine import Hypothesis
 from translator.inference.search import beam_search, greedy_search, length_limits
 from translator.model.transformer import Transformer
-from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
 SPECIAL = [PAD_ID, UNK_ID, BOS_ID]
 REAL = [4, 5, 6]  # the pieces of a vocabulary small enough to try everything

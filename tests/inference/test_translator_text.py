@@ -10,11 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from translator import load
+from translator.data.tokenizer import UNK_ID
 from translator.errors import TranslatorError
 from translator.inference.engine import Hypothesis
 from translator.inference.pytorch import PyTorchEngine
 from translator.inference.translator import Translator
-from translator.tokenizer import UNK_ID
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,7 @@ import torch
 from test_attention import copy_attention
 from torch import Tensor, nn
 
-from translator.model.layers import (
-    DecoderLayer,
-    Dropout,
-    EncoderLayer,
-    FeedForward,
-)
+from translator.model.layers import DecoderLayer, Dropout, EncoderLayer, FeedForward
 
 B, S, T, D, H, D_FF = 3, 7, 5, 8, 2, 12
 AS_OURS: dict[str, Any] = {

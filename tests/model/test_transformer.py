@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from translator.config import ModelConfig
+from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 from translator.model import transformer
 from translator.model.transformer import Transformer, count_parameters
-from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 VOCAB = 20
 CONFIG = ModelConfig(d_model=16, n_heads=2, encoder_layers=2, decoder_layers=2, d_ff=24)

@@ -18,13 +18,13 @@ import torch
 from conftest import TINY_OPTIONS, tiny_config
 from safetensors.torch import load_file
 
-from translator.batching import PairIds, make_batch
 from translator.config import ModelConfig, TrainingConfig
+from translator.data.arrays import Ragged
+from translator.data.batching import PairIds, make_batch
 from translator.errors import TranslatorError
 from translator.model.transformer import Transformer
 from translator.pipeline import train
-from translator.ragged import Ragged
-from translator.run import Run
+from translator.runs.run import Run
 from translator.training.distributed import World, joined
 from translator.training.learner import Learner
 

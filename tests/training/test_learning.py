@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from translator.batching import Batch, BatchStream, PairIds, make_batch
 from translator.config import MappingName, ModelConfig, TrainingConfig
+from translator.data.arrays import Ragged
+from translator.data.batching import Batch, BatchStream, PairIds, make_batch
+from translator.data.tokenizer import EOS_ID, PAD_ID
 from translator.errors import TranslatorError
 from translator.inference.search import greedy_search
 from translator.model.transformer import Transformer
-from translator.ragged import Ragged
-from translator.tokenizer import EOS_ID, PAD_ID
 from translator.training.distributed import World
 from translator.training.learner import Learner, Replica
 

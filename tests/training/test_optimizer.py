@@ -10,14 +10,8 @@ from torch import Tensor, nn
 
 from translator.config import ModelConfig, TrainingConfig
 from translator.model.transformer import Transformer
-from translator.training.optimizer import (
-    NEWTON_SCHULZ_STEPS,
-    AveragedWeights,
-    Muon,
-    Optimizers,
-    orthogonalise,
-    rate_factor,
-)
+from translator.training.muon import NEWTON_SCHULZ_STEPS, Muon, orthogonalise
+from translator.training.optimizer import AveragedWeights, Optimizers, rate_factor
 
 SHAPES = pytest.mark.parametrize("shape", [(40, 8), (8, 40), (16, 16), (1, 5), (5, 1)])
 BOTH = pytest.mark.parametrize("optimizer", ["muon", "adamw"])

@@ -8,10 +8,10 @@ from conftest import TINY_OPTIONS, Cli, assert_one_clear_line, contents, tiny_co
 
 from translator import pipeline
 from translator.corpus.held_out import Example
-from translator.evaluation import evaluate
+from translator.evaluation.metrics import evaluate
 from translator.inference.translator import Translator
 from translator.pipeline import train
-from translator.run import Run
+from translator.runs.run import Run
 from translator.training.learner import Learner
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from translator.alignment.links import Links, best_links, symmetrize
-from translator.alignment.reading import Reading, consistency, readings, word_weights
+from translator.alignment.extraction import Reading, consistency, readings, word_weights
+from translator.alignment.symmetrization import Links, best_links, symmetrize
 from translator.alignment.words import Floats, Pair, Words, split_words
 from translator.config import ModelConfig
+from translator.data.tokenizer import UNK_ID
 from translator.errors import TranslatorError
 from translator.inference.translator import Translator, load_translator
-from translator.run import Run
-from translator.tokenizer import UNK_ID
-from translator.training.loss import GUIDED_HEAD, guided_layer
+from translator.runs.run import Run
+from translator.training.objectives import GUIDED_HEAD, guided_layer
 
 # Source times target characters of the pairs whose attention is in memory at once; a piece has
 # about four, so these are 250,000 weights of each head.
@@ -88,7 +88,9 @@ def links_by_reading(
 
 def training_pairs(corpus_dir: Path) -> Iterator[Pair]:
     """The training pairs of a prepared corpus."""
-    from translator.prepare import load_pairs  # seconds, which one that only aligns need not wait
+    from translator.data.prepare import (
+        load_pairs,  # seconds, which one that only aligns need not wait
+    )
 
     for batch in load_pairs(corpus_dir / "train").iter(batch_size=1000):
         yield from zip(map(split_words, batch["src"]), map(split_words, batch["tgt"]), strict=True)

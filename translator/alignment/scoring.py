@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from translator.alignment.links import Links
+from translator.alignment.symmetrization import Links
 from translator.alignment.words import Pair, Words, given_words
 from translator.corpus.sources import read_columns
 from translator.errors import TranslatorError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from translator.corpus.text import normalise
+from translator.text.normalization import normalise
 
 Floats = npt.NDArray[np.float64]
 Span = tuple[int, int]

@@ -9,15 +9,13 @@ import os
 import sys
 
 from translator.cli.align import align_command
-from translator.cli.common import Command
-from translator.cli.runs import (
-    evaluate_command,
-    export_command,
-    prepare_command,
-    runs_command,
-    tokenizer_command,
-    train_command,
-)
+from translator.cli.evaluate import evaluate_command
+from translator.cli.export import export_command
+from translator.cli.options import Command
+from translator.cli.prepare import prepare_command
+from translator.cli.runs import runs_command
+from translator.cli.tokenizer import tokenizer_command
+from translator.cli.train import train_command
 from translator.cli.translate import translate_command
 from translator.errors import TranslatorError, one_clear_line
 

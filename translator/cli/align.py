@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
 
-from translator.cli.common import add_run_options, chosen_run, command_parser, parse
+from translator.cli.options import add_run_options, chosen_run, command_parser, parse
 from translator.errors import TranslatorError
-from translator.run import Run
+from translator.runs.run import Run
 
 if TYPE_CHECKING:
     from translator.alignment.aligner import Aligner
@@ -129,7 +129,7 @@ def _pairs_of_file(path: Path) -> "Iterator[Pair]":
 
 def _pairs_of_training(run: Run) -> "Iterator[Pair]":
     from translator.alignment.aligner import training_pairs
-    from translator.prepare import prepare_corpus, read_report
+    from translator.data.prepare import prepare_corpus, read_report
 
     corpus_dir = prepare_corpus(run.load_config())
     trained_on = run.read_manifest()["corpus"]["train_sha256"]
@@ -150,7 +150,7 @@ def _print_pairs(
 ) -> "list[Floats]":
     """Print the pairs; return what their target words look at."""
     from translator.alignment.aligner import weights_of_both
-    from translator.alignment.links import best_links, symmetrize
+    from translator.alignment.symmetrization import best_links, symmetrize
 
     found: list[tuple[Floats, ...]]
     if reverse is None:
@@ -180,15 +180,15 @@ def _how(options: Namespace) -> str:
 def _draw(options: Namespace, aligner: "Aligner", pair: "Pair", weights: "Floats") -> None:
     src, tgt = pair
     if options.show:
-        from translator.alignment.views import terminal_view
+        from translator.alignment.rendering import terminal_view
 
         print(terminal_view(src.words, tgt.words, weights))
     if options.picture:
-        from translator.plots import draw_attention
+        from translator.runs.figures import draw_attention
 
         draw_attention([(src.words, tgt.words, weights)], Path(options.picture))
     if options.page:
-        from translator.alignment.views import write_page
+        from translator.alignment.rendering import write_page
 
         write_page(aligner, [pair], Path(options.page))
 
@@ -218,7 +218,7 @@ def _score(options: Namespace, aligner: "Aligner", reverse: "Aligner | None") ->
 def _scores_of_heads(aligner: "Aligner", gold: "list[GoldPair]") -> list[dict[str, Any]]:
     """AER by layer and step: a row each, a column for each head and for their mean."""
     from translator.alignment.aligner import links_by_reading
-    from translator.alignment.reading import readings
+    from translator.alignment.extraction import readings
     from translator.alignment.scoring import score_links
 
     heads = [*range(aligner.model.n_heads), None]

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import cast
 
-from translator.cli.common import add_model_options, chosen_run, command_parser, parse
+from translator.cli.options import add_model_options, chosen_run, command_parser, parse
 from translator.errors import TranslatorError
-from translator.files import LONGEST_LINE, line_too_long
+from translator.system.files import LONGEST_LINE, line_too_long
 
 # Lines translated together at most: enough for batches of like length, few enough for memory.
 _MOST_LINES_AT_ONCE = 512

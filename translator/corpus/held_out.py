@@ -6,7 +6,7 @@ from pathlib import Path
 
 from translator.corpus.sources import read_lines
 from translator.errors import TranslatorError
-from translator.files import json_line, read_json_lines
+from translator.system.files import json_line, read_json_lines
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,12 @@ from typing import IO, Any, BinaryIO, cast
 
 from translator.config import CorpusConfig
 from translator.errors import TranslatorError
-from translator.files import (
+from translator.system.checksums import fingerprint, sha256_of
+from translator.system.files import (
     LONGEST_LINE,
-    fingerprint,
     line_too_long,
     locked,
     remove_unfinished,
-    sha256_of,
     write_atomically,
 )
 

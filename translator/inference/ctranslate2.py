@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from translator.cores import usable_cores
+from translator.data.tokenizer import EOS_ID, Tokenizer
 from translator.errors import TranslatorError
-from translator.files import SUMS, damaged_file
 from translator.inference.engine import Hypothesis, length_limit
-from translator.run import Run
-from translator.tokenizer import EOS_ID, Tokenizer
+from translator.runs.run import Run
+from translator.system.checksums import SUMS, damaged_file
+from translator.system.parallel import usable_cores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,7 +47,7 @@ class CTranslate2Engine:
         """Load a model.
 
         Args:
-            folder: one that `translator.export` has written
+            folder: one that `translator.export.ctranslate2` has written
             tokenizer: that of the run
             device: auto, cpu or cuda
 

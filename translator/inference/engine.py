@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from translator.tokenizer import BOS_ID, PAD_ID, UNK_ID
+from translator.data.tokenizer import BOS_ID, PAD_ID, UNK_ID
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,18 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translator.batching import PairIds, group_by_length, make_batch
-from translator.device import faster_in, keep_few_kernels, keep_freed_memory, pick_device
+from translator.data.arrays import Ints, Ragged
+from translator.data.batching import PairIds, group_by_length, make_batch
+from translator.data.tokenizer import PAD_ID
 from translator.errors import TranslatorError
 from translator.inference.engine import Hypothesis
 from translator.inference.int8 import quantize
 from translator.inference.search import beam_search, greedy_search
 from translator.model.transformer import Transformer
-from translator.ragged import Ints, Ragged
-from translator.run import Run
-from translator.tokenizer import PAD_ID
-from translator.weights import load_weights
-from translator.workers import Workers
+from translator.model.weights import load_weights
+from translator.runs.run import Run
+from translator.system.device import faster_in, keep_few_kernels, keep_freed_memory, pick_device
+from translator.system.parallel import Workers
 
 # Source positions times beams in a batch, or those of the longer side where targets are known:
 # enough to fill a core, few enough for memory, and for all cores to be busy to the end.

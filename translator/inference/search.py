@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 from translator.inference.engine import FORBIDDEN_IDS, Hypothesis, length_limit
 from translator.model.cache import DecoderCache
 from translator.model.transformer import Transformer
-from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 
 def length_limits(src_padding_mask: Tensor) -> Tensor:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from translator.corpus.text import normalise
+from translator.data.tokenizer import EOS_ID, UNK_ID, Tokenizer
 from translator.errors import TranslatorError
 from translator.inference.engine import ENGINES, Engine, Hypothesis
-from translator.inference.segment import cut, sentences
-from translator.run import Run
-from translator.tokenizer import EOS_ID, UNK_ID, Tokenizer
+from translator.runs.run import Run
+from translator.text.normalization import normalise
+from translator.text.segmentation import cut, sentences
 
 if TYPE_CHECKING:
     from torch import Tensor

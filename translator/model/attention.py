@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from translator.model.mappings import Mapping, softmax
-from translator.model.positions import rotate
+from translator.model.normalizers import Mapping, softmax
+from translator.model.rotary import rotate
 
 
 def attend(

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from translator.model.attention import MultiHeadAttention
 from translator.model.cache import LayerCache
-from translator.model.mappings import Mapping, softmax
+from translator.model.normalizers import Mapping, softmax
 
 
 class Dropout(nn.Module):

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from translator.config import MappingName, ModelConfig
 from translator.model.cache import DecoderCache, LayerCache
 from translator.model.layers import DecoderLayer, Dropout, EncoderLayer
-from translator.model.mappings import Mapping, make_mapping
-from translator.model.positions import rotations
+from translator.model.normalizers import Mapping, make_mapping
+from translator.model.rotary import rotations
 
 
 class TiedEmbedding(nn.Embedding):

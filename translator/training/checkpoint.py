@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from translator.errors import TranslatorError
-from translator.files import write_bytes
+from translator.system.files import write_bytes
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translator.batching import Batch, BatchStream
 from translator.config import TrainingConfig
-from translator.device import pick_precision
+from translator.data.batching import Batch, BatchStream
 from translator.errors import TranslatorError
 from translator.model.layers import Dropout
 from translator.model.transformer import Transformer
+from translator.system.device import pick_precision
+from translator.system.parallel import Workers
 from translator.training.distributed import World
-from translator.training.loss import batch_losses
+from translator.training.objectives import batch_losses
 from translator.training.optimizer import AveragedWeights, Optimizers
-from translator.workers import Workers
 
 # The first steps are slow (memory is taken, kernels are chosen): not counted in the speed.
 _WARMING_STEPS = 3

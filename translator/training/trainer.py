@@ -14,14 +14,14 @@ from tqdm import tqdm
 
 from translator.config import TrainingConfig
 from translator.errors import TranslatorError
-from translator.files import write_json_lines
 from translator.model.transformer import Transformer
-from translator.run import Run
+from translator.model.weights import save_weights
+from translator.runs.run import Run
+from translator.system.files import write_json_lines
 from translator.training.checkpoint import load_state, save_state
 from translator.training.distributed import World
-from translator.training.events import EventFile
 from translator.training.learner import Learner
-from translator.weights import save_weights
+from translator.training.tensorboard import EventFile
 
 # Between two lines of training loss in metrics.jsonl.
 _STEPS_PER_RECORD = 20

@@ -1,0 +1,156 @@
+"""What one head is told to look at."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny_config
+
+from translator.alignment.aligner import load_aligner
+from translator.alignment.guided_links import with_links
+from translator.alignment.scoring import GoldPair, parse_links, score_links
+from translator.alignment.words import Words, split_words
+from translator.data.arrays import Ragged
+from translator.data.batching import LINK_BASE, PairIds, fixed_pairs, make_batch
+from translator.data.prepare import Prepared, prepare
+from translator.data.tokenizer import Tokenizer
+from translator.errors import TranslatorError
+from translator.pipeline import train
+from translator.runs.run import Run
+from translator.training.objectives import GUIDED_HEAD, guidance_loss, guided_layer
+
+
+def diagonal(src: str, tgt: str) -> str:
+    """The first words linked, the second, …"""
+    count = min(len(split_words(src).words), len(split_words(tgt).words))
+    return " ".join(f"{i}-{i}" for i in range(count))
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return prepare(tiny_config(tmp_path_factory.mktemp("guidance")))
+
+
+@pytest.fixture(scope="module")
+def training_pairs(prepared: Prepared) -> list[tuple[str, str]]:
+    import datasets
+
+    pairs = datasets.load_from_disk(prepared.corpus_dir / "train")
+    return list(zip(pairs["src"], pairs["tgt"], strict=True))
+
+
+@pytest.fixture(scope="module")
+def links_file(prepared: Prepared, training_pairs: list[tuple[str, str]]) -> Path:
+    path = prepared.corpus_dir / "links"
+    path.write_text("".join(f"{diagonal(*pair)}\n" for pair in training_pairs), encoding="utf-8")
+    return path
+
+
+def test_links_of_words_become_links_of_their_pieces(
+    prepared: Prepared, training_pairs: list[tuple[str, str]], links_file: Path
+) -> None:
+    tokenizer = Tokenizer(prepared.tokenizer_dir / "tokenizer.model")
+    fixed = fixed_pairs(prepared.tokenizer_dir)(0)
+    pairs = with_links(fixed, links_file, prepared.corpus_dir, tokenizer)
+    assert pairs.links is not None
+    for row, (src, tgt) in enumerate(training_pairs):
+        src_words, tgt_words = split_words(src), split_words(tgt)
+        [(src_ids, src_spans), (tgt_ids, tgt_spans)] = tokenizer.encode_with_spans([src, tgt])
+
+        def word_of(words: Words, span: tuple[int, int]) -> int | None:
+            """None for a piece that is only the space before a word."""
+            if not words.text[slice(*span)].strip():
+                return None
+            return next(w for w, (_, end) in enumerate(words.spans) if span[1] <= end)
+
+        expected = {
+            t * LINK_BASE + s
+            for t in range(len(tgt_ids))
+            for s in range(len(src_ids))
+            if word_of(tgt_words, tgt_spans[t]) == word_of(src_words, src_spans[s]) is not None
+        }
+        found = pairs.links.values[pairs.links.offsets[row] : pairs.links.offsets[row + 1]]
+        assert set(found.tolist()) == expected
+
+
+def test_a_batch_has_the_links_one_position_on() -> None:
+    lengths = [[4, 5, 6], [7]]
+    links = [[0 * LINK_BASE + 2, 1 * LINK_BASE + 0], []]
+    ids = Ragged.from_lists(lengths)
+    batch = make_batch(PairIds(ids, ids, Ragged.from_lists(links)), np.array([1, 0]))
+    assert batch.links is not None
+    assert batch.links.shape == (2, batch.tgt.size(1) - 1, batch.src.size(1))
+    assert batch.links.nonzero().tolist() == [[1, 1, 2], [1, 2, 0]]
+    first, second = batch.split(2)
+    assert first.links is not None
+    assert second.links is not None
+    assert not first.links.any()
+    assert torch.equal(second.links[0], batch.links[1])
+
+
+def test_the_loss_is_how_little_the_linked_pieces_weigh() -> None:
+    weights = torch.tensor([[[0.5, 0.3, 0.2], [0.1, 0.1, 0.8], [1.0, 0.0, 0.0]]])
+    links = torch.tensor([[[True, True, False], [False, False, False], [False, False, True]]])
+    expected = -torch.tensor([0.8, 1e-6]).log().sum()
+    torch.testing.assert_close(guidance_loss(weights, links), expected)
+
+
+def test_a_guided_head_learns_its_links(
+    tmp_path: Path, prepared: Prepared, links_file: Path, training_pairs: list[tuple[str, str]]
+) -> None:
+    """Links that mean nothing (word by word along the diagonal) can come from nowhere else."""
+    sizes = {"max_steps": 150, "evaluations": 1}
+    data_dir = prepared.corpus_dir.parents[1]
+    pairs = [(split_words(src), split_words(tgt)) for src, tgt in training_pairs]
+    gold = []
+    for (src, tgt), texts in zip(pairs, training_pairs, strict=True):
+        gold.append(GoldPair(src, tgt, *parse_links(diagonal(*texts), src, tgt, "diagonal")))
+    errors = []
+    for guidance in (None, str(links_file)):
+        run = Run(tmp_path / str(bool(guidance)))
+        config = tiny_config(data_dir, **sizes, guidance=guidance, guidance_weight=0.5)
+        train(config, run)
+        errors.append(score_links(load_aligner(run, "cpu").links(pairs), gold).aer)
+    reading = load_aligner(run, "cpu").reading
+    assert (reading.layer, reading.head) == (guided_layer(2), GUIDED_HEAD)
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_other_links_are_not_gone_on_with(
+    tmp_path: Path, prepared: Prepared, links_file: Path
+) -> None:
+    path = Path(shutil.copy(links_file, tmp_path / "links"))
+    data_dir = prepared.corpus_dir.parents[1]
+    config = tiny_config(data_dir, max_steps=4, evaluations=1, guidance=str(path))
+    run = Run(tmp_path / "run")
+    train(config, run)
+    run.write_manifest(run.read_manifest() | {"state": "training"})  # as if stopped before its end
+    path.write_text(path.read_text().replace("0-0", "0-1", 1))
+    with pytest.raises(TranslatorError, match="links has changed since"):
+        train(config, run)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda lines: lines[1:], "lines, but there are"),
+        (lambda lines: ["0-99", *lines[1:]], "line 1: 0-99 links a word that isn't there"),
+        (lambda lines: ["what", *lines[1:]], 'line 1: "what" is no link'),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused(
+    tmp_path: Path, prepared: Prepared, links_file: Path, change, said: str
+) -> None:
+    path = tmp_path / "links"
+    path.write_text("".join(f"{line}\n" for line in change(links_file.read_text().splitlines())))
+    tokenizer = Tokenizer(prepared.tokenizer_dir / "tokenizer.model")
+    with pytest.raises(TranslatorError, match=said):
+        with_links(fixed_pairs(prepared.tokenizer_dir)(0), path, prepared.corpus_dir, tokenizer)
+
+
+def test_links_and_sampling_exclude_each_other(cli) -> None:
+    result = cli("train", "--training.guidance=links", "--tokenizer.sampling=0.1")
+    assert result.returncode == 2
+    assert "tokenizer.sampling" in result.stderr

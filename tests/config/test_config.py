@@ -1,0 +1,312 @@
+"""Settings: where they come from, and what is said about those that don't fit."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from translator.config import (
+    Config,
+    CorpusConfig,
+    ModelConfig,
+    TokenizerConfig,
+    TrainingConfig,
+    differing_keys,
+    flatten,
+    save_config,
+    settings_for_budget,
+)
+from translator.config.parsing import load_config
+from translator.errors import TranslatorError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+NAMES = ["quickstart", "laptop-1h", "gpu", "hub", "own-pairs"]
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "settings.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+# --- the files that come with the program ---------------------------------------------------------
+
+
+def test_configurations_there_are() -> None:
+    assert {path.stem for path in CONFIGS.glob("*.yaml")} == set(NAMES)
+
+
+def test_defaults_are_the_quickstart() -> None:
+    assert load_config(CONFIGS / "quickstart.yaml") == Config()
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_configuration_loads(path: Path) -> None:
+    assert isinstance(load_config(path), Config)
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_the_others_differ_from_the_quickstart(name: str) -> None:
+    assert differing_keys(load_config(CONFIGS / f"{name}.yaml"), Config())
+
+
+@pytest.mark.parametrize(("name", "minutes"), [("quickstart", 10), ("laptop-1h", 60)])
+def test_the_budget_of_a_configuration_gives_its_model(name: str, minutes: float) -> None:
+    from_file = flatten(load_config(CONFIGS / f"{name}.yaml"))
+    expected = flatten(Config()) | settings_for_budget(minutes)
+    differing = {key for key in from_file if from_file[key] != expected[key]}
+    assert differing <= {"training.max_minutes", "training.evaluations"}
+
+
+@pytest.mark.parametrize("minutes", [0.01, 2, 10, 19.9, 20, 30, 40, 60, 600])
+def test_every_budget_gives_a_model_no_narrower_than_a_smaller_one(minutes: float) -> None:
+    assert settings_for_budget(minutes).keys() <= flatten(Config()).keys()
+    widths = [settings_for_budget(m).get("model.d_model", 128) for m in (minutes / 2, minutes)]
+    assert widths == sorted(widths)
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def test_unnamed_settings_keep_their_defaults(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "training:\n  max_minutes: 3\nseed: 9\n"))
+    assert config == Config(training=TrainingConfig(max_minutes=3.0), seed=9)
+
+
+@pytest.mark.parametrize("text", ["", "# seed: 3\n", "{}\n"])
+def test_empty_file_means_the_defaults(tmp_path: Path, text: str) -> None:
+    assert load_config(write(tmp_path, text)) == Config()
+
+
+def test_numbers_may_be_written_with_an_exponent(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "training:\n  learning_rate: 1e-4\n"))
+    assert config.training.learning_rate == 0.0001
+
+
+@pytest.mark.parametrize(
+    ("text", "files"), [("a.tsv", "a.tsv"), ("[a.en, a.es]", ["a.en", "a.es"])]
+)
+def test_one_file_or_two(tmp_path: Path, text: str, files: str | list[str]) -> None:
+    assert load_config(write(tmp_path, f"corpus:\n  files: {text}\n")).corpus.files == files
+
+
+def test_missing_configuration_file(tmp_path: Path) -> None:
+    with pytest.raises(TranslatorError, match=r"absent\.yaml: no such configuration file"):
+        load_config(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("model:\n  d_modle: 64\n", ['unknown key "model.d_modle"', '"model.d_model"']),
+        ("training:\n  batch_token: 64\n", ['"training.batch_token"', '"training.batch_tokens"']),
+        ("sede: 3\n", ['unknown key "sede"', 'the nearest is "seed"']),
+        ("modle:\n  d_model: 64\n", ['unknown key "modle.d_model"', '"model.d_model"']),
+        ("model: 64\n", ["model", "64"]),
+        ("model:\n  d_model: wide\n", ["model.d_model", "int", "wide"]),
+        ("model:\n  d_model: 64.5\n", ["model.d_model", "int", "64.5"]),
+        ("training:\n  optimizer: sgd\n", ["training.optimizer", "muon", "adamw", "sgd"]),
+        ("training:\n  max_steps: many\n", ["training.max_steps", "int", "many"]),
+        ("corpus:\n  languages: en\n", ["corpus.languages", "en"]),
+        ("seed: [1, 2]\n", ["seed", "int"]),
+        ("corpus:\n  direction: en-fr\n", ["corpus.direction", '"en-es" or "es-en"']),
+        ("model:\n  dropout: 1.0\n", ["model.dropout", "less than 1"]),
+        ("model: [d_model: 3\n", []),
+        ("just text\n", []),
+        ("\x00\x01", []),
+    ],
+)
+def test_bad_file_is_named_in_one_line(tmp_path: Path, text: str, parts: list[str]) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(TranslatorError) as caught:
+        load_config(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+def test_null_is_for_what_is_not_set_by_default(tmp_path: Path) -> None:
+    for key, default in flatten(Config()).items():
+        section, _, name = key.rpartition(".")
+        path = write(tmp_path, f"{section}:\n  {name}: null\n" if section else f"{name}: null\n")
+        if default is None:
+            assert load_config(path) == Config()
+        else:
+            with pytest.raises(TranslatorError, match=rf'settings\.yaml: "{key}" must not be null'):
+                load_config(path)
+
+
+@pytest.mark.parametrize("name", ["a\0.tsv", "\ud800.tsv"])
+@pytest.mark.parametrize("files", [str, lambda name: ["a.tsv", name]], ids=["one", "two"])
+def test_names_that_no_file_can_have(name: str, files: Callable[[str], str | list[str]]) -> None:
+    with pytest.raises(TranslatorError, match=r"corpus\.files holds a character that no name"):
+        Config(corpus=CorpusConfig(files=files(name)))
+
+
+def test_file_that_is_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_bytes(b"data_dir: ma\xf1ana\n")
+    with pytest.raises(TranslatorError, match=r"settings\.yaml: "):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["!!python/object/apply:pathlib.Path.touch [{}]", "!!python/object/apply:os.mkdir ['{}']"],
+)
+def test_file_can_not_run_python(tmp_path: Path, value: str) -> None:
+    planted = tmp_path / "planted"
+    with pytest.raises(TranslatorError, match=r"settings\.yaml: "):
+        load_config(write(tmp_path, f"data_dir: {value.format(planted)}\n"))
+    assert not planted.exists()
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("direction", ["en-fr", "en-en", "enes", "en_es", "es", ""])
+def test_bad_direction(direction: str) -> None:
+    with pytest.raises(TranslatorError, match='"en-es" or "es-en"'):
+        CorpusConfig(direction=direction)
+
+
+def test_direction_names_source_and_target() -> None:
+    config = CorpusConfig(direction="es-en")
+    assert (config.src_lang, config.tgt_lang) == ("es", "en")
+
+
+def test_other_languages() -> None:
+    config = CorpusConfig(languages=["de", "fr"], direction="fr-de")
+    assert (config.src_lang, config.tgt_lang) == ("fr", "de")
+
+
+def test_a_language_may_have_a_hyphen() -> None:
+    config = CorpusConfig(languages=["en", "pt-br"], direction="pt-br-en")
+    assert (config.src_lang, config.tgt_lang) == ("pt-br", "en")
+
+
+def test_files_and_hub_exclude_each_other() -> None:
+    with pytest.raises(TranslatorError, match=r"corpus\.files and corpus\.hub_name are both set"):
+        CorpusConfig(files="a.tsv", hub_name="someone/pairs")
+
+
+@pytest.mark.parametrize("names", [[], ["en"], ["en", "es", "fr"]])
+@pytest.mark.parametrize("key", ["languages", "hub_columns"])
+def test_exactly_two_columns(key: str, names: list[str]) -> None:
+    with pytest.raises(TranslatorError, match=rf"corpus\.{key} must name exactly two"):
+        CorpusConfig(**{key: names})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.0, 1.5])
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        (TokenizerConfig, "sampling"),
+        (ModelConfig, "dropout"),
+        (TrainingConfig, "label_smoothing"),
+        (TrainingConfig, "ema_decay"),
+    ],
+)
+def test_fraction_out_of_range(section: type, key: str, value: float) -> None:
+    with pytest.raises(TranslatorError, match=rf"\.{key} must be at least 0 and less than 1"):
+        section(**{key: value})
+
+
+@pytest.mark.parametrize("value", [0, -1])
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        (CorpusConfig, "max_chars"),
+        (CorpusConfig, "max_length_ratio"),
+        (CorpusConfig, "dev_sentences"),
+        (CorpusConfig, "test_sentences"),
+        (TokenizerConfig, "vocab_size"),
+        (ModelConfig, "d_model"),
+        (ModelConfig, "n_heads"),
+        (ModelConfig, "encoder_layers"),
+        (ModelConfig, "decoder_layers"),
+        (ModelConfig, "d_ff"),
+        (TrainingConfig, "max_steps"),
+        (TrainingConfig, "max_minutes"),
+        (TrainingConfig, "batch_tokens"),
+        (TrainingConfig, "accumulation"),
+        (TrainingConfig, "muon_learning_rate"),
+        (TrainingConfig, "learning_rate"),
+        (TrainingConfig, "evaluations"),
+    ],
+)
+def test_must_be_positive(section: type, key: str, value: int) -> None:
+    with pytest.raises(TranslatorError, match=rf"\.{key} must be greater than zero"):
+        section(**{key: value})
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "warmup_steps",
+        "weight_decay",
+        "max_grad_norm",
+        "patience",
+        "threads",
+        "checkpoint_minutes",
+    ],
+)
+def test_must_not_be_negative(key: str) -> None:
+    with pytest.raises(TranslatorError, match=rf"training\.{key} must not be negative"):
+        TrainingConfig(**{key: -1})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("d_model", "n_heads"), [(66, 4), (9, 3)])
+def test_width_that_heads_can_not_share(d_model: int, n_heads: int) -> None:
+    with pytest.raises(TranslatorError, match=rf"d_model \({d_model}\).*n_heads \({n_heads}\)"):
+        ModelConfig(d_model=d_model, n_heads=n_heads)
+
+
+def test_width_with_odd_heads_is_fine_while_even() -> None:
+    assert ModelConfig(d_model=18, n_heads=3).d_model == 18
+
+
+# --- comparing and writing ------------------------------------------------------------------------
+
+
+def test_no_difference() -> None:
+    assert differing_keys(Config(), Config()) == []
+
+
+def test_differing_keys_are_named() -> None:
+    other = Config(
+        corpus=CorpusConfig(direction="es-en"), training=TrainingConfig(max_steps=5), seed=2
+    )
+    assert differing_keys(Config(), other) == ["corpus.direction", "training.max_steps", "seed"]
+
+
+def test_keys_free_to_change_on_resumption() -> None:
+    training = TrainingConfig(
+        checkpoint_minutes=9, threads=3, precision="float32", tensorboard=True
+    )
+    other = Config(training=training, data_dir="elsewhere")
+    assert differing_keys(Config(), other) == []
+    assert differing_keys(Config(), replace(other, seed=7)) == ["seed"]
+
+
+SAVED = [
+    Config(),
+    Config(
+        corpus=CorpusConfig(files=["año.en", "año.es"], direction="es-en", max_length_ratio=2.5),
+        tokenizer=TokenizerConfig(sampling=0.1),
+        training=TrainingConfig(max_steps=7, learning_rate=1e-5, optimizer="adamw"),
+        seed=0,
+        data_dir="mis datos: #1",
+    ),
+    # "no" is Norwegian here, and not the opposite of yes.
+    Config(corpus=CorpusConfig(hub_name="a/b", languages=["no", "en"], direction="no-en")),
+]
+
+
+@pytest.mark.parametrize("config", SAVED, ids=["defaults", "own files", "Norwegian"])
+def test_saved_configuration_is_loaded_again(tmp_path: Path, config: Config) -> None:
+    save_config(config, tmp_path / "config.yaml")
+    assert load_config(tmp_path / "config.yaml") == config

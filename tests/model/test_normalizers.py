@@ -1,0 +1,127 @@
+"""What may take the place of softmax."""
+
+import math
+from typing import get_args
+
+import pytest
+import torch
+from torch import Tensor
+
+from translator.config import MappingName, ModelConfig
+from translator.model.cache import DecoderCache
+from translator.model.normalizers import AdaptiveEntmax, TopK, make_mapping, softmax
+from translator.model.transformer import Transformer
+
+NAMES = get_args(MappingName)
+B, H, T, S = 2, 3, 4, 7
+
+
+def scores(dtype: torch.dtype = torch.float64) -> Tensor:
+    """Some of them masked, as for padding."""
+    drawn = 2 * torch.randn(B, H, T, S, dtype=torch.float64)
+    drawn[0, :, :, 5:] = -math.inf
+    drawn[1, :, 0, 1:] = -math.inf  # one may be seen
+    return drawn.to(dtype)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_each_row_is_a_distribution_over_what_may_be_seen(
+    name: MappingName, dtype: torch.dtype
+) -> None:
+    given = scores(dtype)
+    weights = make_mapping(name, H, 3)(given)
+    assert weights.shape == given.shape
+    assert (weights >= 0).all()
+    assert (weights[given == -math.inf] == 0).all()
+    tolerance = 2e-2 if weights.dtype == torch.bfloat16 else 1e-5
+    torch.testing.assert_close(
+        weights.sum(dim=-1), torch.ones(B, H, T, dtype=weights.dtype), atol=tolerance, rtol=0
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_are_those_of_differences(name: MappingName) -> None:
+    mapping = make_mapping(name, H, 3)
+    if isinstance(mapping, AdaptiveEntmax):
+        mapping.double()
+        torch.nn.init.normal_(mapping.a)
+    drawn = torch.randn(B, H, T, S, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(mapping, drawn, eps=1e-6, atol=1e-5)
+
+
+def test_alpha_learns() -> None:
+    mapping = AdaptiveEntmax(H).double()
+    drawn = torch.randn(B, H, T, S, dtype=torch.float64)
+    target = torch.rand(B, H, T, S, dtype=torch.float64)
+
+    def loss(a: Tensor) -> Tensor:
+        weights: Tensor = torch.func.functional_call(mapping, {"a": a}, drawn)
+        return (weights * target).sum()
+
+    start = torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(loss, start, eps=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize(("alpha", "name"), [(1.5, "entmax15"), (2.0, "sparsemax")])
+def test_alpha_between_and_at_its_end(alpha: float, name: MappingName) -> None:
+    given = scores()
+    mapping = AdaptiveEntmax(H).double()
+    torch.nn.init.constant_(mapping.a, torch.logit(torch.tensor((alpha - 1.01) / 0.99), 1e-12))
+    torch.testing.assert_close(mapping(given), make_mapping(name, H, 1)(given), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("a", [-30.0, -12.0, 0.0, 12.0, 30.0])
+def test_alpha_may_go_as_far_as_it_likes(a: float) -> None:
+    """In float32 as in float64, with masked scores, and with gradients."""
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        mapping = AdaptiveEntmax(H).to(dtype)
+        torch.nn.init.constant_(mapping.a, a)
+        torch.manual_seed(1)
+        given = scores(dtype).requires_grad_()
+        weights = mapping(given)
+        target = torch.linspace(0, 1, S, dtype=dtype)
+        gradients = torch.autograd.grad((weights * target).sum(), [given, mapping.a])
+        found.append([tensor.double() for tensor in (weights, *gradients)])
+    for short, exact in zip(*found, strict=True):
+        torch.testing.assert_close(short, exact, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("k", [S, S + 1])
+def test_top_k_of_all_is_softmax(k: int) -> None:
+    given = scores()
+    assert torch.equal(TopK(k)(given), softmax(given))
+
+
+def test_top_k_keeps_the_highest_in_proportion() -> None:
+    given = scores()
+    weights, all_weights = TopK(2)(given), softmax(given)
+    for row, full in zip(weights.flatten(0, -2), all_weights.flatten(0, -2), strict=True):
+        kept = row > 0
+        assert kept.sum() == min(2, (full > 0).sum())
+        assert full[kept].min() >= full[~kept].max()
+        torch.testing.assert_close(row[kept], full[kept] / full[kept].sum())
+
+
+def test_sparser_ones_have_more_zeros() -> None:
+    given = 2 * torch.randn(50, H, T, S)
+    zeros = [(make_mapping(name, H, 4)(given) == 0).sum() for name in NAMES[:3]]
+    assert 0 == zeros[0] < zeros[1] < zeros[2]
+
+
+@pytest.mark.parametrize("cross", NAMES)
+@pytest.mark.parametrize("own", ["softmax", "topk", "entmax"])
+def test_decoding_step_by_step_is_decoding_at_once(cross: MappingName, own: MappingName) -> None:
+    shape = {"d_model": 16, "n_heads": 2, "encoder_layers": 1, "decoder_layers": 2, "d_ff": 32}
+    config = ModelConfig(**shape, cross_attention=cross, self_attention=own, top_k=2)
+    model = Transformer(config, vocab_size=20).double().eval()
+    src, tgt = torch.randint(4, 20, (B, S)), torch.randint(4, 20, (B, T))
+    mask = torch.zeros(B, S, dtype=torch.bool)
+    mask[1, 4:] = True
+    memory = model.encode(src, mask)
+    states, weights = model.decode(tgt, memory, mask, weights_of=range(2))
+    assert (weights[0][1, :, :, 4:] == 0).all()
+    cache: DecoderCache = model.start(memory, mask, T)
+    for t in range(T):
+        torch.testing.assert_close(model.step(tgt[:, t], cache), states[:, t])

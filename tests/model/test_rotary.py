@@ -1,0 +1,53 @@
+import math
+
+import torch
+from torch import Tensor
+
+from translator.model.attention import MultiHeadAttention
+from translator.model.rotary import rotate, rotations
+
+B, H, T, K = 2, 3, 9, 8
+CPU = torch.device("cpu")
+
+
+def heads() -> Tensor:
+    return torch.randn(B, H, T, K, dtype=torch.float64)
+
+
+def test_rotation_is_that_of_the_paper() -> None:
+    """Su et al. 2021, equation 15: at position m, pair i of values turns by m · 10000^(-2i/K)."""
+    x = heads()
+    turned = rotate(x, rotations(T, K, CPU))
+    for position in range(T):
+        matrix = torch.zeros(K, K, dtype=torch.float64)
+        for i in range(K // 2):
+            angle = position * 10000 ** (-2 * i / K)
+            block = [
+                [math.cos(angle), -math.sin(angle)],
+                [math.sin(angle), math.cos(angle)],
+            ]
+            matrix[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] = torch.tensor(block)
+        torch.testing.assert_close(
+            turned[:, :, position], x[:, :, position] @ matrix.T, rtol=0, atol=1e-5
+        )
+
+
+def test_attention_sees_distances_only() -> None:
+    attention = MultiHeadAttention(H * K, H).double()
+    x = torch.randn(B, T, H * K, dtype=torch.float64)
+    outputs = []
+    for first in (0, 50):
+        rotation = rotations(first + T, K, CPU)[first:]
+        keys, values = attention.keys_and_values(x, rotation)
+        outputs.append(attention(x, keys, values, rotation=rotation, causal=True)[0])
+    torch.testing.assert_close(*outputs, rtol=0, atol=1e-5)
+    keys, values = attention.keys_and_values(x)
+    unturned, _ = attention(x, keys, values, causal=True)
+    assert (unturned - outputs[0]).abs().max() > 1e-3
+
+
+def test_bfloat16_stays_bfloat16() -> None:
+    x = heads()
+    turned = rotate(x.bfloat16(), rotations(T, K, CPU))
+    assert turned.dtype == torch.bfloat16
+    torch.testing.assert_close(turned.double(), rotate(x, rotations(T, K, CPU)), rtol=0, atol=0.05)

@@ -1,0 +1,403 @@
+"""A training that was interrupted ends exactly like one that was not.
+
+Everything that could break that is on: sampled segmentation, dropout, averaged weights,
+several batches a step, and a state saved at every step.
+"""
+
+import itertools
+import json
+import os
+import pickle
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import PAIRS, TINY_OPTIONS, contents, tiny_config
+from safetensors.torch import load_file
+
+from translator import pipeline
+from translator.cli import main
+from translator.errors import TranslatorError
+from translator.runs.run import Run
+from translator.training.trainer import Trainer
+
+OPTIONS = [
+    *TINY_OPTIONS,
+    "--tokenizer.sampling=0.1",
+    "--model.dropout=0.1",
+    "--training.ema_decay=0.9",
+    "--training.accumulation=2",
+    "--training.max_steps=70",
+    "--training.evaluations=3",
+    "--training.checkpoint_minutes=1e-9",
+    "--training.precision=bfloat16",
+]
+KILLS = 3
+
+
+def start(folder: Path, data_dir: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "translator", "train", *OPTIONS]
+    return subprocess.Popen(
+        [*command, f"--run-dir={folder}", f"--data_dir={data_dir}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def resume(folder: Path, data_dir: Path) -> None:
+    main(["train", *OPTIONS, f"--run-dir={folder}", f"--data_dir={data_dir}"])
+
+
+def wait_for_a_new_state(process: subprocess.Popen[str], run: Run) -> None:
+    """Until this process has saved a state: then it is in the middle of its steps."""
+    before = run.state.stat().st_mtime_ns if run.state.exists() else 0
+    deadline = time.monotonic() + 120
+    while not run.state.exists() or run.state.stat().st_mtime_ns == before:
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise RuntimeError(f"no state was saved: {process.communicate()[1]}")
+        time.sleep(0.005)
+
+
+def interrupt_at(step: int, save: Callable[[Trainer], None]) -> Callable[[Trainer], None]:
+    """In place of `Trainer.save`: the training goes no further than this step, which is saved."""
+
+    def save_and_interrupt(trainer: Trainer) -> None:
+        save(trainer)
+        if trainer.progress.step == step:
+            raise KeyboardInterrupt
+
+    return save_and_interrupt
+
+
+def model_in_state(run: Run) -> dict[str, torch.Tensor]:
+    learner = torch.load(run.state, weights_only=True)["learner"]
+    return {
+        f"{part}.{name}": tensor
+        for part in ("model", "average")
+        for name, tensor in learner[part].items()
+    }
+
+
+def measurements(run: Run) -> list[tuple[int, float | None, float | None]]:
+    """The metrics, but for those that are times."""
+    records = [json.loads(line) for line in run.metrics.open()]
+    return [(record["step"], record.get("loss"), record.get("dev_bleu")) for record in records]
+
+
+def assert_equal_tensors(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> None:
+    assert left.keys() == right.keys()
+    assert [name for name in left if not torch.equal(left[name], right[name])] == []
+
+
+def assert_same_end(run: Run, reference: Run) -> None:
+    assert run.read_manifest()["state"] == "finished"
+    assert_equal_tensors(load_file(run.weights), load_file(reference.weights))
+    assert_equal_tensors(model_in_state(run), model_in_state(reference))
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("resume")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data_dir: Path) -> Run:
+    """In a process of its own, so that nothing of this one can leak into it."""
+    process = start(data_dir / "uninterrupted", data_dir)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    return Run(data_dir / "uninterrupted")
+
+
+@pytest.fixture(scope="module")
+def stopped(data_dir: Path) -> tuple[Run, int, str]:
+    """A run stopped by Ctrl-C, with the exit code and what was said."""
+    run = Run(data_dir / "stopped")
+    process = start(run.path, data_dir)
+    wait_for_a_new_state(process, run)
+    time.sleep(random.uniform(0, 0.3))
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=120)
+    return run, process.returncode, stderr
+
+
+@pytest.fixture
+def stopped_copy(stopped: tuple[Run, int, str], tmp_path: Path) -> Run:
+    return Run(Path(shutil.copytree(stopped[0].path, tmp_path / "copy")))
+
+
+# --- killed ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def killed(data_dir: Path) -> Run:
+    """A run killed several times at random moments, then left to finish."""
+    seed = int.from_bytes(os.urandom(4), "big")
+    print(f"random seed of the kills: {seed}")  # shown if a test fails
+    moments = random.Random(seed)
+    run = Run(data_dir / "killed")
+    for _ in range(KILLS):
+        process = start(run.path, data_dir)
+        wait_for_a_new_state(process, run)
+        time.sleep(moments.uniform(0, 0.3))
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert run.read_manifest()["state"] == "training"
+    process = start(run.path, data_dir)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert "resuming" in stderr
+    return run
+
+
+def test_kills_change_no_weight(killed: Run, uninterrupted: Run) -> None:
+    assert_same_end(killed, uninterrupted)
+
+
+def test_kills_change_no_measurement(killed: Run, uninterrupted: Run) -> None:
+    assert measurements(killed) == measurements(uninterrupted)
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(data_dir: Path) -> None:
+    run = Run(data_dir / "busy")
+    process = start(run.path, data_dir)
+    try:
+        wait_for_a_new_state(process, run)
+        with pytest.raises(TranslatorError, match=r"busy: another process is training this run"):
+            pipeline.train(run.load_config(), run)
+    finally:
+        process.kill()
+        process.communicate()
+    with run.locked():  # the lock has died with its process
+        pass
+
+
+def test_a_kill_before_the_first_saved_state_leaves_no_measurement_twice(
+    uninterrupted: Run, stopped_copy: Run, data_dir: Path
+) -> None:
+    """With a state every few minutes only, losses are measured before the first is saved."""
+    shutil.copyfile(uninterrupted.metrics, stopped_copy.metrics)
+    stopped_copy.state.unlink()
+    stopped_copy.weights.unlink(missing_ok=True)
+    resume(stopped_copy.path, data_dir)
+    assert measurements(stopped_copy) == measurements(uninterrupted)
+    assert_same_end(stopped_copy, uninterrupted)
+
+
+# --- stopped --------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(stopped: tuple[Run, int, str]) -> None:
+    run, code, stderr = stopped
+    assert code == 130
+    assert "Traceback" not in stderr
+    step = torch.load(run.state, weights_only=True)["progress"]["step"]
+    assert 0 < step < 70
+    last = stderr.strip().splitlines()[-1]
+    assert f"saved at step {step}" in last
+    assert "the same command goes on" in last
+
+
+def test_a_stopped_run_goes_on_elsewhere_beside_an_interrupted_write(
+    stopped_copy: Run, uninterrupted: Run, data_dir: Path
+) -> None:
+    """The folder was moved, and a killed process has left half a state under a temporary name."""
+    half = stopped_copy.path / ".training_state.pt.123.tmp"
+    half.write_bytes(stopped_copy.state.read_bytes()[:5000])
+    stopped_copy.attention.mkdir(exist_ok=True)
+    half_picture = stopped_copy.attention / ".step-0000023.png.123.tmp"
+    half_picture.touch()
+    resume(stopped_copy.path, data_dir)
+    assert not half.exists()
+    assert not half_picture.exists()
+    assert_same_end(stopped_copy, uninterrupted)
+
+
+def test_a_measurement_cut_short_by_a_kill_is_made_again(
+    stopped_copy: Run, uninterrupted: Run, data_dir: Path
+) -> None:
+    step = torch.load(stopped_copy.state, weights_only=True)["progress"]["step"]
+    with stopped_copy.metrics.open("a") as file:
+        file.write(
+            f'{{"step": {step + 1}, "seconds": 9.0, "loss": 99.0}}\n{{"step": {step + 2}, "lo'
+        )
+    resume(stopped_copy.path, data_dir)
+    assert measurements(stopped_copy) == measurements(uninterrupted)
+
+
+# --- states that are none -------------------------------------------------------------------------
+
+
+class Bomb:
+    """Unpickling it creates a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.marker,)
+
+
+@pytest.mark.parametrize("torch_format", [False, True])
+def test_a_planted_state_is_never_executed(
+    stopped_copy: Run, data_dir: Path, tmp_path: Path, torch_format: bool
+) -> None:
+    marker = tmp_path / "executed"
+    if torch_format:
+        torch.save({"progress": Bomb(marker)}, stopped_copy.state)
+        torch.load(stopped_copy.state, weights_only=False)
+    else:
+        stopped_copy.state.write_bytes(pickle.dumps(Bomb(marker)))
+        pickle.loads(stopped_copy.state.read_bytes())
+    assert marker.exists()  # the bomb works
+    marker.unlink()
+    with pytest.raises(SystemExit, match="2"):
+        resume(stopped_copy.path, data_dir)
+    assert not marker.exists()
+
+
+def test_a_state_of_another_model_is_refused(stopped_copy: Run, data_dir: Path) -> None:
+    state = torch.load(stopped_copy.state, weights_only=True)
+    state["learner"]["model"].popitem()
+    torch.save(state, stopped_copy.state)
+    with pytest.raises(SystemExit, match="2"):
+        resume(stopped_copy.path, data_dir)
+
+
+# --- ends -----------------------------------------------------------------------------------------
+
+
+def test_patience_ends_a_training_that_gains_nothing(tmp_path: Path) -> None:
+    """With next to no learning rate the first evaluation stays the best: two more, and out."""
+    config = tiny_config(
+        tmp_path,
+        max_steps=12,
+        evaluations=6,
+        patience=2,
+        learning_rate=1e-12,
+        muon_learning_rate=1e-12,
+    )
+    run = Run(tmp_path / "run")
+    pipeline.train(config, run)
+    assert [step for step, _, bleu in measurements(run) if bleu is not None] == [2, 4, 6]
+    progress = run.read_manifest()["progress"]
+    assert (progress["step"], progress["best_step"]) == (6, 2)
+
+
+def test_minutes_become_steps_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped right after the measurement: the resumption doesn't measure again."""
+
+    def interrupt(trainer: Trainer) -> None:
+        raise KeyboardInterrupt
+
+    def measure_again(*args: object) -> int:
+        raise AssertionError("the speed is measured a second time")
+
+    config = tiny_config(tmp_path, max_steps=None, max_minutes=0.005, evaluations=1)
+    run = Run(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.train(config, run)
+    max_steps = run.read_manifest()["max_steps"]
+    assert max_steps >= 1
+    monkeypatch.setattr(pipeline, "steps_for_minutes", measure_again)
+    pipeline.train(config, run)
+    manifest = run.read_manifest()
+    assert (manifest["max_steps"], manifest["progress"]["step"]) == (max_steps, max_steps)
+
+
+def test_a_changed_corpus_stops_the_resumption(stopped_copy: Run) -> None:
+    manifest = json.loads(stopped_copy.manifest.read_text())
+    manifest["corpus"]["train_sha256"] = "0" * 64
+    stopped_copy.manifest.write_text(json.dumps(manifest))
+    before = stopped_copy.state.read_bytes()
+    with pytest.raises(TranslatorError, match="the corpus has changed"):
+        pipeline.train(stopped_copy.load_config(), stopped_copy)
+    assert stopped_copy.state.read_bytes() == before
+
+
+def test_a_corpus_file_edited_under_a_run_stops_it_until_it_is_restored(
+    uninterrupted: Run, tmp_path: Path
+) -> None:
+    pairs = tmp_path / PAIRS.name
+    shutil.copyfile(PAIRS, pairs)
+    own = [f"--corpus.files={pairs}", f"--data_dir={tmp_path}", f"--run-dir={tmp_path / 'run'}"]
+    run = Run(tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "save", interrupt_at(23, Trainer.save))
+        with pytest.raises(SystemExit, match="130"):
+            main(["train", *OPTIONS, *own])
+    before = contents(run.path)
+    pairs.write_bytes("The stove is cold.\tLa estufa está fría.\n".encode() + PAIRS.read_bytes())
+    with pytest.raises(TranslatorError, match="the corpus has changed"):
+        pipeline.train(run.load_config(), run)
+    assert contents(run.path) == before
+    shutil.copyfile(PAIRS, pairs)
+    main(["train", *OPTIONS, *own])
+    assert_same_end(run, uninterrupted)
+
+
+def test_a_deleted_preparation_is_made_again(
+    stopped_copy: Run, uninterrupted: Run, tmp_path: Path
+) -> None:
+    resume(stopped_copy.path, tmp_path / "data")  # where nothing is left
+    assert any((tmp_path / "data" / "prepared").iterdir())
+    assert_same_end(stopped_copy, uninterrupted)
+
+
+def test_clocks_that_jump_change_no_weight(
+    uninterrupted: Run, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each state the clock jumps by decades, and with it the times of all files."""
+    run = Run(tmp_path / "run")
+    exact, now = Trainer.save, time.time()
+    shifts = itertools.cycle([-30 * 365 * 86_400, 0, 30 * 365 * 86_400])
+
+    def save_and_jump(trainer: Trainer) -> None:
+        exact(trainer)
+        shifted = now + next(shifts)
+        monkeypatch.setattr(time, "time", lambda: shifted)
+        for path in run.path.rglob("*"):
+            os.utime(path, (shifted, shifted))
+
+    monkeypatch.setattr(Trainer, "save", interrupt_at(40, save_and_jump))
+    with pytest.raises(SystemExit, match="130"):
+        resume(run.path, data_dir)
+    monkeypatch.setattr(Trainer, "save", save_and_jump)
+    resume(run.path, data_dir)
+    assert_same_end(run, uninterrupted)
+    assert measurements(run) == measurements(uninterrupted)
+
+
+def test_a_busy_moment_changes_no_precision(
+    stopped_copy: Run, uninterrupted: Run, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tried out anew, bfloat16 would not seem worth while, and weights be rounded otherwise."""
+    monkeypatch.setattr("translator.system.device.speedup", lambda dtype: 1.2)
+    main(["train", *OPTIONS, "--training.precision=auto", f"--run-dir={stopped_copy.path}",
+          f"--data_dir={data_dir}"])  # fmt: skip
+    assert_same_end(stopped_copy, uninterrupted)
+
+
+def test_what_rounds_otherwise_is_said(
+    stopped_copy: Run, data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["train", *OPTIONS, "--training.precision=float32", f"--run-dir={stopped_copy.path}",
+          f"--data_dir={data_dir}"])  # fmt: skip
+    said = capsys.readouterr().err
+    assert "precision bfloat16, now with float32" in said
+    assert "--training.precision bfloat16 prevents that" in said
+    assert "threads 1, now" not in said
+    assert stopped_copy.read_manifest()["state"] == "finished"

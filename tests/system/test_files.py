@@ -1,0 +1,239 @@
+"""Files on disk: whole or not at all, read back as written, hashed the same everywhere."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from translator.errors import TranslatorError
+from translator.system.checksums import fingerprint, sha256_of
+from translator.system.files import (
+    locked,
+    os_errors_named,
+    partial_folder,
+    read_json_lines,
+    remove_unfinished,
+    write_atomically,
+    write_json_lines,
+    write_text,
+)
+
+UTF8_TEXT = st.text(st.characters(codec="utf-8"))
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), ValueError("no")])
+def test_a_failing_write_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, failure: Exception
+) -> None:
+    path = tmp_path / "kept.txt"
+    path.write_text("old")
+
+    def write_half(temporary: Path) -> None:
+        temporary.write_text("ne")
+        raise failure
+
+    with pytest.raises((TranslatorError, ValueError)):
+        write_atomically(path, write_half)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failing_write_names_the_file_and_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "no-such-folder" / "a.txt"
+    with pytest.raises(TranslatorError) as caught:
+        write_text(path, "text")
+    assert str(caught.value) == f"{path}: No such file or directory"
+
+
+def test_an_error_without_a_reason_still_says_something(tmp_path: Path) -> None:
+    with pytest.raises(TranslatorError, match="it broke"), os_errors_named(tmp_path):
+        raise OSError("it broke")
+
+
+def test_readers_never_see_half_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "changing.txt"
+    contents = {letter * 300_000 for letter in "ab"}
+    write_text(path, min(contents))
+    finished = threading.Event()
+    wrong: list[int] = []
+
+    def read() -> None:
+        while not finished.is_set():
+            text = path.read_text()
+            if text not in contents:
+                wrong.append(len(text))
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for _ in range(20):
+        for content in sorted(contents):
+            write_text(path, content)
+    finished.set()
+    for reader in readers:
+        reader.join()
+    assert wrong == []
+
+
+def fill(path: Path, text: str, failure: Exception | None = None) -> None:
+    with partial_folder(path) as partial:
+        (partial / "file").write_text(text)
+        if failure:
+            raise failure
+
+
+def test_a_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "made" / "folder"
+    for text in ("first", "second"):
+        fill(path, text)
+        assert (path / "file").read_text() == text
+        assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_that_can_not_be_filled_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    fill(path, "first")
+    with pytest.raises(ValueError, match="no"):
+        fill(path, "half", ValueError("no"))
+    assert (path / "file").read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_can_not_take_its_place_gives_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "folder"
+    fill(path, "first")
+    rename = Path.rename
+
+    def refuse_the_new_one(old: Path, new: Path) -> Path:
+        if old.name.endswith(".partial"):
+            raise OSError(28, "No space left on device")
+        return rename(old, new)
+
+    monkeypatch.setattr(Path, "rename", refuse_the_new_one)
+    with pytest.raises(TranslatorError, match="No space left"):
+        fill(path, "second")
+    assert (path / "file").read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_was_making_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    others = {".mine.12.tmp.keep", "mine.12.tmp", ".mine.tmp", ".yours.12.tmp"}
+    for name in (*others, ".mine.12.tmp"):
+        (tmp_path / name).touch()
+    (tmp_path / ".mine.345.partial" / "folder").mkdir(parents=True)
+    remove_unfinished(tmp_path, "mine")
+    assert {path.name for path in tmp_path.iterdir()} == others
+    remove_unfinished(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == others - {".yours.12.tmp"}
+
+
+def test_the_second_waits_or_is_told_that_it_is_the_second(tmp_path: Path) -> None:
+    path = tmp_path / "made"
+    order: list[str] = []
+
+    def second() -> None:
+        with locked(path):
+            order.append("second")
+
+    with locked(path):
+        with pytest.raises(TranslatorError, match="somebody else"), locked(path, "somebody else"):
+            pass
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.2)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_text_is_utf_8_with_lf(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "señal\nno\n")
+    assert (tmp_path / "a.txt").read_bytes() == b"se\xc3\xb1al\nno\n"
+
+
+@settings(max_examples=50, deadline=None)
+@given(records=st.lists(st.dictionaries(UTF8_TEXT, UTF8_TEXT | st.integers() | st.none())))
+def test_json_lines_are_read_back_as_written(
+    tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, object]]
+) -> None:
+    path = tmp_path_factory.mktemp("json") / "a.jsonl"
+    write_json_lines(path, records)
+    assert read_json_lines(path) == records
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\x85", "\x1e"])
+def test_only_a_line_feed_ends_a_json_line(tmp_path: Path, separator: str) -> None:
+    """An attribution column may hold any character, and comes back from dev.jsonl."""
+    path = tmp_path / "a.jsonl"
+    write_json_lines(path, [{"sources": [f"by{separator}me"]}])
+    assert path.read_bytes().count(b"\n") == 1
+    assert read_json_lines(path) == [{"sources": [f"by{separator}me"]}]
+
+
+def test_accents_stay_readable_in_json_lines(tmp_path: Path) -> None:
+    write_json_lines(tmp_path / "a.jsonl", [{"tgt": "¿Qué?"}])
+    assert "¿Qué?" in (tmp_path / "a.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_damaged_json_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"a": 1}\n{"a": \n')
+    with pytest.raises(TranslatorError, match=r"a\.jsonl, line 2: not JSON"):
+        read_json_lines(path)
+
+
+def test_a_json_line_cut_inside_a_character_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes('{"a": 1}\n{"a": "ñ'.encode()[:-1])
+    with pytest.raises(TranslatorError, match=r"a\.jsonl, line 2: not JSON"):
+        read_json_lines(path)
+
+
+def test_a_missing_json_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TranslatorError, match=r"none\.jsonl"):
+        read_json_lines(tmp_path / "none.jsonl")
+
+
+def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 1000
+    (tmp_path / "a").write_bytes(data)
+    assert sha256_of(tmp_path / "a") == hashlib.sha256(data).hexdigest()
+
+
+def test_a_fingerprint_is_the_same_in_every_process() -> None:
+    """Python's own hashes differ from process to process; a cached folder's name must not."""
+    module = "translator.system.checksums"
+    code = f'from {module} import fingerprint; print(fingerprint(1, "é", {{"a": 1, "b": 2}}))'
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("1", "2")
+    }
+    assert found == {fingerprint(1, "é", {"b": 2, "a": 1})}
+
+
+def test_a_fingerprint_changes_with_every_part() -> None:
+    variants = [(1, "a"), (2, "a"), (1, "b"), (1, "a", None), ("1", "a"), ([1, "a"],), ()]
+    assert len({fingerprint(*parts) for parts in variants}) == len(variants)
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs a place that takes no files")
+def test_a_lock_that_cannot_be_written_is_not_taken_for_a_held_one() -> None:
+    with (
+        pytest.raises(TranslatorError, match=r"\.run\.lock: can't be written"),
+        locked(Path("/proc/run"), busy="another one"),
+    ):
+        pass

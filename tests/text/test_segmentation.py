@@ -1,0 +1,118 @@
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from translator.text.segmentation import cut, sentences
+
+WORDS = st.text("ab1é.,;!?…”)—", min_size=1, max_size=12)
+TEXTS = st.lists(WORDS, min_size=1, max_size=30).map(" ".join)
+
+
+def at_most(limit: int) -> Callable[[str], bool]:
+    return lambda text: len(text) <= limit
+
+
+def cost(text: str) -> int:
+    """Not in proportion to the length, like the number of a text's pieces."""
+    return sum(3 if character == "é" else 1 for character in text if character != "a")
+
+
+@given(text=TEXTS, limit=st.integers(1, 60))
+def test_every_part_fits_and_no_character_is_lost(text: str, limit: int) -> None:
+    parts = cut(text, at_most(limit))
+    assert all(1 <= len(part) <= limit for part in parts)
+    assert "".join(parts).replace(" ", "") == text.replace(" ", "")
+
+
+@given(text=TEXTS, limit=st.integers(12, 60))
+def test_words_that_fit_stay_whole_and_in_order(text: str, limit: int) -> None:
+    assert " ".join(cut(text, at_most(limit))) == text
+
+
+@given(text=TEXTS, limit=st.integers(3, 40))
+def test_fitting_need_not_go_by_length(text: str, limit: int) -> None:
+    parts = cut(text, lambda part: cost(part) <= limit)
+    assert all(part and cost(part) <= limit for part in parts)
+    assert "".join(parts).replace(" ", "") == text.replace(" ", "")
+
+
+@given(text=TEXTS)
+def test_text_that_fits_stays_as_it_is(text: str) -> None:
+    assert cut(text, at_most(len(text))) == [text]
+
+
+CLAUSES = st.lists(st.text("ab", min_size=1, max_size=6), min_size=1, max_size=4).map(" ".join)
+SENTENCES = st.builds("{}, {}{}".format, CLAUSES, CLAUSES, st.sampled_from(".!?…"))
+
+
+@given(sentences=st.lists(SENTENCES, min_size=1), limit=st.integers(60, 120))
+def test_sentences_that_fit_are_joined_but_never_cut(sentences: list[str], limit: int) -> None:
+    parts = cut(" ".join(sentences), at_most(limit))
+    left = list(sentences)
+    for part in parts:
+        joined = left.pop(0)
+        while left and len(f"{joined} {left[0]}") <= limit:
+            joined += f" {left.pop(0)}"
+        assert part == joined
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "parts"),
+    [
+        # Three sentences: the first two fit together.
+        ("We ate. It rained. The cat, as ever, slept.", 25,
+         ["We ate. It rained.", "The cat, as ever, slept."]),
+        # The sentence that doesn't fit is cut at a clause, though words would fill the part more.
+        ("We ate. When it rained, the cat slept on the mat.", 24,
+         ["We ate.", "When it rained,", "the cat slept on the", "mat."]),
+        ("First the oven; then bread: warm", 16, ["First the oven;", "then bread: warm"]),
+        # Between words where there is no clause.
+        ("one two three four five", 9, ["one two", "three", "four five"]),
+        # A word that is too long alone is cut anywhere, the others are not.
+        ("a wordwithoutanyend here", 10, ["a", "wordwith", "outanyend", "here"]),
+        # A closing quotation mark or bracket belongs to its sentence.
+        ("“Is it late?” (No.) We stay.", 13, ["“Is it late?”", "(No.)", "We stay."]),
+        # A point inside a word ends no sentence.
+        ("It is 3.14 or so. Near it.", 17, ["It is 3.14 or so.", "Near it."]),
+    ],
+)  # fmt: skip
+def test_best_place_is_taken(text: str, limit: int, parts: list[str]) -> None:
+    assert cut(text, at_most(limit)) == parts
+
+
+@given(text=st.text('aAZ.!?…"”) \t\n\x85\u2028¿1-', max_size=40))
+def test_sentences_joined_are_the_text(text: str) -> None:
+    found = sentences(text)
+    assert "".join(sentence + space for sentence, space in found) == text.lstrip()
+    assert all(sentence and sentence.strip() == sentence for sentence, _ in found)
+    assert all(space.isspace() for _, space in found[:-1])
+    assert all(len(sentence.splitlines()) == 1 for sentence, _ in found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We ate.|It rained.|Nobody minded!|Why?|No idea…|Well.",
+        "“Is it late?”|“No.”|(It was.)|¿De verdad?|¡Sí!",
+        "Mr. Ruiz met Dr. Vega and Sra. Gil on the 3.5 km of St. Paul road.|Then he left.",
+        "J. R. Pardo lives in the U.S. Army base, at 5 p.m. Eastern time.",
+        "So do I.|He knows.",
+        "“No!” she said.|Off she went… and came back.",  # a small letter goes on
+        "1. Peel them.|2. Cook them.|It took until 9.|Then we ate 3.14.|Good.",
+        "Stop.|..|Go.",
+        "Ud. sabe.|El Sr. Gil no.|1984.",
+        "猫。 犬。",
+    ],
+)
+def test_sentence_ends_are_where_a_reader_sees_them(text: str) -> None:
+    found = sentences(text.replace("|", " "))
+    assert [sentence for sentence, _ in found] == text.split("|")
+
+
+def test_a_line_break_ends_a_sentence() -> None:
+    text = "A title\n\n  the first line,\r\nthe second"
+    expected = [("A title", "\n\n  "), ("the first line,", "\r\n"), ("the second", "")]
+    assert sentences(f"  {text}") == expected

@@ -1,0 +1,114 @@
+"""TensorBoard reads what metrics.jsonl says, each step once."""
+
+import builtins
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import TINY_OPTIONS, tiny_config
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from translator.cli import main
+from translator.pipeline import train
+from translator.runs.run import Run
+from translator.training.tensorboard import CURVES, EventFile
+from translator.training.trainer import Trainer
+
+
+def curves(folder: Path) -> dict[str, list[tuple[int, float, float]]]:
+    """(step, seconds, value) of each curve, as TensorBoard reads them."""
+    events = EventAccumulator(str(folder)).Reload()
+    return {
+        name: [
+            (e.step, e.wall_time, pytest.approx(e.value, rel=1e-6)) for e in events.Scalars(name)
+        ]
+        for name in events.Tags()["scalars"]
+    }
+
+
+def measured(records: list[dict[str, Any]]) -> dict[str, list[tuple[int, float, float]]]:
+    """The same from metrics.jsonl."""
+    return {
+        name: [(r["step"], r["seconds"], r[name]) for r in records if name in r]
+        for name in CURVES
+        if any(name in record for record in records)
+    }
+
+
+def test_events_say_what_the_metrics_say_after_a_resumption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The losses of the steps 40 and 60 are measured, but only step 30 is saved."""
+    run = Run(tmp_path / "run")
+    config = tiny_config(tmp_path / "data", tensorboard=True, max_steps=90, evaluations=3)
+    save = Trainer.save
+
+    def save_once(trainer: Trainer) -> None:
+        if trainer.progress.step == 60:
+            raise KeyboardInterrupt
+        save(trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "save", save_once)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, run)
+    before = run.read_metrics()
+    assert [record["step"] for record in before] == [20, 30, 40, 60, 60]
+    assert measured(before) == curves(run.tensorboard)
+    [first] = run.tensorboard.iterdir()
+    train(config, run)
+    records = run.read_metrics()
+    assert [record["step"] for record in records] == [20, 30, 40, 60, 60, 80, 90]
+    assert set(measured(records)) == set(CURVES)
+    assert measured(records) == curves(run.tensorboard)
+    [second] = run.tensorboard.iterdir()
+    assert second.name > first.name
+
+
+def test_who_reads_while_a_training_goes_on_sees_each_step_once(tmp_path: Path) -> None:
+    """The old file is read, and perhaps still there when a kill comes in between."""
+    records = [{"step": step, "seconds": step / 10, "loss": 1 / step} for step in range(1, 6)]
+    first = EventFile(tmp_path, records)
+    reader = EventAccumulator(str(tmp_path)).Reload()
+    assert [event.step for event in reader.Scalars("loss")] == [1, 2, 3, 4, 5]
+    content = first.path.read_bytes()
+    second = EventFile(tmp_path, records[:3])
+    first.path.write_bytes(content)
+    second.append(records[3])
+    assert [event.step for event in reader.Reload().Scalars("loss")] == [1, 2, 3, 4]
+    assert curves(tmp_path) == measured(records[:4])
+
+
+def test_it_may_be_asked_for_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(tmp_path / "run")
+    config = tiny_config(tmp_path / "data", max_steps=30)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("translator.pipeline._finish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, run)
+    assert not run.tensorboard.exists()
+    train(tiny_config(tmp_path / "data", max_steps=30, tensorboard=True), run)
+    assert curves(run.tensorboard) == measured(run.read_metrics())
+
+
+def test_without_the_package_that_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exact = builtins.__import__
+
+    def without(name: str, *rest: Any, **more: Any) -> Any:
+        if name.startswith("tensorboard"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return exact(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", *TINY_OPTIONS, "--training.tensorboard=true"])
+    [line] = capsys.readouterr().err.splitlines()
+    assert "pip install 'tensorboard" in line
+    assert list(tmp_path.iterdir()) == []

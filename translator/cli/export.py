@@ -1,0 +1,17 @@
+"""The command that writes a run for another engine."""
+
+from translator.cli.options import chosen_run, command_parser, parse
+
+
+def export_command(argv: list[str]) -> None:
+    """Write a trained run in the form of another engine, into its folder."""
+    parser = command_parser(export_command, "--run-dir runs/1h")
+    parser.add_argument("--run-dir", type=str, help="the run; default: the one trained last")
+    parser.add_argument(
+        "--format", choices=["ctranslate2"], default="ctranslate2", help="of which engine"
+    )
+    run = chosen_run(parse(parser, argv))
+    from translator.export.ctranslate2 import export_ctranslate2
+
+    for folder in export_ctranslate2(run):
+        print(folder)

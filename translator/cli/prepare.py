@@ -1,0 +1,18 @@
+"""The command that prepares a corpus."""
+
+import sys
+
+from translator.cli.options import command_parser, parse
+from translator.config.parsing import add_config_options, make_config
+
+
+def prepare_command(argv: list[str]) -> None:
+    """Pull, clean and split the corpus, and train the tokenizer."""
+    parser = command_parser(prepare_command, "--corpus.files pairs.tsv")
+    add_config_options(parser)
+    config = make_config(parser, parse(parser, argv))
+    from translator.data.prepare import prepare
+
+    prepared = prepare(config)
+    print(prepared.table())
+    print(f"prepared in {prepared.tokenizer_dir}", file=sys.stderr)

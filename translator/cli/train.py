@@ -1,0 +1,25 @@
+"""The command that trains a translator."""
+
+import sys
+from pathlib import Path
+
+from translator.cli.options import command_parser, parse
+from translator.config.parsing import add_config_options, make_config
+from translator.runs.run import Run
+
+
+def train_command(argv: list[str]) -> None:
+    """Train a translator (the quickstart, unless told otherwise), or go on with a stopped one."""
+    parser = command_parser(train_command, "--config configs/laptop-1h.yaml --run-dir runs/1h")
+    parser.add_argument("--run-dir", type=str, default="runs/quickstart", help="where it all goes")
+    add_config_options(parser)
+    options = parse(parser, argv)
+    config = make_config(parser, options)
+    from translator.pipeline import train
+    from translator.training.trainer import TrainingStoppedError
+
+    try:
+        train(config, Run(Path(options.run_dir)))
+    except TrainingStoppedError as stopped:
+        print(f"{stopped}; the same command goes on from there", file=sys.stderr)
+        sys.exit(130)  # the shell's code for a program ended by Ctrl-C

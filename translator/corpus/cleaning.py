@@ -1,0 +1,73 @@
+"""Normalise text, and drop pairs that can't teach; every dropped pair is counted by reason."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from datasets import Dataset
+
+from translator.config import CorpusConfig
+from translator.corpus.parallel_map import keep, map_batches
+from translator.text.normalization import normalise, text_key
+
+# Why a pair is dropped, by number; 0 means that it is kept.
+_REASONS = (None, "empty side", "too long", "copied side", "length ratio")
+
+
+def reason_to_drop(src: str, tgt: str, config: CorpusConfig) -> str | None:
+    """Why a normalised pair is dropped, or None if it is kept."""
+    if not src or not tgt:
+        return "empty side"
+    if max(len(src), len(tgt)) > config.max_chars:
+        return "too long"
+    if src == tgt:
+        return "copied side"
+    short, long = sorted((len(src.split()), len(tgt.split())))
+    if long > config.max_length_ratio * short:
+        return "length ratio"
+    return None
+
+
+def clean(pairs: Dataset, config: CorpusConfig) -> tuple[Dataset, dict[str, int]]:
+    """Normalise `src` and `tgt`, and drop what can't teach.
+
+    Args:
+        pairs: columns src, tgt, source
+        config: limits of length and ratio
+
+    Returns:
+        The kept pairs, in their order, and the count of dropped pairs under each reason.
+    """
+
+    def examine(batch: dict[str, list[str]]) -> dict[str, list[str] | npt.NDArray[Any]]:
+        src = [normalise(text) for text in batch["src"]]
+        tgt = [normalise(text) for text in batch["tgt"]]
+        sides = list(zip(src, tgt, strict=True))
+        reasons = [_REASONS.index(reason_to_drop(s, t, config)) for s, t in sides]
+        keys = [text_key(f"{s}\t{t}") for s, t in sides]
+        return {
+            "src": src,
+            "tgt": tgt,
+            "reason": np.array(reasons, np.int8),
+            "pair_key": np.array(keys, np.int64),
+        }
+
+    examined = map_batches(pairs, examine, "clean")
+    kept, dropped = _first_good(examined)
+    return keep(examined.remove_columns(["reason", "pair_key"]), kept, "drop the others"), dropped
+
+
+def _first_good(examined: Dataset) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
+    """Whether each pair is good, and the first of its like; and the counts of the others."""
+    columns = examined.with_format("numpy")
+    reasons = np.asarray(columns["reason"][:])
+    candidates = np.flatnonzero(reasons == 0)
+    keys = np.asarray(columns["pair_key"][:])[candidates]
+    _, first = np.unique(keys, return_index=True)
+    counts = np.bincount(reasons, minlength=len(_REASONS)).tolist()
+    dropped = {reason: n for reason, n in zip(_REASONS, counts, strict=True) if reason and n}
+    if len(first) < len(candidates):
+        dropped["exact duplicate"] = len(candidates) - len(first)
+    kept = np.zeros(len(examined), dtype=np.bool_)
+    kept[candidates[first]] = True
+    return kept, dict(sorted(dropped.items()))

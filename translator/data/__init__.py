@@ -1,0 +1,1 @@
+"""How do sentence pairs become batches? Tokenizer, ids on disk, batches."""

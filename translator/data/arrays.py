@@ -1,0 +1,101 @@
+"""Lists of ids of different length, in memory or on disk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
+from translator.system.files import made_again
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of different length in one flat array: row i is values[offsets[i] : offsets[i + 1]]."""
+
+    values: npt.NDArray[np.int32]
+    offsets: Ints
+
+    @staticmethod
+    def from_lists(rows: Sequence[list[int]]) -> "Ragged":
+        """Join lists of ids."""
+        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum([len(row) for row in rows], out=offsets[1:])
+        values = np.fromiter((i for row in rows for i in row), np.int32, count=int(offsets[-1]))
+        return Ragged(values, offsets)
+
+    @staticmethod
+    def open(path: Path) -> "Ragged":
+        """What `write_ragged` wrote to `path`; the values stay on disk until they are asked for.
+
+        Raises:
+            TranslatorError: it can't be read.
+        """
+        try:
+            # Unlike np.load, this takes nothing else for an array: no archive, no pickle.
+            values = np.lib.format.open_memmap(_values(path), mode="r")
+            offsets = np.array(np.lib.format.open_memmap(_offsets(path), mode="r"))
+            if values.dtype != np.int32 or offsets.dtype != np.int64 or values.ndim != 1:
+                raise ValueError("other numbers")
+            rows = Ragged(values, offsets)
+            if offsets[0] or offsets[-1] != len(values) or rows.lengths.min(initial=0) < 0:
+                raise ValueError("the two files don't belong together")
+            return rows
+        # A foreign file fails in one of many ways, which share no base class.
+        except Exception as error:
+            raise made_again(path, path.parent) from error
+
+    @cached_property
+    def lengths(self) -> Ints:
+        """Length of each row."""
+        return np.diff(self.offsets)
+
+    def padded(self, rows: Ints, *, bos: bool) -> Ints:
+        """Some rows as a matrix, each with eos at its end, bos before it if asked, then padding.
+
+        Returns:
+            ids (B, longest).
+        """
+        lengths = self.lengths[rows]
+        start = int(bos)
+        width = int(lengths.max()) + start + 1
+        matrix = np.full((len(rows), width), PAD_ID, dtype=np.int64)
+        columns = np.arange(width - start)
+        inside = columns < lengths[:, None]
+        source = self.offsets[rows][:, None] + columns
+        matrix[:, start:][inside] = self.values[source[inside]]
+        matrix[np.arange(len(rows)), start + lengths] = EOS_ID
+        if bos:
+            matrix[:, 0] = BOS_ID
+        return matrix
+
+
+def write_ragged(path: Path, rows: Sequence[pa.ListArray]) -> None:
+    """Write rows of ids to two files beside each other, for `Ragged.open`.
+
+    Args:
+        path: what their names begin with
+        rows: int32, in any number of parts, of which one at a time is read
+    """
+    offsets = np.zeros(sum(map(len, rows)) + 1, dtype=np.int64)
+    np.cumsum(np.concatenate([part.value_lengths().to_numpy() for part in rows]), out=offsets[1:])
+    np.save(_offsets(path), offsets)
+    header = {"descr": "<i4", "fortran_order": False, "shape": (int(offsets[-1]),)}
+    with _values(path).open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in rows:
+            file.write(part.flatten().to_numpy().astype("<i4", copy=False).data)
+
+
+def _values(path: Path) -> Path:
+    return path.with_name(f"{path.name}-ids.npy")
+
+
+def _offsets(path: Path) -> Path:
+    return path.with_name(f"{path.name}-offsets.npy")

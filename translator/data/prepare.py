@@ -1,0 +1,353 @@
+"""Corpus to training data: pull, clean, split, tokenize; done once and kept.
+
+DATA_DIR/prepared/CORPUS/            CORPUS is a hash of everything that decides its content
+    train/                           pairs as Arrow files: src, tgt, group, source
+    dev.jsonl  test.jsonl            held-out sources with all their references
+    report.json                      counts, hashes, licence
+    SHA256SUMS                       of all these, to notice damage
+    tokenizer-HASH/tokenizer.model
+    tokenizer-HASH/src-*.npy, tgt-*.npy: the training pairs as piece ids (see `Ragged`)
+    tokenizer-HASH/report.json  tokenizer-HASH/SHA256SUMS
+"""
+
+import hashlib
+import math
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from tabulate import tabulate
+from tqdm import tqdm
+
+from translator.config import Config
+from translator.corpus.cleaning import clean
+from translator.corpus.held_out import Example, content_hash
+from translator.corpus.leaks import check_leaks
+from translator.corpus.parallel_map import BATCH, BATCH_BYTES, map_batches
+from translator.corpus.sources import Row, Source, find_source
+from translator.corpus.splitting import add_groups, split
+from translator.data.arrays import write_ragged
+from translator.data.tokenizer import Tokenizer, train_tokenizer
+from translator.errors import TranslatorError
+from translator.system.checksums import damaged_file, fingerprint, sha256_of, write_sums
+from translator.system.files import (
+    json_line,
+    locked,
+    made_again,
+    os_errors_named,
+    read_json_lines,
+    remove_unfinished,
+    write_json_lines,
+    write_text,
+)
+
+# Part of every hash: raise it when the same settings lead to other files than before.
+PREPARE_VERSION = 3
+
+# Pairs that the tokenizer learns from, in blocks: more don't change the frequent pieces, and
+# SentencePiece keeps them all in memory.
+_MOST_FOR_TOKENIZER = 500_000
+_BLOCK = 1000
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Prepared data on disk.
+
+    Attributes:
+        corpus_dir: holds train/, dev.jsonl, test.jsonl and report.json
+        tokenizer_dir: holds tokenizer.model and the ids (see `Ragged`)
+        report: what was done: source, licence, counts, leaks, hashes
+    """
+
+    corpus_dir: Path
+    tokenizer_dir: Path
+    report: dict[str, Any]
+
+    def table(self) -> str:
+        """What was done, for people."""
+        return report_table(self.report)
+
+
+def prepare(config: Config) -> Prepared:
+    """Prepare the corpus and the tokenizer, or find them prepared.
+
+    Raises:
+        TranslatorError: the corpus can't be had, is too small, or can't be written.
+    """
+    corpus_dir = prepare_corpus(config)
+    tokenizer_dir = prepare_tokenizer(config, corpus_dir)
+    report = read_report(corpus_dir) | read_report(tokenizer_dir)
+    return Prepared(corpus_dir, tokenizer_dir, report)
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """What was done to make the folder of a corpus or of a tokenizer."""
+    return read_json_lines(folder / "report.json")[0]
+
+
+def prepare_corpus(config: Config) -> Path:
+    """Pull, clean and split the corpus, unless that is done.
+
+    Returns:
+        Its folder.
+    """
+    datasets.logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    source = find_source(config.corpus, Path(config.data_dir))
+    corpus_dir = _corpus_dir(config, source)
+    _make_once(corpus_dir, lambda folder: _make_corpus(config, source, folder))
+    return corpus_dir
+
+
+def prepare_tokenizer(config: Config, corpus_dir: Path) -> Path:
+    """Train the tokenizer on the training side, and encode it, unless that is done.
+
+    Returns:
+        The tokenizer's folder.
+    """
+    tokenizer_dir = _tokenizer_dir(config, corpus_dir)
+    _make_once(tokenizer_dir, lambda folder: _make_tokenizer(config, corpus_dir, folder))
+    return tokenizer_dir
+
+
+def _corpus_dir(config: Config, source: Source) -> Path:
+    settings = asdict(config.corpus)
+    # The source's own fingerprint speaks for these.
+    for name in ("files", "hub_name", "hub_config", "hub_split", "hub_columns", "hub_rows"):
+        settings.pop(name)
+    key = fingerprint(PREPARE_VERSION, source.fingerprint, settings)
+    return Path(config.data_dir) / "prepared" / key
+
+
+def _tokenizer_dir(config: Config, corpus_dir: Path) -> Path:
+    key = fingerprint(PREPARE_VERSION, config.tokenizer.vocab_size)
+    return corpus_dir / f"tokenizer-{key}"
+
+
+def _make_once(folder: Path, make: Callable[[Path], None]) -> None:
+    """Make `folder` under another name and rename it when it is whole, unless it exists.
+
+    Raises:
+        TranslatorError: it exists, but isn't as it was made; or it can't be written.
+    """
+    if folder.exists():
+        damaged = damaged_file(folder)
+        if damaged:
+            raise made_again(damaged, folder)
+        return
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    with locked(folder), os_errors_named(folder):
+        if folder.exists():  # made by another process, which this one has waited for
+            return
+        remove_unfinished(folder.parent, folder.name)
+        partial.mkdir(parents=True)
+        try:
+            make(partial)
+            write_sums(partial)
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def load_pairs(folder: Path) -> datasets.Dataset:
+    """The pairs in a folder of Arrow files, which `prepare` has made.
+
+    Raises:
+        TranslatorError: they can't be read.
+    """
+    try:
+        return datasets.load_from_disk(folder)
+    # The library's failures (no JSON, no Arrow, other columns …) share no base class.
+    except Exception as error:
+        raise made_again(folder, folder.parent) from error
+
+
+def _make_corpus(config: Config, source: Source, folder: Path) -> None:
+    started = time.monotonic()
+    work = folder / "work"  # the intermediate Arrow files
+    pairs = _read(source, work)
+    pairs_read = len(pairs)
+    # What isn't needed any more is let go, or it would stay mapped into memory.
+    pairs, dropped = clean(pairs, config.corpus)
+    pairs_kept = len(pairs)
+    if pairs_kept == 0:
+        raise TranslatorError(f"{source.name}: no pair is left after cleaning ({dropped})")
+    parts = split(add_groups(pairs, config.corpus), config.corpus)
+    del pairs
+    if not (parts.dev and parts.test and len(parts.train)):
+        raise TranslatorError(
+            f"{source.name}: {pairs_kept} pairs are too few, or too much linked by shared "
+            "sentences, to hold out dev and test; 30 different sentences or more will do"
+        )
+    report: dict[str, Any] = {
+        "source": source.name,
+        "licence": source.licence,
+        "direction": config.corpus.direction,
+        "pairs_read": pairs_read,
+        "dropped": dropped,
+        "pairs_kept": pairs_kept,
+        "groups": len(np.unique(np.asarray(parts.train.with_format("numpy")["group"][:]))),
+        "train_pairs": len(parts.train),
+        "train_sha256": _hash_pairs(parts.train),
+        "unused_pairs": parts.unused_pairs,
+    }
+    dev, test = check_leaks(parts.train, [parts.dev, parts.test])
+    for name, asked, (leaks, checked) in (
+        ("dev", config.corpus.dev_sentences, dev),
+        ("test", config.corpus.test_sentences, test),
+    ):
+        if leaks.src_seen or leaks.tgt_seen:
+            raise RuntimeError(f"the split leaks, which is a bug: {leaks}")
+        if len(checked) < asked:
+            print(
+                f"note: the corpus is small, so {name} has {len(checked)} source sentences "
+                f"(at most a tenth of it is held out) instead of {asked}",
+                file=sys.stderr,
+            )
+        write_json_lines(folder / f"{name}.jsonl", map(asdict, checked))
+        report[name] = {**asdict(leaks), "references": _references(checked)}
+        report[name]["sha256"] = content_hash(checked)
+    parts.train.save_to_disk(folder / "train")
+    shutil.rmtree(work)
+    report["seconds"] = round(time.monotonic() - started, 1)
+    write_text(folder / "report.json", json_line(report))
+
+
+def _read(source: Source, work: Path) -> datasets.Dataset:
+    """The rows of a source, on disk."""
+    schema = pa.schema([(column, pa.string()) for column in ("src", "tgt", "source")])
+    work.mkdir()
+    path = work / "read.arrow"
+    rows = tqdm(source.rows(), "read", unit="pair", unit_scale=True, disable=None)
+    with pa.ipc.new_stream(path, schema) as writer:
+        for batch in _batches(rows):
+            writer.write_batch(pa.RecordBatch.from_pylist(batch, schema))
+    pairs = datasets.Dataset.from_file(str(path))
+    if len(pairs) == 0:
+        raise TranslatorError(f"{source.name}: the corpus is empty")
+    return pairs
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    characters = 0
+    for row in rows:
+        batch.append(row)
+        characters += len(row["src"]) + len(row["tgt"])
+        if len(batch) == BATCH or characters > BATCH_BYTES:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _references(examples: list[Example]) -> int:
+    return sum(len(example.references) for example in examples)
+
+
+def _make_tokenizer(config: Config, corpus_dir: Path, folder: Path) -> None:
+    started = time.monotonic()
+    train = load_pairs(corpus_dir / "train")
+    path = folder / "tokenizer.model"
+    train_tokenizer(_sentences(train), config.tokenizer.vocab_size, path)
+    tokenizer = Tokenizer(path)
+
+    def to_ids(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
+        return {
+            "src_ids": tokenizer.encode(batch["src"]),
+            "tgt_ids": tokenizer.encode(batch["tgt"]),
+        }
+
+    work = folder / "work"
+    work.mkdir()
+    ids = datasets.List(datasets.Value("int32"))
+    encoded = map_batches(
+        train,
+        to_ids,
+        "tokenize",
+        remove_columns=train.column_names,
+        features=datasets.Features({"src_ids": ids, "tgt_ids": ids}),
+        cache_file_name=str(work / "ids.arrow"),
+    )
+    del train
+    for side in ("src", "tgt"):
+        write_ragged(folder / side, encoded.data.column(f"{side}_ids").chunks)
+    shutil.rmtree(work)
+    report = {
+        "vocab_size": tokenizer.vocab_size,
+        "tokenizer_sha256": sha256_of(path),
+        "tokenizer_seconds": round(time.monotonic() - started, 1),
+    }
+    write_text(folder / "report.json", json_line(report))
+
+
+def _hash_pairs(pairs: datasets.Dataset) -> str:
+    """The SHA-256 of the pairs as a TSV file of two columns."""
+    digest = hashlib.sha256()
+    for batch in pairs.with_format("arrow").iter(batch_size=BATCH):
+        lines = pc.binary_join_element_wise(batch["src"], batch["tgt"], "\t")
+        digest.update("\n".join([*lines.to_pylist(), ""]).encode())
+    return digest.hexdigest()
+
+
+def _sentences(train: datasets.Dataset) -> Iterator[str]:
+    """What the tokenizer learns from: the training side, or blocks spread evenly over it."""
+    blocks = math.ceil(len(train) / _BLOCK)
+    step = math.ceil(len(train) / _MOST_FOR_TOKENIZER)
+    for block in range(0, blocks, step):
+        batch = train[block * _BLOCK : (block + 1) * _BLOCK]
+        yield from batch["src"]
+        yield from batch["tgt"]
+
+
+def identity(report: dict[str, Any]) -> dict[str, Any]:
+    """The hashes of a preparation: equal exactly if training would see the same."""
+    return {
+        "train": report["train_sha256"],
+        "dev": report["dev"]["sha256"],
+        "test": report["test"]["sha256"],
+        "tokenizer": report["tokenizer_sha256"],
+    }
+
+
+def report_table(report: dict[str, Any]) -> str:
+    """The report of a preparation as a table."""
+    rows: list[tuple[str, object]] = [
+        ("corpus", report["source"]),
+        ("direction", report["direction"]),
+        ("pairs read", report["pairs_read"]),
+        *((f"  dropped: {reason}", -count) for reason, count in report["dropped"].items()),
+        ("pairs kept", report["pairs_kept"]),
+        ("  for training", report["train_pairs"]),
+        ("    training: SHA-256", report["train_sha256"][:16]),
+    ]
+    for name in ("dev", "test"):
+        part = report[name]
+        rows += [
+            (f"  for {name}", part["references"]),
+            (f"    {name}: source sentences", part["sentences"]),
+            (f"    {name}: sources seen in training", part["src_seen"]),
+            (f"    {name}: references seen in training", part["tgt_seen"]),
+            (f"    {name}: one word from a training source", part["near"]),
+            (f"    {name}: SHA-256", part["sha256"][:16]),
+        ]
+    rows += [
+        ("  held out, not needed", report["unused_pairs"]),
+        ("vocabulary", report["vocab_size"]),
+        ("seconds", round(report["seconds"] + report["tokenizer_seconds"], 1)),
+        ("licence", report["licence"]),
+    ]
+    return str(
+        tabulate(rows, tablefmt="plain", colalign=("left", "left"), preserve_whitespace=True)
+    )

@@ -1,0 +1,1 @@
+"""How good is a translator? BLEU and chrF."""

@@ -1,0 +1,1 @@
+"""How does another engine read a trained model?"""

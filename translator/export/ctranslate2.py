@@ -1,0 +1,156 @@
+"""A trained run in the form of CTranslate2, an engine that translates without PyTorch.
+
+The architecture is one that CTranslate2 knows: pre-norm layers, rotary positions over neighbouring
+values, ReLU, one embedding times √D. Only the names differ, and that it keeps the projections of
+queries, keys and values as one matrix.
+"""
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+
+from translator.data.tokenizer import BOS_ID, EOS_ID, UNK_ID, Tokenizer
+from translator.errors import TranslatorError
+from translator.inference.ctranslate2 import COMPUTE_TYPES, WEIGHTS_NAME, require_ctranslate2
+from translator.inference.engine import FORBIDDEN_IDS
+from translator.inference.pytorch import load_pytorch_engine
+from translator.model.attention import MultiHeadAttention
+from translator.model.layers import DecoderLayer, EncoderLayer, FeedForward
+from translator.model.normalizers import softmax
+from translator.model.transformer import Transformer
+from translator.runs.run import Run
+from translator.system.checksums import write_sums
+from translator.system.files import os_errors_named, partial_folder
+
+# Added to the logit of a piece that no translation may have: far below any logit, and still a
+# number in float16.
+_FORBIDDEN_BIAS = -1e4
+# Source positions that CTranslate2 has room for; its own default limit of a source.
+_MOST_POSITIONS = 1024
+
+
+def export_ctranslate2(run: Run) -> list[Path]:
+    """Write a CTranslate2 model for each of `COMPUTE_TYPES` into the run; older ones are replaced.
+
+    Returns:
+        Their folders. Each is whole by itself: beside the model lies the SentencePiece model.
+
+    Raises:
+        TranslatorError: CTranslate2 is not installed or can't express the model, or the run is
+            missing, damaged or of another format.
+    """
+    require_ctranslate2()
+    run.require_own_tokenizer()
+    model = load_pytorch_engine(run, "cpu").model
+    _refuse_what_ctranslate2_lacks(model)
+    tokenizer = Tokenizer(run.tokenizer)
+    pieces = tokenizer.pieces(list(range(tokenizer.vocab_size)))
+    with partial_folder(run.ctranslate2) as partial:
+        for compute_type in COMPUTE_TYPES:
+            folder = partial / compute_type
+            folder.mkdir(parents=True)
+            spec = _specification(model, pieces)
+            spec.validate()
+            spec.optimize(quantization=compute_type)
+            with os_errors_named(run.ctranslate2):
+                spec.save(str(folder))
+            (folder / "tokenizer.model").write_bytes(run.tokenizer.read_bytes())
+        write_sums(partial, WEIGHTS_NAME)
+    return [run.ctranslate2 / compute_type for compute_type in COMPUTE_TYPES]
+
+
+def _refuse_what_ctranslate2_lacks(model: Transformer) -> None:
+    for name, module in model.named_modules():
+        if isinstance(module, MultiHeadAttention) and module.mapping is not softmax:
+            raise TranslatorError(
+                f"CTranslate2 can't express the attention mapping of {name} "
+                f"({getattr(module.mapping, '__name__', type(module.mapping).__name__)}): it knows "
+                "softmax alone; translate with the engine pytorch"
+            )
+
+
+def _specification(model: Transformer, pieces: list[str]) -> Any:
+    """The model as CTranslate2's `TransformerSpec`."""
+    from ctranslate2.specs import (
+        TransformerDecoderSpec,
+        TransformerEncoderSpec,
+        TransformerSpec,
+        common_spec,
+    )
+
+    encoder_layers = [cast(EncoderLayer, layer) for layer in model.encoder]
+    decoder_layers = [cast(DecoderLayer, layer) for layer in model.decoder]
+    shared = {
+        "num_heads": encoder_layers[0].self_attention.n_heads,
+        "pre_norm": True,
+        "activation": common_spec.Activation.RELU,
+        "rotary_dim": 0,  # all of a head is turned
+        "rotary_interleave": True,  # in pairs of neighbours
+    }
+    spec = TransformerSpec(
+        TransformerEncoderSpec(len(encoder_layers), **shared),
+        TransformerDecoderSpec(len(decoder_layers), **shared),
+    )
+    embedding = _array(model.embedding.weight)  # (V, D)
+    encoder, decoder = spec.encoder, spec.decoder
+    for embedded in (encoder.embeddings[0], decoder.embeddings):
+        embedded.weight = embedding
+        embedded.multiply_by_sqrt_depth = True
+    # It adds positions to the source in any case: zeros, since ours are in the rotation.
+    encoder.position_encodings.encodings = np.zeros((_MOST_POSITIONS, model.d_model), np.float32)
+    _set_norm(encoder.layer_norm, model.encoder_norm)
+    _set_norm(decoder.layer_norm, model.decoder_norm)
+    for layer_spec, encoder_layer in zip(encoder.layer, encoder_layers, strict=True):
+        _set_self_attention(layer_spec, encoder_layer)
+        _set_feed_forward(layer_spec.ffn, encoder_layer.feed_forward, encoder_layer.ff_norm)
+    for layer_spec, decoder_layer in zip(decoder.layer, decoder_layers, strict=True):
+        _set_self_attention(layer_spec, decoder_layer)
+        _set_cross_attention(layer_spec.attention, decoder_layer)
+        _set_feed_forward(layer_spec.ffn, decoder_layer.feed_forward, decoder_layer.ff_norm)
+    decoder.projection.weight = embedding
+    decoder.projection.bias = np.zeros(len(pieces), np.float32)
+    decoder.projection.bias[FORBIDDEN_IDS] = _FORBIDDEN_BIAS
+    spec.register_source_vocabulary(pieces)
+    spec.register_target_vocabulary(pieces)
+    spec.config.unk_token = pieces[UNK_ID]
+    spec.config.bos_token = spec.config.decoder_start_token = pieces[BOS_ID]
+    spec.config.eos_token = pieces[EOS_ID]
+    spec.config.add_source_eos = True
+    return spec
+
+
+def _set_self_attention(spec: Any, layer: EncoderLayer | DecoderLayer) -> None:
+    attention = layer.self_attention
+    _set_linear(spec.self_attention.linear[0], attention.query, attention.key, attention.value)
+    _set_linear(spec.self_attention.linear[1], attention.output)
+    _set_norm(spec.self_attention.layer_norm, layer.self_norm)
+
+
+def _set_cross_attention(spec: Any, layer: DecoderLayer) -> None:
+    attention = layer.cross_attention
+    _set_linear(spec.linear[0], attention.query)
+    _set_linear(spec.linear[1], attention.key, attention.value)
+    _set_linear(spec.linear[2], attention.output)
+    _set_norm(spec.layer_norm, layer.cross_norm)
+
+
+def _set_feed_forward(spec: Any, feed_forward: FeedForward, norm: nn.LayerNorm) -> None:
+    _set_linear(spec.linear_0, feed_forward.widen)
+    _set_linear(spec.linear_1, feed_forward.narrow)
+    _set_norm(spec.layer_norm, norm)
+
+
+def _set_linear(spec: Any, *parts: nn.Linear) -> None:
+    spec.weight = np.concatenate([_array(part.weight) for part in parts])
+
+
+def _set_norm(spec: Any, norm: nn.LayerNorm) -> None:
+    spec.gamma, spec.beta = _array(norm.weight), _array(norm.bias)
+
+
+def _array(parameter: Tensor) -> npt.NDArray[np.float32]:
+    array: npt.NDArray[np.float32] = parameter.detach().numpy()
+    return array

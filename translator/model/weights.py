@@ -1,0 +1,77 @@
+"""A model's weights on disk: safetensors, which can hold no code, with a checksum of their own."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from translator.errors import TranslatorError
+from translator.system.files import write_bytes
+
+Model = TypeVar("Model", bound=nn.Module)
+
+# In the metadata of the same file, since a kill between two files could leave them at odds.
+_CHECKSUM = "sha256"
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write a model's weights, as float32 on the CPU."""
+    weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    write_bytes(path, safetensors.torch.save(weights, {_CHECKSUM: _checksum(weights)}))
+
+
+def load_weights(make_model: Callable[[], Model], parameters: int, path: Path) -> Model:
+    """A model with the weights of a file.
+
+    Args:
+        make_model: called only if the file has so many parameters: a config.yaml that was changed
+            must not ask for any amount of memory
+        parameters: what the model has at least
+        path: the file
+
+    Raises:
+        TranslatorError: the file is missing, damaged, or belongs to a model of another shape.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            # Copies, since the file itself may be changed in its place.
+            weights = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            checksum = (file.metadata() or {}).get(_CHECKSUM)
+    except FileNotFoundError as error:
+        raise TranslatorError(
+            f"{path}: no weights yet; they are written at the first evaluation on dev"
+        ) from error
+    except (OSError, safetensors.SafetensorError) as error:
+        raise _damaged(path, f"or cut off ({error})") from error
+    # Runs of before there was a checksum have none.
+    if checksum not in (None, _checksum(weights)):
+        raise _damaged(path, "(its SHA-256 differs)")
+    if not all(w.dtype == torch.float32 and w.isfinite().all() for w in weights.values()):
+        raise _damaged(path, "(there is something else in it than float32 numbers)")
+    misfit = f"{path}: the weights don't fit config.yaml beside them"
+    if sum(tensor.numel() for tensor in weights.values()) < parameters:
+        raise TranslatorError(misfit)
+    model = make_model()
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise TranslatorError(misfit) from error
+    return model
+
+
+def _checksum(weights: dict[str, Tensor]) -> str:
+    """The same exactly if names, types, shapes and values are, however they lie in a file."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _damaged(path: Path, how: str) -> TranslatorError:
+    return TranslatorError(f"{path}: damaged {how}; restore the file, or train again")

@@ -1,0 +1,1 @@
+"""What does a training leave behind? The run folder, its manifest, its report and pictures."""

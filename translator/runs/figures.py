@@ -1,0 +1,96 @@
+"""Pictures: the curves of a training, and what cross-attention looks at."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from PIL import Image  # what matplotlib itself writes PNG with
+
+from translator.errors import TranslatorError
+from translator.system.files import write_atomically
+
+matplotlib.use("agg")  # files only: no window, no display needed
+from matplotlib.figure import Figure
+
+_DPI = 150
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a picture in the format that the path's ending names."""
+    kind = path.suffix.removeprefix(".")
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format=kind, dpi=_DPI))
+
+
+def draw_curves(metrics: list[dict[str, Any]], path: Path) -> None:
+    """Training loss and dev BLEU over the time of training."""
+    losses = [(record["seconds"] / 60, record["loss"]) for record in metrics if "loss" in record]
+    bleus = [
+        (record["seconds"] / 60, record["dev_bleu"]) for record in metrics if "dev_bleu" in record
+    ]
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, points, label, marker in (
+        (left, losses, "training loss (nats a piece)", None),
+        (right, bleus, "dev BLEU (greedy)", "o"),
+    ):
+        axes.plot(*zip(*points, strict=True) if points else ([], []), marker=marker, markersize=4)
+        axes.set_xlabel("minutes of training")
+        axes.set_title(label)
+        axes.grid(alpha=0.3)
+    right.set_ylim(bottom=0)
+    save_figure(figure, path)
+
+
+def draw_attention(
+    pairs: Sequence[tuple[Sequence[str], Sequence[str], Floats]], path: Path, title: str = ""
+) -> None:
+    """Heat maps side by side: row v shows what target word v looked at.
+
+    Args:
+        pairs: W source words, V target words, and weights (V, W), for each
+        path: where the picture goes
+        title: above them all
+    """
+    # A third of an inch a word is legible, however many there are; the rest is for the labels.
+    widths = [1.2 + 0.33 * len(src) for src, _, _ in pairs]
+    height = 1.6 + 0.33 * max(len(tgt) for _, tgt, _ in pairs)
+    figure = Figure(figsize=(sum(widths) + 0.8, height), layout="constrained")
+    all_axes = figure.subplots(1, len(pairs), width_ratios=widths, squeeze=False)[0]
+    for axes, (src, tgt, weights) in zip(all_axes, pairs, strict=True):
+        image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="equal")
+        axes.set_xticks(
+            range(len(src)), src, rotation=60, ha="left", rotation_mode="anchor", parse_math=False
+        )
+        axes.set_yticks(range(len(tgt)), tgt, parse_math=False)  # a $ is a $
+        axes.xaxis.tick_top()
+    figure.colorbar(image, ax=all_axes, label="attention weight")
+    if title:
+        figure.suptitle(title)
+    save_figure(figure, path)
+
+
+def join_pictures(paths: Sequence[Path], path: Path) -> None:
+    """One picture below the other, in a new one.
+
+    Raises:
+        TranslatorError: one of them is no picture, or the new one can't be written.
+    """
+    pictures = []
+    for each in paths:
+        try:
+            pictures.append(Image.open(each).convert("RGB"))
+        # What Pillow says of a bad file differs from format to format.
+        except Exception as error:
+            raise TranslatorError(f"{each}: damaged, no picture; delete it") from error
+    width = max(picture.width for picture in pictures)
+    joined = Image.new("RGB", (width, sum(picture.height for picture in pictures)), "white")
+    top = 0
+    for picture in pictures:
+        joined.paste(picture, (0, top))
+        top += picture.height
+    write_atomically(path, lambda temporary: joined.save(temporary, format="png"))

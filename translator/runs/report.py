@@ -1,0 +1,128 @@
+"""The report of a run: what was done, how good it is, and what makes it repeatable."""
+
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+from tabulate import tabulate
+
+from translator.alignment.extraction import Reading
+from translator.config import Config, flatten
+from translator.data.prepare import report_table
+from translator.runs.figures import draw_curves
+from translator.runs.run import Run
+from translator.system.files import write_text
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A test sentence, its translation by the model, and its references."""
+
+    src: str
+    translation: str
+    references: list[str]
+
+
+def write_report(
+    run: Run,
+    config: Config,
+    manifest: dict[str, Any],
+    samples: list[Sample],
+) -> str:
+    """Write report.md and the curves.
+
+    Returns:
+        The scores and samples as text, for the terminal.
+    """
+    draw_curves(run.read_metrics(), run.path / "curves.png")
+    scores = _scores_table(manifest, "plain")
+    shown = "\n\n".join(_sample_text(sample) for sample in samples)
+    headers = ["key", "value"]
+    settings = tabulate(flatten(config).items(), headers, tablefmt="github", disable_numparse=True)
+    progress = manifest["progress"]
+    minutes, speed = progress["seconds"] / 60, progress["tgt_tokens"] / progress["seconds"]
+    write_text(
+        run.path / "report.md",
+        f"""# {run.path.name}
+
+{manifest["corpus"]["direction"]}, trained on {manifest["corpus"]["source"]}.
+
+## Scores on test
+
+{_scores_table(manifest, "github")}
+
+- test set: SHA-256 `{next(iter(manifest["scores"].values()))["split_sha256"]}`
+- near: a training sentence differs from the sentence by one word; novel: all others
+- best dev BLEU {progress["best_bleu"]:.2f} at step {progress["best_step"]}: these weights
+- repeat it with `translator evaluate --run-dir {shlex.quote(str(run.path))}`
+
+## Training
+
+{manifest["parameters"]:,} parameters, {progress["step"]:,} steps in {minutes:.1f} minutes
+({speed:.0f} target tokens a second, evaluation not counted). Padding is
+{manifest["padding_share"]:.1%} of the batches.
+Peak memory {manifest["peak_memory_bytes"] / 2**30:.2f} GiB.
+
+![training loss and dev BLEU](curves.png)
+
+## Cross-attention
+
+How it formed: what the last decoder layer but one looked at while it predicted each word of three
+dev sentences, mean of its heads, in the course of the training.
+
+![cross-attention](attention.png)
+
+`translator align` reads it by {Reading(**manifest["reading"])}.
+
+## Samples
+
+{_samples_in_markdown(samples)}
+
+## Data
+
+```
+{report_table(manifest["corpus"])}
+```
+
+## Configuration
+
+{settings}
+
+## Where and with what
+
+- machine: {manifest["machine"]}; matrix products of the training in {manifest["precision"]}
+- versions: {", ".join(f"{name} {number}" for name, number in manifest["versions"].items())}
+- started: {manifest["started"]}
+- seed: {config.seed}
+""",
+    )
+    return f"\n{shown}\n\n{scores}\n\nreport: {run.path / 'report.md'}"
+
+
+def _scores_table(manifest: dict[str, Any], style: str) -> str:
+    rows: list[tuple[object, ...]] = []
+    for name, scores in manifest["scores"].items():
+        signatures = (scores["bleu_signature"], scores["chrf_signature"])
+        rows.append((name, *_score_cells(scores), *signatures))
+        rows += [(f"{name}, {part}", *_score_cells(s)) for part, s in scores["slices"].items()]
+    headers = ["", "sentences", "BLEU", "chrF", "BLEU signature", "chrF signature"]
+    if style == "github":  # the signatures hold what separates its columns
+        rows = [tuple(str(cell).replace("|", "\\|") for cell in row) for row in rows]
+    return str(tabulate(rows, headers=headers, tablefmt=style, disable_numparse=True))
+
+
+def _score_cells(scores: dict[str, Any]) -> tuple[object, ...]:
+    return scores["sentences"], f"{scores['bleu']:.2f}", f"{scores['chrf']:.2f}"
+
+
+def _sample_text(sample: Sample) -> str:
+    lines = [f"source       {sample.src}", f"translation  {sample.translation}"]
+    return "\n".join([*lines, *(f"reference    {reference}" for reference in sample.references)])
+
+
+def _samples_in_markdown(samples: list[Sample]) -> str:
+    return "\n".join(
+        f"- {sample.src}\n  - **{sample.translation}**\n"
+        + "\n".join(f"  - reference: {reference}" for reference in sample.references)
+        for sample in samples
+    )

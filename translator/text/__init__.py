@@ -1,0 +1,1 @@
+"""What form does text have? Normalisation, sentences, and parts that are short enough."""

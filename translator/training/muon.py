@@ -1,0 +1,93 @@
+"""The optimizer Muon: momentum, orthogonalised."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# Coefficients of the quintic iteration that drives all singular values towards 1, tuned for
+# speed near zero rather than for an exact limit (Jordan et al. 2024,
+# kellerjordan.github.io/posts/muon).
+_NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+# Jordan et al. take five. Three give the same BLEU here, in three fifths of the time.
+NEWTON_SCHULZ_STEPS = 3
+
+
+def orthogonalise(matrices: Tensor) -> Tensor:
+    """The nearest semi-orthogonal matrices, about.
+
+    Singular values of more than some 1/50 of the Frobenius norm end up in 0.68 … 1.21; smaller ones
+    are raised some 40-fold.
+
+    Args:
+        matrices: (count, rows, columns)
+
+    Returns:
+        The same shape: U · Vᵀ of the singular value decomposition U · S · Vᵀ, by Newton-Schulz.
+    """
+    a, b, c = _NEWTON_SCHULZ
+    tall = matrices.size(-2) > matrices.size(-1)
+    x: Tensor = matrices.mT if tall else matrices
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)  # no division by zero at a zero gradient
+    for _ in range(NEWTON_SCHULZ_STEPS):
+        gram = x @ x.mT
+        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)  # b · gram + c · gram²
+        x = torch.baddbmm(x, polynomial, x, beta=a)  # a · x + polynomial · x
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum, orthogonalised (Jordan et al. 2024): every direction of a matrix learns alike.
+
+    Matrices of one shape are handled together, in one batched product.
+
+    Args:
+        parameters: matrices only
+        lr: size of the update; the update has singular values of about lr · √max(1, rows / columns)
+        momentum: of the Nesterov kind
+        weight_decay: decoupled, times lr
+        dtype: what the update is orthogonalised in, bfloat16 being exact enough (Jordan et al.);
+            None for the matrices' own
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float = 0.95,  # Jordan et al. found it good at every size
+        weight_decay: float = 0.0,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        """Keep the settings; the momentum starts at zero."""
+        self._dtype = dtype
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Update every matrix that has a gradient."""
+        for group in self.param_groups:
+            by_shape: dict[torch.Size, list[nn.Parameter]] = {}
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    by_shape.setdefault(parameter.shape, []).append(parameter)
+            for parameters in by_shape.values():
+                self._update(parameters, group)
+
+    def _update(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
+        """Update matrices of one shape."""
+        matrices = [parameter.detach() for parameter in parameters]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        for parameter in parameters:
+            self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
+        momenta = [self.state[parameter]["momentum"] for parameter in parameters]
+        torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+        ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
+        own = matrices[0].dtype
+        updates = orthogonalise(torch.stack(list(ahead)).to(self._dtype or own)).to(own)
+        rows, columns = matrices[0].shape
+        if group["weight_decay"]:
+            torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
+        scale = group["lr"] * math.sqrt(max(1, rows / columns))
+        torch._foreach_add_(matrices, list(updates.unbind()), alpha=-scale)
