@@ -31,7 +31,7 @@ from translator.data.arrays import Ragged
 from translator.data.batching import Batch, PairIds, group_by_length, make_batch
 from translator.data.prepare import prepare_corpus
 from translator.data.tokenizer import PAD_ID
-from translator.errors import one_clear_line
+from translator.errors import exit_on_user_error
 from translator.inference.pytorch import BATCH_POSITIONS, PyTorchEngine
 from translator.runs.run import Run
 from translator.system.parallel import Workers
@@ -152,5 +152,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_clear_line("bench_alignment"):
+    with exit_on_user_error("bench_alignment"):
         main()

@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from peers.records import write_records
 from tabulate import tabulate
 
-from translator.errors import TranslatorError, one_clear_line
+from translator.errors import TranslatorError, exit_on_user_error
 from translator.runs.figures import save_figure
 from translator.runs.run import Run
 
@@ -185,5 +185,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_clear_line("bench_corpus"):
+    with exit_on_user_error("bench_corpus"):
         main()

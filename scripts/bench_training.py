@@ -28,10 +28,10 @@ from torch import nn
 
 from translator.config import Config, ModelConfig
 from translator.corpus.held_out import read_examples
-from translator.data.batching import Batch, BatchStream, fixed_pairs
+from translator.data.batching import Batch, BatchStream, encoded_pairs
 from translator.data.prepare import prepare
 from translator.data.tokenizer import Tokenizer
-from translator.errors import TranslatorError, one_clear_line
+from translator.errors import TranslatorError, exit_on_user_error
 from translator.evaluation.metrics import score
 from translator.model.transformer import Transformer
 from translator.runs.figures import save_figure
@@ -139,7 +139,7 @@ def train_ours(options: list[str], folder: Path) -> tuple[Run, Curve]:
     prepared = prepare(config)
     # What the batches cost to make and to learn from, over an epoch of them.
     stream = BatchStream(
-        fixed_pairs(prepared.tokenizer_dir), config.training.batch_tokens, config.seed
+        encoded_pairs(prepared.tokenizer_dir), config.training.batch_tokens, config.seed
     )
     vocab_size = Tokenizer(run.tokenizer).vocab_size
     started = time.perf_counter()
@@ -173,7 +173,7 @@ def train_joeynmt(python: Path, run: Run, folder: Path, trial_steps: int, steps:
     references = [example.references for example in read_examples(run.held_out("dev"))]
     last = notes[-1]
     # Its batches hold as many target pieces as ours per FLOP, but for their padding.
-    stream = BatchStream(fixed_pairs(prepared.tokenizer_dir), config.training.batch_tokens, 0)
+    stream = BatchStream(encoded_pairs(prepared.tokenizer_dir), config.training.batch_tokens, 0)
     batches = [stream.next() for _ in stream.batches]
     flops = sum(batch_flops(config, tokenizer.vocab_size, batch) for batch in batches)
     flops_per_second = (
@@ -272,5 +272,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_clear_line("bench_training"):
+    with exit_on_user_error("bench_training"):
         main()

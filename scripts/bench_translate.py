@@ -31,7 +31,7 @@ from tabulate import tabulate
 from translator import load
 from translator.corpus.held_out import read_examples
 from translator.data.tokenizer import Tokenizer
-from translator.errors import one_clear_line
+from translator.errors import exit_on_user_error
 from translator.inference.ctranslate2 import require_export
 from translator.runs.run import Run
 
@@ -65,7 +65,7 @@ def ours(engine: str) -> Callable[[Run, Lengths], Translate]:
         translator = load(run.path, "cpu", engine)
         return lambda texts, beam_size: [
             translation.text
-            for translation in translator.translate(texts, beam_size=beam_size, scored=False)
+            for translation in translator.translate(texts, beam_size=beam_size, with_scores=False)
         ]
 
     return start
@@ -217,5 +217,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_clear_line("bench_translate"):
+    with exit_on_user_error("bench_translate"):
         main()

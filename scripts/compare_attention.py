@@ -1,8 +1,8 @@
-"""What other attention mappings do: the same training with each, and a table.
+"""What other attention normalizers do: the same training with each, and a table.
 
     python scripts/compare_attention.py --folder runs/attention --training.max_steps 700
 
-Each mapping of cross-attention is trained with seed 1, and the two with the best dev BLEU with
+Each normalizer of cross-attention is trained with seed 1, and the two with the best dev BLEU with
 seeds 2 and 3 as well. Options that are not named here go to `translator train`; a run that is there
 already is not trained again.
 """
@@ -20,9 +20,9 @@ from tabulate import tabulate
 
 from translator.alignment.aligner import Aligner, load_aligner
 from translator.alignment.scoring import GoldPair, read_gold, score_links
-from translator.config import MappingName
+from translator.config import NormalizerName
 from translator.corpus.held_out import read_examples
-from translator.errors import one_clear_line
+from translator.errors import exit_on_user_error
 from translator.evaluation.metrics import evaluate
 from translator.runs.run import Run
 
@@ -42,7 +42,7 @@ UNITS = {
 class Trained:
     """A run, measured; the names of the measures are those of `UNITS`."""
 
-    mapping: str
+    normalizer: str
     seed: int
     measures: dict[str, float]
 
@@ -85,9 +85,9 @@ def measure(run: Run, gold: list[GoldPair]) -> dict[str, float]:
     return measures
 
 
-def mean_row(mapping: str, runs: list[Trained]) -> list[str]:
+def mean_row(normalizer: str, runs: list[Trained]) -> list[str]:
     """The mean over the seeds of each measure, with the standard deviation if there are several."""
-    row = [mapping, ", ".join(str(run.seed) for run in runs)]
+    row = [normalizer, ", ".join(str(run.seed) for run in runs)]
     for name in UNITS:
         values = [run.measures[name] for run in runs if name in run.measures]
         text = f"{statistics.fmean(values):.4g}" if values else "-"
@@ -106,20 +106,20 @@ def main() -> None:
     arguments, options = parser.parse_known_args()
     gold = read_gold(arguments.gold) if arguments.gold else []
 
-    def trained(mapping: str, seed: int) -> Trained:
-        chosen = [f"--model.cross_attention={mapping}", f"--seed={seed}"]
-        run = train_as_user(arguments.folder / f"{mapping}-{seed}", [*options, *chosen])
-        return Trained(mapping, seed, measure(run, gold))
+    def trained(normalizer: str, seed: int) -> Trained:
+        chosen = [f"--model.cross_attention={normalizer}", f"--seed={seed}"]
+        run = train_as_user(arguments.folder / f"{normalizer}-{seed}", [*options, *chosen])
+        return Trained(normalizer, seed, measure(run, gold))
 
-    runs = {mapping: [trained(mapping, 1)] for mapping in get_args(MappingName)}
-    ranked = sorted(runs, key=lambda mapping: -runs[mapping][0].measures["dev_bleu"])
-    for mapping in ranked[:2]:
-        runs[mapping] += [trained(mapping, seed) for seed in (2, 3)]
+    runs = {normalizer: [trained(normalizer, 1)] for normalizer in get_args(NormalizerName)}
+    ranked = sorted(runs, key=lambda normalizer: -runs[normalizer][0].measures["dev_bleu"])
+    for normalizer in ranked[:2]:
+        runs[normalizer] += [trained(normalizer, seed) for seed in (2, 3)]
     headers = ["cross-attention", "seeds", *(f"{name} ({unit})" for name, unit in UNITS.items())]
     print(tabulate([mean_row(*item) for item in runs.items()], headers, disable_numparse=True))
     if arguments.json:
         records = [
-            (f"{run.mapping}, seed {run.seed}", name, value, UNITS[name])
+            (f"{run.normalizer}, seed {run.seed}", name, value, UNITS[name])
             for of_mapping in runs.values()
             for run in of_mapping
             for name, value in run.measures.items()
@@ -128,5 +128,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_clear_line("compare_attention"):
+    with exit_on_user_error("compare_attention"):
         main()

@@ -29,7 +29,7 @@ import torch
 from peers.records import Record, write_records
 from tabulate import tabulate
 
-from translator.errors import TranslatorError, one_clear_line
+from translator.errors import TranslatorError, exit_on_user_error
 from translator.runs.run import Run
 from translator.training.checkpoint import load_state
 
@@ -38,7 +38,7 @@ from translator.training.checkpoint import load_state
 OPTIONS = [
     "--seed=1",
     "--tokenizer.vocab_size=300",
-    "--tokenizer.sampling=0.1",
+    "--tokenizer.bpe_dropout=0.1",
     "--model.d_model=32",
     "--model.n_heads=2",
     "--model.encoder_layers=1",
@@ -46,7 +46,7 @@ OPTIONS = [
     "--model.d_ff=64",
     "--model.dropout=0.1",
     "--training.batch_tokens=512",
-    "--training.accumulation=2",
+    "--training.gradient_accumulation=2",
     "--training.ema_decay=0.9",
     "--training.checkpoint_minutes=1e-9",
     "--training.threads=1",
@@ -297,7 +297,7 @@ class Killer:
         """
         pause = 0 if phase in BRIEF else self.moments.uniform(0, share * self.seconds[phase])
         with self.training.process() as process:
-            self._wait(process, phase, step)
+            self._barrier(process, phase, step)
             end = time.monotonic() + pause
             while time.monotonic() < end and not process.nearly_done():
                 # It may be quicker than the first time, and then be past the phase too early.
@@ -313,7 +313,7 @@ class Killer:
             self.kills[process.phase()] += 1
             self.lost = max(self.lost, steps_lost(process))
 
-    def _wait(self, process: Process, phase: str, step: int) -> None:
+    def _barrier(self, process: Process, phase: str, step: int) -> None:
         """Until a phase has begun, or is past already."""
         if phase == START:
             return
@@ -481,5 +481,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_clear_line("crash_test"):
+    with exit_on_user_error("crash_test"):
         main()

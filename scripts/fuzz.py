@@ -23,7 +23,7 @@ from typing import Any
 
 from fuzzing.targets import SEEDS, TARGETS, Target, small_run
 
-from translator.errors import TranslatorError, one_clear_line
+from translator.errors import TranslatorError, exit_on_user_error
 
 # What is imported in a target is instrumented, so that new lines count.
 _INSTRUMENTED = ["translator", "yaml"]
@@ -119,5 +119,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_clear_line("fuzz"):
+    with exit_on_user_error("fuzz"):
         main()

@@ -16,7 +16,7 @@ class TranslatorError(Exception):
 
 
 @contextmanager
-def one_clear_line(program: str) -> Iterator[None]:
+def exit_on_user_error(program: str) -> Iterator[None]:
     """End the program with the error's message and exit code 2, where a user's mistake ends it."""
     try:
         yield

@@ -14,11 +14,17 @@ from typing import Any
 
 import torch
 
-from translator.alignment.aligner import choose_reading
-from translator.alignment.guided_links import with_links
-from translator.alignment.snapshots import AttentionPictures, join_stages
+from translator.alignment.aligner import choose_alignment_head
+from translator.alignment.guided_links import add_guided_links
+from translator.alignment.snapshots import AttentionSnapshots, join_snapshots
 from translator.config import Config, differing_keys, save_config
-from translator.data.batching import BatchStream, PairIds, fixed_pairs, padding_share, sampled_pairs
+from translator.data.batching import (
+    BatchStream,
+    PairIds,
+    bpe_dropout_pairs,
+    encoded_pairs,
+    padding_share,
+)
 from translator.data.prepare import Prepared, identity, prepare
 from translator.data.tokenizer import Tokenizer
 from translator.errors import TranslatorError
@@ -31,17 +37,17 @@ from translator.runs.run import Run
 from translator.system.checksums import sha256_of
 from translator.system.device import (
     describe_machine,
-    keep_few_kernels,
-    keep_freed_memory,
     keep_precision,
+    limit_kernel_caches,
     peak_memory_bytes,
     pick_device,
     pick_precision,
+    reuse_freed_memory,
 )
-from translator.system.files import os_errors_named
-from translator.training.distributed import World, joined
-from translator.training.embedding_init import start_from_cooccurrence
-from translator.training.learner import Learner, steps_for_minutes
+from translator.system.files import os_errors_for
+from translator.training.distributed import World, process_group
+from translator.training.embedding_init import init_from_cooccurrence
+from translator.training.learner import Learner, estimate_steps
 from translator.training.tensorboard import require_tensorboard
 from translator.training.trainer import Trainer
 
@@ -59,17 +65,17 @@ def train(config: Config, run: Run) -> None:
     """
     device = pick_device(config.training.device)
     with ExitStack() as until_all_is_written:
-        with joined(device) as world:
+        with process_group(device) as world:
             manifest = _open_run(config, run)
             if manifest and manifest["state"] == "finished":
                 world.say(f"{run.path} is finished: see {run.path / 'report.md'}")
                 return
-            if world.is_first:
+            if world.is_main:
                 if config.training.tensorboard:
                     require_tensorboard()
                 until_all_is_written.enter_context(run.locked())
             trainer = _train(config, run, device, world)
-        if world.is_first:
+        if world.is_main:
             _finish(config, run, trainer)
 
 
@@ -77,9 +83,9 @@ def _train(config: Config, run: Run, device: torch.device, world: World) -> Trai
     """Go on with a run, or start it; up to its last step."""
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
-    keep_freed_memory()
-    keep_few_kernels()
-    with world.first_goes_first():
+    reuse_freed_memory()
+    limit_kernel_caches()
+    with world.main_process_first():
         prepared = prepare(config)
     tokenizer = Tokenizer(prepared.tokenizer_dir / "tokenizer.model")
     torch.manual_seed(config.seed)
@@ -90,9 +96,9 @@ def _train(config: Config, run: Run, device: torch.device, world: World) -> Trai
     def make_batches() -> BatchStream:
         return BatchStream(pairs_of_epoch, config.training.batch_tokens, config.seed)
 
-    with world.first_goes_first():
+    with world.main_process_first():
         manifest = _open_run(config, run)
-        if manifest is None and world.is_first:
+        if manifest is None and world.is_main:
             world.say(prepared.table())
             manifest = _start_run(config, run, prepared, model, make_batches())
     if manifest is None:
@@ -104,22 +110,22 @@ def _train(config: Config, run: Run, device: torch.device, world: World) -> Trai
     written = manifest["precision"]
     training = replace(
         config.training,
-        precision=world.from_first(
+        precision=world.computed_by_main(
             lambda: keep_precision(config.training.precision, written, device)
         ),
     )
     max_steps = manifest["max_steps"]
     if max_steps is None:
         world.say("measuring the speed of this machine …")
-        max_steps = steps_for_minutes(training, model, make_batches, world)
-        if world.is_first:
+        max_steps = estimate_steps(training, model, make_batches, world)
+        if world.is_main:
             run.write_manifest(manifest | {"max_steps": max_steps})
     batches = make_batches()
     started = time.perf_counter()
     if not run.state.exists():
-        if config.training.warm_start:
-            start_from_cooccurrence(model, batches.pairs)
-        world.copy_first(list(model.parameters()))  # on another machine roundings may differ
+        if config.training.embedding_init:
+            init_from_cooccurrence(model, batches.pairs)
+        world.broadcast(list(model.parameters()))  # on another machine roundings may differ
     warm_start_seconds = time.perf_counter() - started
     learner = Learner(training, model, batches, max_steps, config.seed, world)
     validate = _validator(config, run, tokenizer)
@@ -153,11 +159,11 @@ def _refuse_other_data(
     config: Config, run: Run, manifest: dict[str, Any], prepared: Prepared
 ) -> None:
     """See that a run goes on with what it was started with."""
-    guidance = config.training.guidance
+    guidance = config.training.guided_alignment
     changed = None
     if identity(manifest["corpus"]) != identity(prepared.report):
         changed = f"{run.path}: the corpus"
-    elif guidance and manifest.get("guidance_sha256") != sha256_of(Path(guidance)):
+    elif guidance and manifest.get("guided_alignment_sha256") != sha256_of(Path(guidance)):
         changed = f"{run.path}: {guidance}"
     if changed:
         raise TranslatorError(
@@ -182,10 +188,10 @@ def _start_run(
         "machine": describe_machine(device),
         "precision": pick_precision(config.training.precision, device),
     }
-    if config.training.guidance:
-        manifest["guidance_sha256"] = sha256_of(Path(config.training.guidance))
+    if config.training.guided_alignment:
+        manifest["guided_alignment_sha256"] = sha256_of(Path(config.training.guided_alignment))
     partial = run.path.with_name(f".{run.path.name}.partial")
-    with os_errors_named(run.path):
+    with os_errors_for(run.path):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         new = Run(partial)
@@ -206,13 +212,13 @@ def _start_run(
 def _pairs_of_epoch(
     config: Config, prepared: Prepared, tokenizer: Tokenizer
 ) -> Callable[[int], PairIds]:
-    sampling, guidance = config.tokenizer.sampling, config.training.guidance
-    if sampling:
-        return sampled_pairs(prepared.corpus_dir, tokenizer, sampling, config.seed)
-    fixed = fixed_pairs(prepared.tokenizer_dir)
+    dropout, guidance = config.tokenizer.bpe_dropout, config.training.guided_alignment
+    if dropout:
+        return bpe_dropout_pairs(prepared.corpus_dir, tokenizer, dropout, config.seed)
+    fixed = encoded_pairs(prepared.tokenizer_dir)
     if guidance is None:
         return fixed
-    guided = with_links(fixed(0), Path(guidance), prepared.corpus_dir, tokenizer)
+    guided = add_guided_links(fixed(0), Path(guidance), prepared.corpus_dir, tokenizer)
     return lambda epoch: guided
 
 
@@ -221,7 +227,7 @@ def _validator(
 ) -> Callable[[Transformer, int], float]:
     """Greedy BLEU on dev, and a picture of cross-attention."""
     examples = run.read_held_out("dev")
-    pictures = AttentionPictures(run.attention, examples, config.model.decoder_layers)
+    pictures = AttentionSnapshots(run.attention, examples, config.model.decoder_layers)
 
     def dev_bleu(model: Transformer, step: int) -> float:
         translator = Translator(PyTorchEngine(model), tokenizer)
@@ -245,13 +251,13 @@ def _finish(config: Config, run: Run, trainer: Trainer) -> None:
     # Evenly through the test set, so that nobody has picked them.
     picked = range(0, len(examples), max(1, len(examples) // _SAMPLES))
     samples = [Sample(examples[i].src, lines[i], examples[i].references) for i in picked][:_SAMPLES]
-    join_stages(run.attention, run.path / "attention.png")
+    join_snapshots(run.attention, run.path / "attention.png")
     manifest = run.read_manifest() | {
         "state": "finished",
         "progress": vars(trainer.progress),
         "scores": {"test, greedy": greedy, f"test, beam {BEAM_SIZE}": beam},
         "peak_memory_bytes": peak_memory_bytes(),
-        "reading": asdict(choose_reading(translator, run)),
+        "reading": asdict(choose_alignment_head(translator, run)),
     }
     print(write_report(run, config, manifest, samples))
     run.write_manifest(manifest)

@@ -90,7 +90,7 @@ def run(path: Path) -> Target:
 
     from translator.config import Config
     from translator.inference.translator import load_translator
-    from translator.runs.listing import overview
+    from translator.runs.listing import list_runs
     from translator.runs.run import Run
     from translator.training.checkpoint import load_state
 
@@ -116,7 +116,7 @@ def run(path: Path) -> Target:
     def use() -> None:
         of_run.read_manifest()
         of_run.read_metrics()
-        overview(path.parent)
+        list_runs(path.parent)
 
     def held_out(split: str) -> object:
         return [(example.src, example.references) for example in of_run.read_held_out(split)]
@@ -176,7 +176,7 @@ class Echo:
         length_penalty: float,
         n_best: int,
         *,
-        scored: bool = True,
+        with_scores: bool = True,
     ) -> "list[list[Hypothesis]]":
         """As `Engine.search`."""
         from translator.inference.engine import Hypothesis
@@ -192,7 +192,7 @@ def text(path: Path) -> Target:
     """Translate texts; an engine that repeats what it reads changes nothing but white space."""
     from translator.inference.translator import Translator, load_translator
     from translator.runs.run import Run
-    from translator.text.normalization import normalise
+    from translator.text.normalization import normalize
 
     searching = load_translator(Run(path), "cpu")
     echoing = Translator(Echo(), searching.tokenizer)
@@ -214,7 +214,7 @@ def text(path: Path) -> Target:
             ).encode()
             assert said.text == said.text.strip()
             assert asked.strip() or not said.text
-            plain = normalise(asked)
+            plain = normalize(asked)
             if not (searched or said.warnings or any(map(str.isupper, plain))):
                 assert said.text.split() == plain.split()
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from translator.alignment.aligner import Aligner, attention_between_words, load_aligner
-from translator.alignment.extraction import Reading, readings
-from translator.alignment.rendering import terminal_view, write_page
-from translator.alignment.words import given_words, split_words
+from translator.alignment.extraction import Reading, candidate_heads
+from translator.alignment.rendering import render_terminal, write_html
+from translator.alignment.words import split_pretokenized, split_words
 from translator.runs.run import Run
 
 PAIRS = [
@@ -65,7 +65,7 @@ def test_pairs_together_are_as_each_by_itself(aligner: Aligner) -> None:
 
 
 def test_a_reading_is_that_of_its_layer_and_head(aligner: Aligner) -> None:
-    every = readings(2, [0, 1, None])
+    every = candidate_heads(2, [0, 1, None])
     src, tgt = PAIRS[1]
     [found] = attention_between_words(aligner.translator, [(src, tgt)], every)
     for reading, weights in zip(every, found, strict=True):
@@ -81,14 +81,17 @@ def test_a_links_word_is_the_one_looked_at_most(aligner: Aligner) -> None:
 
 def test_the_terminal_shows_a_row_a_target_word() -> None:
     weights = np.array([[1, 0, 0], [0, 0.5, 0.5]])
-    view = terminal_view(["el", "rojo", "."], ["red", "x"], weights)
+    view = render_terminal(["el", "rojo", "."], ["red", "x"], weights)
     assert view == "\n".join(["      r", "      o", "    e j", "    l o .", "red █", "  x   ▒ ▒"])
 
 
 def test_the_page_has_all_it_needs(aligner: Aligner, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    hostile = (given_words("Is </script><!--<script> a word?"), split_words("¿Es una palabra?"))
-    write_page(aligner, [*PAIRS[:2], hostile], path)
+    hostile = (
+        split_pretokenized("Is </script><!--<script> a word?"),
+        split_words("¿Es una palabra?"),
+    )
+    write_html(aligner, [*PAIRS[:2], hostile], path)
     page = path.read_text(encoding="utf-8")
     assert not re.search(r"https?://|src=|@import|url\(", page)
     [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page)

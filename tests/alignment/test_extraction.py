@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from translator.alignment.extraction import Reading, consistency, readings, word_weights
+from translator.alignment.extraction import Reading, candidate_heads, consistency, word_weights
 from translator.alignment.symmetrization import best_links
-from translator.alignment.words import given_words
+from translator.alignment.words import split_pretokenized
 
 
 def test_the_step_says_which_row_is_a_pieces() -> None:
@@ -16,7 +16,7 @@ def test_the_step_says_which_row_is_a_pieces() -> None:
 
 
 def test_eos_is_left_out_and_pieces_are_merged() -> None:
-    src, tgt = given_words("ab cd"), given_words("xyz w")
+    src, tgt = split_pretokenized("ab cd"), split_pretokenized("xyz w")
     src_pieces = [(0, 1), (1, 2), (2, 5)]  # two pieces for the first word
     tgt_pieces = [(0, 2), (2, 3), (3, 5)]
     attention = np.array([[0.1, 0.2, 0.1, 0.6], [0, 0.1, 0.3, 0.6], [0, 0, 0, 1.0]])
@@ -26,7 +26,7 @@ def test_eos_is_left_out_and_pieces_are_merged() -> None:
 
 
 def test_a_word_without_pieces_has_no_weight() -> None:
-    src, tgt = given_words("ab"), given_words("猫 x")
+    src, tgt = split_pretokenized("ab"), split_pretokenized("猫 x")
     weights = word_weights(np.array([[0.5, 0.5]]), src, tgt, [(0, 2)], [(2, 3)])
     np.testing.assert_array_equal(weights, [[0], [1]])
     assert best_links(weights) == {(0, 1)}
@@ -34,10 +34,10 @@ def test_a_word_without_pieces_has_no_weight() -> None:
 
 def test_right_links_are_more_consistent_than_wrong_ones() -> None:
     pairs = [
-        (given_words("red car"), given_words("coche rojo")),
-        (given_words("red house"), given_words("casa roja")),
-        (given_words("old car"), given_words("coche viejo")),
-        (given_words("the old house"), given_words("la casa vieja")),
+        (split_pretokenized("red car"), split_pretokenized("coche rojo")),
+        (split_pretokenized("red house"), split_pretokenized("casa roja")),
+        (split_pretokenized("old car"), split_pretokenized("coche viejo")),
+        (split_pretokenized("the old house"), split_pretokenized("la casa vieja")),
     ] * 2
     right = [{(0, 1), (1, 0)}, {(0, 1), (1, 0)}, {(0, 1), (1, 0)}, {(0, 0), (1, 2), (2, 1)}] * 2
     diagonal = [{(i, i) for i in range(len(src.words))} for src, _ in pairs]
@@ -48,7 +48,7 @@ def test_right_links_are_more_consistent_than_wrong_ones() -> None:
 
 
 def test_every_layer_is_read_at_both_steps() -> None:
-    assert len(set(readings(3))) == 6
-    assert len(set(readings(2, [*range(4), None]))) == 20
+    assert len(set(candidate_heads(3))) == 6
+    assert len(set(candidate_heads(2, [*range(4), None]))) == 20
     assert str(Reading(1, None, "input")) == "layer 2, mean of its heads, input step"
     assert str(Reading(0, 2, "output")) == "layer 1, head 3, output step"

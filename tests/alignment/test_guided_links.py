@@ -9,17 +9,17 @@ import torch
 from conftest import tiny_config
 
 from translator.alignment.aligner import load_aligner
-from translator.alignment.guided_links import with_links
+from translator.alignment.guided_links import add_guided_links
 from translator.alignment.scoring import GoldPair, parse_links, score_links
 from translator.alignment.words import Words, split_words
 from translator.data.arrays import Ragged
-from translator.data.batching import LINK_BASE, PairIds, fixed_pairs, make_batch
+from translator.data.batching import LINK_BASE, PairIds, encoded_pairs, make_batch
 from translator.data.prepare import Prepared, prepare
 from translator.data.tokenizer import Tokenizer
 from translator.errors import TranslatorError
 from translator.pipeline import train
 from translator.runs.run import Run
-from translator.training.objectives import GUIDED_HEAD, guidance_loss, guided_layer
+from translator.training.objectives import GUIDED_HEAD, guided_alignment_loss, guided_layer
 
 
 def diagonal(src: str, tgt: str) -> str:
@@ -30,7 +30,7 @@ def diagonal(src: str, tgt: str) -> str:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepare(tiny_config(tmp_path_factory.mktemp("guidance")))
+    return prepare(tiny_config(tmp_path_factory.mktemp("guided_alignment")))
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,8 @@ def test_links_of_words_become_links_of_their_pieces(
     prepared: Prepared, training_pairs: list[tuple[str, str]], links_file: Path
 ) -> None:
     tokenizer = Tokenizer(prepared.tokenizer_dir / "tokenizer.model")
-    fixed = fixed_pairs(prepared.tokenizer_dir)(0)
-    pairs = with_links(fixed, links_file, prepared.corpus_dir, tokenizer)
+    fixed = encoded_pairs(prepared.tokenizer_dir)(0)
+    pairs = add_guided_links(fixed, links_file, prepared.corpus_dir, tokenizer)
     assert pairs.links is not None
     for row, (src, tgt) in enumerate(training_pairs):
         src_words, tgt_words = split_words(src), split_words(tgt)
@@ -94,7 +94,7 @@ def test_the_loss_is_how_little_the_linked_pieces_weigh() -> None:
     weights = torch.tensor([[[0.5, 0.3, 0.2], [0.1, 0.1, 0.8], [1.0, 0.0, 0.0]]])
     links = torch.tensor([[[True, True, False], [False, False, False], [False, False, True]]])
     expected = -torch.tensor([0.8, 1e-6]).log().sum()
-    torch.testing.assert_close(guidance_loss(weights, links), expected)
+    torch.testing.assert_close(guided_alignment_loss(weights, links), expected)
 
 
 def test_a_guided_head_learns_its_links(
@@ -110,7 +110,9 @@ def test_a_guided_head_learns_its_links(
     errors = []
     for guidance in (None, str(links_file)):
         run = Run(tmp_path / str(bool(guidance)))
-        config = tiny_config(data_dir, **sizes, guidance=guidance, guidance_weight=0.5)
+        config = tiny_config(
+            data_dir, **sizes, guided_alignment=guidance, guided_alignment_weight=0.5
+        )
         train(config, run)
         errors.append(score_links(load_aligner(run, "cpu").links(pairs), gold).aer)
     reading = load_aligner(run, "cpu").reading
@@ -123,7 +125,7 @@ def test_other_links_are_not_gone_on_with(
 ) -> None:
     path = Path(shutil.copy(links_file, tmp_path / "links"))
     data_dir = prepared.corpus_dir.parents[1]
-    config = tiny_config(data_dir, max_steps=4, evaluations=1, guidance=str(path))
+    config = tiny_config(data_dir, max_steps=4, evaluations=1, guided_alignment=str(path))
     run = Run(tmp_path / "run")
     train(config, run)
     run.write_manifest(run.read_manifest() | {"state": "training"})  # as if stopped before its end
@@ -147,10 +149,12 @@ def test_a_file_that_does_not_fit_is_refused(
     path.write_text("".join(f"{line}\n" for line in change(links_file.read_text().splitlines())))
     tokenizer = Tokenizer(prepared.tokenizer_dir / "tokenizer.model")
     with pytest.raises(TranslatorError, match=said):
-        with_links(fixed_pairs(prepared.tokenizer_dir)(0), path, prepared.corpus_dir, tokenizer)
+        add_guided_links(
+            encoded_pairs(prepared.tokenizer_dir)(0), path, prepared.corpus_dir, tokenizer
+        )
 
 
 def test_links_and_sampling_exclude_each_other(cli) -> None:
-    result = cli("train", "--training.guidance=links", "--tokenizer.sampling=0.1")
+    result = cli("train", "--training.guided_alignment=links", "--tokenizer.bpe_dropout=0.1")
     assert result.returncode == 2
-    assert "tokenizer.sampling" in result.stderr
+    assert "tokenizer.bpe_dropout" in result.stderr

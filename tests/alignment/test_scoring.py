@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from translator.alignment.scoring import GoldPair, read_gold, score_links
-from translator.alignment.words import given_words
+from translator.alignment.words import split_pretokenized
 from translator.errors import TranslatorError
 
 
 def test_the_error_rate_by_hand() -> None:
     sure, possible = {(0, 0), (1, 1)}, {(0, 0), (1, 1), (2, 1)}
-    gold = GoldPair(given_words("a b c"), given_words("x y"), sure, possible)
+    gold = GoldPair(split_pretokenized("a b c"), split_pretokenized("x y"), sure, possible)
     score = score_links([{(0, 0), (2, 1), (2, 0)}], [gold])
     # 3 links, 2 of them possible, 1 sure; 2 sure ones in all.
     assert score.precision == pytest.approx(2 / 3)
@@ -22,7 +22,7 @@ def test_the_error_rate_by_hand() -> None:
 
 def test_the_ends_of_the_scale() -> None:
     links = {(0, 0)}
-    gold = [GoldPair(given_words("a"), given_words("x"), links, links)]
+    gold = [GoldPair(split_pretokenized("a"), split_pretokenized("x"), links, links)]
     assert score_links([links], gold).aer == 0
     assert score_links([set()], gold).aer == 1
     assert score_links([{(0, 1)}], gold).f1 == 0

@@ -14,7 +14,7 @@ import pytest
 import torch
 from conftest import TINY_OPTIONS
 
-from translator.system.checksums import write_sums
+from translator.system.checksums import write_checksums
 
 ENOUGH_PAIRS = "".join(
     f"There are {number} chairs.\tHay {number} sillas.\n" for number in range(2, 62)
@@ -106,7 +106,11 @@ def guided_by(content: str) -> Callable[[Place], list[str]]:
     def make(place: Place) -> list[str]:
         manifest = json.loads((place.trained / "run.json").read_text(encoding="utf-8"))
         links = place.write("links", content * manifest["corpus"]["train_pairs"])
-        options = [*TINY_OPTIONS, f"--data_dir={place.data}", f"--training.guidance={links}"]
+        options = [
+            *TINY_OPTIONS,
+            f"--data_dir={place.data}",
+            f"--training.guided_alignment={links}",
+        ]
         return ["train", "--run-dir", "new", *options]
 
     return make
@@ -206,7 +210,7 @@ def exported(model: str) -> Callable[[Path], None]:
         folder = run / "ctranslate2" / "float32"
         folder.mkdir(parents=True)
         (folder / "model.bin").write_text(model)
-        write_sums(folder.parent, "../weights.safetensors")
+        write_checksums(folder.parent, "../weights.safetensors")
 
     return damage
 

@@ -102,13 +102,13 @@ MISTAKES = [
     ),
     Mistake(
         "a rate below zero",
-        command("train", "--training.learning_rate=-1"),
-        ("training.learning_rate", "greater than zero"),
+        command("train", "--training.lr=-1"),
+        ("training.lr", "greater than zero"),
     ),
     Mistake(
         "a rate beyond float32",
-        command("train", "--training.muon_learning_rate=1e300"),
-        ("training.muon_learning_rate", "less than"),
+        command("train", "--training.muon_lr=1e300"),
+        ("training.muon_lr", "less than"),
     ),
     Mistake(
         "more threads than can be started",
@@ -127,8 +127,8 @@ MISTAKES = [
     ),
     Mistake(
         "a chance beyond 1",
-        command("train", "--tokenizer.sampling=1.5"),
-        ("tokenizer.sampling", "less than 1"),
+        command("train", "--tokenizer.bpe_dropout=1.5"),
+        ("tokenizer.bpe_dropout", "less than 1"),
     ),
     Mistake(
         "no such attention",
@@ -137,8 +137,8 @@ MISTAKES = [
     ),
     Mistake(
         "guidance for pieces that change",
-        command("train", "--training.guidance=links", "--tokenizer.sampling=0.1"),
-        ("training.guidance", "tokenizer.sampling", "one of the two"),
+        command("train", "--training.guided_alignment=links", "--tokenizer.bpe_dropout=0.1"),
+        ("training.guided_alignment", "tokenizer.bpe_dropout", "one of the two"),
     ),
     Mistake(
         "TensorBoard is not installed",
@@ -421,13 +421,15 @@ MISTAKES = [
         ("run was started with another configuration", "seed", "--config run/config.yaml"),
     ),
     Mistake(
-        "no such guidance",
-        command("train", *TINY_OPTIONS, "--training.guidance=none"),
-        ("none: no such file", "training.guidance"),
+        "no such guided_alignment",
+        command("train", *TINY_OPTIONS, "--training.guided_alignment=none"),
+        ("none: no such file", "training.guided_alignment"),
     ),
     Mistake(
         "guidance for fewer pairs",
-        with_file("links", "0-0\n", command("train", *TINY_OPTIONS, "--training.guidance=links")),
+        with_file(
+            "links", "0-0\n", command("train", *TINY_OPTIONS, "--training.guided_alignment=links")
+        ),
         ("links has 1 lines", "training pairs", "align --train"),
     ),
     Mistake(

@@ -13,7 +13,7 @@ from conftest import PAIRS, TINY_OPTIONS, Cli, assert_one_clear_line, contents
 
 from translator import load
 from translator.cli import COMMANDS, main
-from translator.runs.listing import overview
+from translator.runs.listing import list_runs
 from translator.runs.run import Run
 
 FILES_OF_A_RUN = {
@@ -306,7 +306,7 @@ def test_a_run_is_as_old_as_this_clock_says(
     for path in run_copy.iterdir():
         os.utime(path, (1e9 + ahead, 1e9 + ahead))
     monkeypatch.setattr("translator.runs.listing.time.time", lambda: 1e9)
-    [row] = overview(run_copy.parent)
+    [row] = list_runs(run_copy.parent)
     assert (row["state"], row["written"]) == ("finished", written)
 
 
@@ -389,12 +389,12 @@ def test_the_time_budget_decides_what_nothing_else_says(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     hour = "--training.max_minutes=60"
-    narrow = printed_settings(capsys)["model"]
+    down = printed_settings(capsys)["model"]
     wide = printed_settings(capsys, hour)["model"]
-    assert wide["d_model"] > narrow["d_model"]
+    assert wide["d_model"] > down["d_model"]
     assert printed_settings(capsys, hour, "--model.dropout=0.4")["model"] == wide | {"dropout": 0.4}
     own = tmp_path / "own.yaml"
     own.write_text("model:\n  d_ff: 100\ntraining:\n  max_minutes: 60\n")
     assert printed_settings(capsys, f"--config={own}")["model"] == wide | {"d_ff": 100}
     both = printed_settings(capsys, f"--config={own}", "--training.max_minutes=10")["model"]
-    assert both == narrow | {"d_ff": 100}
+    assert both == down | {"d_ff": 100}

@@ -80,8 +80,8 @@ def test_empty_file_means_the_defaults(tmp_path: Path, text: str) -> None:
 
 
 def test_numbers_may_be_written_with_an_exponent(tmp_path: Path) -> None:
-    config = load_config(write(tmp_path, "training:\n  learning_rate: 1e-4\n"))
-    assert config.training.learning_rate == 0.0001
+    config = load_config(write(tmp_path, "training:\n  lr: 1e-4\n"))
+    assert config.training.lr == 0.0001
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_exactly_two_columns(key: str, names: list[str]) -> None:
 @pytest.mark.parametrize(
     ("section", "key"),
     [
-        (TokenizerConfig, "sampling"),
+        (TokenizerConfig, "bpe_dropout"),
         (ModelConfig, "dropout"),
         (TrainingConfig, "label_smoothing"),
         (TrainingConfig, "ema_decay"),
@@ -232,9 +232,9 @@ def test_fraction_out_of_range(section: type, key: str, value: float) -> None:
         (TrainingConfig, "max_steps"),
         (TrainingConfig, "max_minutes"),
         (TrainingConfig, "batch_tokens"),
-        (TrainingConfig, "accumulation"),
-        (TrainingConfig, "muon_learning_rate"),
-        (TrainingConfig, "learning_rate"),
+        (TrainingConfig, "gradient_accumulation"),
+        (TrainingConfig, "muon_lr"),
+        (TrainingConfig, "lr"),
         (TrainingConfig, "evaluations"),
     ],
 )
@@ -296,8 +296,8 @@ SAVED = [
     Config(),
     Config(
         corpus=CorpusConfig(files=["año.en", "año.es"], direction="es-en", max_length_ratio=2.5),
-        tokenizer=TokenizerConfig(sampling=0.1),
-        training=TrainingConfig(max_steps=7, learning_rate=1e-5, optimizer="adamw"),
+        tokenizer=TokenizerConfig(bpe_dropout=0.1),
+        training=TrainingConfig(max_steps=7, lr=1e-5, optimizer="adamw"),
         seed=0,
         data_dir="mis datos: #1",
     ),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from translator.config import CorpusConfig
 from translator.corpus.cleaning import clean
-from translator.text.normalization import fold, normalise
+from translator.text.normalization import fold, normalize
 
 AWKWARD = "\u200b\u00ad\ufeff\u0301\u0303\x00\x07\x85\u2028\u2029\u00a0\u3000\r\n\t\ud83d\ude00"
 ANY_TEXT = st.text(st.characters() | st.sampled_from(AWKWARD + "eén "))
@@ -37,32 +37,32 @@ SPANISH_TEXT = st.text("abcñéüÑÉ1 ¿?¡!,.'")
     ],
 )
 def test_normalise_by_hand(raw: str, clean_text: str) -> None:
-    assert normalise(raw) == clean_text
+    assert normalize(raw) == clean_text
 
 
 @given(ANY_TEXT)
 def test_normalise_is_idempotent(text: str) -> None:
-    assert normalise(normalise(text)) == normalise(text)
+    assert normalize(normalize(text)) == normalize(text)
 
 
 @given(ANY_TEXT)
 def test_normalised_text_is_composed(text: str) -> None:
-    assert unicodedata.is_normalized("NFC", normalise(text))
+    assert unicodedata.is_normalized("NFC", normalize(text))
 
 
 @given(ANY_TEXT)
 def test_normalised_text_has_no_control_or_half_characters(text: str) -> None:
-    assert {"Cc", "Cs"}.isdisjoint(map(unicodedata.category, normalise(text)))
+    assert {"Cc", "Cs"}.isdisjoint(map(unicodedata.category, normalize(text)))
 
 
 @given(ANY_TEXT)
 def test_normalised_text_has_nothing_invisible(text: str) -> None:
-    assert {"\u200b", "\u00ad", "\ufeff"}.isdisjoint(normalise(text))
+    assert {"\u200b", "\u00ad", "\ufeff"}.isdisjoint(normalize(text))
 
 
 @given(ANY_TEXT)
 def test_normalised_white_space_is_single_spaces_inside(text: str) -> None:
-    result = normalise(text)
+    result = normalize(text)
     assert {c for c in result if c.isspace()} <= {" "}
     assert "  " not in result
     assert result == result.strip()
@@ -70,7 +70,7 @@ def test_normalised_white_space_is_single_spaces_inside(text: str) -> None:
 
 @given(SPANISH_TEXT)
 def test_normalise_changes_no_letter_or_sign(text: str) -> None:
-    assert normalise(text).replace(" ", "") == text.replace(" ", "")
+    assert normalize(text).replace(" ", "") == text.replace(" ", "")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_fold_ignores_case_and_punctuation(text: str) -> None:
 
 @given(ANY_TEXT)
 def test_fold_is_idempotent_on_normalised_text(text: str) -> None:
-    assert fold(fold(normalise(text))) == fold(normalise(text))
+    assert fold(fold(normalize(text))) == fold(normalize(text))
 
 
 # --- pairs ----------------------------------------------------------------------------------------

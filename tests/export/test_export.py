@@ -64,7 +64,7 @@ def test_both_engines_find_the_same(
             (h.ids, h.length, h.complete) for h in mine
         ]
         assert [h.log_prob for h in other] == pytest.approx([h.log_prob for h in mine], abs=1e-3)
-    unscored = theirs.engine.search(ids, beam_size, length_penalty, n_best, scored=False)
+    unscored = theirs.engine.search(ids, beam_size, length_penalty, n_best, with_scores=False)
     assert [[h.ids for h in hypotheses] for hypotheses in unscored] == [
         [h.ids for h in hypotheses] for hypotheses in found
     ]
@@ -176,7 +176,7 @@ def test_what_ctranslate2_lacks_is_refused_and_the_old_export_kept(
     engine = load_pytorch_engine(Run(own_copy), "cpu")
     layer = engine.model.decoder[1]
     assert isinstance(layer, DecoderLayer)
-    layer.cross_attention.mapping = argmax
+    layer.cross_attention.normalizer = argmax
     monkeypatch.setattr(
         "translator.export.ctranslate2.load_pytorch_engine", lambda *arguments: engine
     )

@@ -9,10 +9,10 @@ from conftest import PAIRS
 from torch import nn
 
 from translator import load
-from translator.config import MappingName, ModelConfig
+from translator.config import ModelConfig, NormalizerName
 from translator.errors import TranslatorError
 from translator.inference import pytorch
-from translator.inference.int8 import Int8Product, RoundingNorm, quantize
+from translator.inference.int8 import Int8Linear, QuantizingNorm, quantize_model
 from translator.inference.pytorch import PyTorchEngine
 from translator.model.transformer import Transformer
 
@@ -31,18 +31,18 @@ def test_what_is_on_the_levels_is_computed_exactly() -> None:
     scales = torch.rand(24, 1) + 0.1
     exact = x @ (weight * scales).T
     # float32 rounds sums of some 10,000; one level off would be an error of 10.
-    torch.testing.assert_close(Int8Product(weight * scales)(x), exact, atol=0.1, rtol=0)
+    torch.testing.assert_close(Int8Linear(weight * scales)(x), exact, atol=0.1, rtol=0)
 
 
 def test_rounding_loses_a_hundredth() -> None:
     weight, x = torch.randn(300, 128), torch.randn(50, 128) * torch.logspace(-3, 3, 50)[:, None]
     exact = x @ weight.T
-    errors = (Int8Product(weight)(x) - exact).norm(dim=1) / exact.norm(dim=1)
+    errors = (Int8Linear(weight)(x) - exact).norm(dim=1) / exact.norm(dim=1)
     assert 0.001 < errors.max() < 0.02
 
 
 def test_a_vector_becomes_the_same_whatever_is_beside_it() -> None:
-    product, x = Int8Product(torch.randn(30, 64)), torch.randn(20, 64)
+    product, x = Int8Linear(torch.randn(30, 64)), torch.randn(20, 64)
     x[3] *= 1e4
     x[4] = 0
     together = product(x)
@@ -52,8 +52,8 @@ def test_a_vector_becomes_the_same_whatever_is_beside_it() -> None:
 
 
 def test_a_norm_rounds_what_each_product_would_round() -> None:
-    norm, product, x = nn.LayerNorm(64), Int8Product(torch.randn(30, 64)), torch.randn(2, 5, 64)
-    assert torch.equal(product(RoundingNorm(norm)(x)), product(norm(x)))
+    norm, product, x = nn.LayerNorm(64), Int8Linear(torch.randn(30, 64)), torch.randn(2, 5, 64)
+    assert torch.equal(product(QuantizingNorm(norm)(x)), product(norm(x)))
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])
@@ -73,13 +73,13 @@ def test_int8_says_nearly_the_same(
     assert sum(same) > len(same) / 2
 
 
-@pytest.mark.parametrize("name", get_args(MappingName))
-def test_int8_goes_with_every_attention(name: MappingName) -> None:
+@pytest.mark.parametrize("name", get_args(NormalizerName))
+def test_int8_goes_with_every_attention(name: NormalizerName) -> None:
     config = ModelConfig(d_model=16, n_heads=2, encoder_layers=1, decoder_layers=1, d_ff=32,
                          cross_attention=name, self_attention=name)  # fmt: skip
     model = Transformer(config, vocab_size=20)
     exact = PyTorchEngine(model).cross_attention([[5, 6, 7]], [[8, 9]], layers=[0])
-    quantize(model)
+    quantize_model(model)
     engine = PyTorchEngine(model)
     for beam_size in (1, 3):
         found = engine.search([[5, 6, 7], [8]], beam_size, 1.0, 1)

@@ -121,13 +121,13 @@ def everything(
     model: Transformer, src: Tensor, length_penalty: float
 ) -> list[tuple[float, list[int]]]:
     """The scores and ids of all complete targets of one source, the best first."""
-    scored = []
+    ranked = []
     for length in range(3 + len(src) % 2):
         targets = [list(ids) for ids in itertools.product(REAL, repeat=length)]
         for ids, log_probs in zip(targets, next_log_probs(model, src, targets), strict=True):
             total = sum(log_probs[i, piece].item() for i, piece in enumerate([*ids, EOS_ID]))
-            scored.append((total / (length + 1) ** length_penalty, ids))
-    return sorted(scored, reverse=True)
+            ranked.append((total / (length + 1) ** length_penalty, ids))
+    return sorted(ranked, reverse=True)
 
 
 def naive_beam(
@@ -179,7 +179,7 @@ def test_greedy_takes_the_best_piece_each_time(seed: int) -> None:
 def test_greedy_finds_the_same_where_nobody_asks_for_scores(seed: int) -> None:
     torch.manual_seed(seed)
     model, src = random_model(), sources(*LENGTHS)
-    unscored = greedy_search(model, src, src == PAD_ID, scored=False)
+    unscored = greedy_search(model, src, src == PAD_ID, with_scores=False)
     assert all(math.isnan(hypothesis.log_prob) for hypothesis in unscored)
     assert [h.ids for h in unscored] == [h.ids for h in greedy(model, src)]
 
@@ -303,7 +303,7 @@ def test_logits_made_in_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -
     model, src = random_model(), sources(*LENGTHS)
     expected = greedy(model, src), beam(model, src, 3, n_best=3)
     for rows in (1, 2):  # the last block of the beams' rows is not full
-        monkeypatch.setattr(search, "_LOGITS_AT_ONCE", rows * VOCAB)
+        monkeypatch.setattr(search, "_BLOCK_LOGITS", rows * VOCAB)
         assert (greedy(model, src), beam(model, src, 3, n_best=3)) == expected
 
 
@@ -313,7 +313,7 @@ def test_best_pieces_are_those_of_a_whole_sort(vocab_size: int, count: int) -> N
     logits = torch.randn(7, vocab_size)
     logits[0] = logits[0].sort().values  # the best side by side, in a block or two
     logits[:, SPECIAL] = -torch.inf
-    pieces = search._best_pieces(logits, count)
+    pieces = search._top_tokens(logits, count)
     expected = logits.sort(dim=-1, descending=True).indices
     real = min(count, vocab_size - len(SPECIAL))  # the forbidden ones come last, in any order
     assert torch.equal(pieces[:, :real], expected[:, :real])

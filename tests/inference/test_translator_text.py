@@ -87,9 +87,9 @@ def test_the_score_of_a_text_is_that_of_its_sentences(translator: Translator) ->
 
 
 def test_texts_are_the_same_where_nobody_asks_for_scores(translator: Translator) -> None:
-    scored = translator.translate(SENTENCES, beam_size=1)
-    unscored = translator.translate(SENTENCES, beam_size=1, scored=False)
-    assert [t.text for t in unscored] == [t.text for t in scored]
+    with_scores = translator.translate(SENTENCES, beam_size=1)
+    unscored = translator.translate(SENTENCES, beam_size=1, with_scores=False)
+    assert [t.text for t in unscored] == [t.text for t in with_scores]
     assert all(math.isnan(t.score) for t in unscored)
 
 
@@ -136,9 +136,11 @@ def test_the_model_never_reads_an_unknown_piece(
     read: list[list[int]] = []
     search = PyTorchEngine.search
 
-    def note(self: PyTorchEngine, ids: list[list[int]], *options: float, **scored: bool) -> object:
+    def note(
+        self: PyTorchEngine, ids: list[list[int]], *options: float, **with_scores: bool
+    ) -> object:
         read.extend(ids)
-        return search(self, ids, *options, **scored)  # type: ignore[arg-type]
+        return search(self, ids, *options, **with_scores)  # type: ignore[arg-type]
 
     monkeypatch.setattr(PyTorchEngine, "search", note)
     translator.translate(["The 猫 sleeps."])
@@ -156,7 +158,7 @@ def test_a_text_found_twice_is_given_once_with_its_better_score(
         Hypothesis(other, -2.0, 1, True),
         Hypothesis(whole[:], -3.0, 1, True),
     ]
-    monkeypatch.setattr(PyTorchEngine, "search", lambda *arguments, **scored: [found])
+    monkeypatch.setattr(PyTorchEngine, "search", lambda *arguments, **with_scores: [found])
     [translation] = translator.translate(["Yes."], n_best=3)
     assert translation.alternatives == [("Sí.", -1.0), ("¿", -2.0)]
 

@@ -91,7 +91,7 @@ def test_mapping_takes_the_place_of_softmax(need_weights: bool) -> None:
     query, key, value = heads(T), heads(S), heads(S)
     mask = random_mask()
     output, weights = attend(
-        query, key, value, mask=mask, mapping=hardmax, need_weights=need_weights
+        query, key, value, mask=mask, normalizer=hardmax, need_weights=need_weights
     )
     for b in range(B):
         for h in range(H):
@@ -104,7 +104,7 @@ def test_mapping_takes_the_place_of_softmax(need_weights: bool) -> None:
 
 
 def test_layer_uses_its_mapping() -> None:
-    ours = MultiHeadAttention(D, H, mapping=hardmax).double()
+    ours = MultiHeadAttention(D, H, normalizer=hardmax).double()
     x = torch.randn(B, T, D, dtype=torch.float64)
     _, weights = ours(x, *ours.keys_and_values(x), need_weights=True)
     assert set(weights.unique().tolist()) == {0, 1}

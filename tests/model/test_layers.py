@@ -23,7 +23,7 @@ def randomise(module: nn.Module) -> None:
 
 
 def copy_feed_forward(ours: FeedForward, theirs: Any) -> None:
-    for linear, part in ((theirs.linear1, ours.widen), (theirs.linear2, ours.narrow)):
+    for linear, part in ((theirs.linear1, ours.up), (theirs.linear2, ours.down)):
         linear.weight.data = part.weight.data
         linear.bias.data.zero_()
 

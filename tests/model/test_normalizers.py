@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from translator.config import MappingName, ModelConfig
+from translator.config import ModelConfig, NormalizerName
 from translator.model.cache import DecoderCache
-from translator.model.normalizers import AdaptiveEntmax, TopK, make_mapping, softmax
+from translator.model.normalizers import AdaptiveEntmax, TopK, make_normalizer, softmax
 from translator.model.transformer import Transformer
 
-NAMES = get_args(MappingName)
+NAMES = get_args(NormalizerName)
 B, H, T, S = 2, 3, 4, 7
 
 
@@ -27,10 +27,10 @@ def scores(dtype: torch.dtype = torch.float64) -> Tensor:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_each_row_is_a_distribution_over_what_may_be_seen(
-    name: MappingName, dtype: torch.dtype
+    name: NormalizerName, dtype: torch.dtype
 ) -> None:
     given = scores(dtype)
-    weights = make_mapping(name, H, 3)(given)
+    weights = make_normalizer(name, H, 3)(given)
     assert weights.shape == given.shape
     assert (weights >= 0).all()
     assert (weights[given == -math.inf] == 0).all()
@@ -41,22 +41,22 @@ def test_each_row_is_a_distribution_over_what_may_be_seen(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_gradients_are_those_of_differences(name: MappingName) -> None:
-    mapping = make_mapping(name, H, 3)
-    if isinstance(mapping, AdaptiveEntmax):
-        mapping.double()
-        torch.nn.init.normal_(mapping.a)
+def test_gradients_are_those_of_differences(name: NormalizerName) -> None:
+    normalizer = make_normalizer(name, H, 3)
+    if isinstance(normalizer, AdaptiveEntmax):
+        normalizer.double()
+        torch.nn.init.normal_(normalizer.a)
     drawn = torch.randn(B, H, T, S, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(mapping, drawn, eps=1e-6, atol=1e-5)
+    assert torch.autograd.gradcheck(normalizer, drawn, eps=1e-6, atol=1e-5)
 
 
 def test_alpha_learns() -> None:
-    mapping = AdaptiveEntmax(H).double()
+    normalizer = AdaptiveEntmax(H).double()
     drawn = torch.randn(B, H, T, S, dtype=torch.float64)
     target = torch.rand(B, H, T, S, dtype=torch.float64)
 
     def loss(a: Tensor) -> Tensor:
-        weights: Tensor = torch.func.functional_call(mapping, {"a": a}, drawn)
+        weights: Tensor = torch.func.functional_call(normalizer, {"a": a}, drawn)
         return (weights * target).sum()
 
     start = torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64, requires_grad=True)
@@ -64,11 +64,13 @@ def test_alpha_learns() -> None:
 
 
 @pytest.mark.parametrize(("alpha", "name"), [(1.5, "entmax15"), (2.0, "sparsemax")])
-def test_alpha_between_and_at_its_end(alpha: float, name: MappingName) -> None:
+def test_alpha_between_and_at_its_end(alpha: float, name: NormalizerName) -> None:
     given = scores()
-    mapping = AdaptiveEntmax(H).double()
-    torch.nn.init.constant_(mapping.a, torch.logit(torch.tensor((alpha - 1.01) / 0.99), 1e-12))
-    torch.testing.assert_close(mapping(given), make_mapping(name, H, 1)(given), atol=1e-4, rtol=0)
+    normalizer = AdaptiveEntmax(H).double()
+    torch.nn.init.constant_(normalizer.a, torch.logit(torch.tensor((alpha - 1.01) / 0.99), 1e-12))
+    torch.testing.assert_close(
+        normalizer(given), make_normalizer(name, H, 1)(given), atol=1e-4, rtol=0
+    )
 
 
 @pytest.mark.parametrize("a", [-30.0, -12.0, 0.0, 12.0, 30.0])
@@ -76,13 +78,13 @@ def test_alpha_may_go_as_far_as_it_likes(a: float) -> None:
     """In float32 as in float64, with masked scores, and with gradients."""
     found = []
     for dtype in (torch.float32, torch.float64):
-        mapping = AdaptiveEntmax(H).to(dtype)
-        torch.nn.init.constant_(mapping.a, a)
+        normalizer = AdaptiveEntmax(H).to(dtype)
+        torch.nn.init.constant_(normalizer.a, a)
         torch.manual_seed(1)
         given = scores(dtype).requires_grad_()
-        weights = mapping(given)
+        weights = normalizer(given)
         target = torch.linspace(0, 1, S, dtype=dtype)
-        gradients = torch.autograd.grad((weights * target).sum(), [given, mapping.a])
+        gradients = torch.autograd.grad((weights * target).sum(), [given, normalizer.a])
         found.append([tensor.double() for tensor in (weights, *gradients)])
     for short, exact in zip(*found, strict=True):
         torch.testing.assert_close(short, exact, atol=1e-3, rtol=1e-3)
@@ -106,13 +108,15 @@ def test_top_k_keeps_the_highest_in_proportion() -> None:
 
 def test_sparser_ones_have_more_zeros() -> None:
     given = 2 * torch.randn(50, H, T, S)
-    zeros = [(make_mapping(name, H, 4)(given) == 0).sum() for name in NAMES[:3]]
+    zeros = [(make_normalizer(name, H, 4)(given) == 0).sum() for name in NAMES[:3]]
     assert 0 == zeros[0] < zeros[1] < zeros[2]
 
 
 @pytest.mark.parametrize("cross", NAMES)
 @pytest.mark.parametrize("own", ["softmax", "topk", "entmax"])
-def test_decoding_step_by_step_is_decoding_at_once(cross: MappingName, own: MappingName) -> None:
+def test_decoding_step_by_step_is_decoding_at_once(
+    cross: NormalizerName, own: NormalizerName
+) -> None:
     shape = {"d_model": 16, "n_heads": 2, "encoder_layers": 1, "decoder_layers": 2, "d_ff": 32}
     config = ModelConfig(**shape, cross_attention=cross, self_attention=own, top_k=2)
     model = Transformer(config, vocab_size=20).double().eval()

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from translator.model.attention import MultiHeadAttention
-from translator.model.rotary import rotate, rotations
+from translator.model.rotary import apply_rotary, rotary_rotations
 
 B, H, T, K = 2, 3, 9, 8
 CPU = torch.device("cpu")
@@ -17,7 +17,7 @@ def heads() -> Tensor:
 def test_rotation_is_that_of_the_paper() -> None:
     """Su et al. 2021, equation 15: at position m, pair i of values turns by m · 10000^(-2i/K)."""
     x = heads()
-    turned = rotate(x, rotations(T, K, CPU))
+    turned = apply_rotary(x, rotary_rotations(T, K, CPU))
     for position in range(T):
         matrix = torch.zeros(K, K, dtype=torch.float64)
         for i in range(K // 2):
@@ -37,7 +37,7 @@ def test_attention_sees_distances_only() -> None:
     x = torch.randn(B, T, H * K, dtype=torch.float64)
     outputs = []
     for first in (0, 50):
-        rotation = rotations(first + T, K, CPU)[first:]
+        rotation = rotary_rotations(first + T, K, CPU)[first:]
         keys, values = attention.keys_and_values(x, rotation)
         outputs.append(attention(x, keys, values, rotation=rotation, causal=True)[0])
     torch.testing.assert_close(*outputs, rtol=0, atol=1e-5)
@@ -48,6 +48,8 @@ def test_attention_sees_distances_only() -> None:
 
 def test_bfloat16_stays_bfloat16() -> None:
     x = heads()
-    turned = rotate(x.bfloat16(), rotations(T, K, CPU))
+    turned = apply_rotary(x.bfloat16(), rotary_rotations(T, K, CPU))
     assert turned.dtype == torch.bfloat16
-    torch.testing.assert_close(turned.double(), rotate(x, rotations(T, K, CPU)), rtol=0, atol=0.05)
+    torch.testing.assert_close(
+        turned.double(), apply_rotary(x, rotary_rotations(T, K, CPU)), rtol=0, atol=0.05
+    )

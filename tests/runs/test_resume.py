@@ -31,10 +31,10 @@ from translator.training.trainer import Trainer
 
 OPTIONS = [
     *TINY_OPTIONS,
-    "--tokenizer.sampling=0.1",
+    "--tokenizer.bpe_dropout=0.1",
     "--model.dropout=0.1",
     "--training.ema_decay=0.9",
-    "--training.accumulation=2",
+    "--training.gradient_accumulation=2",
     "--training.max_steps=70",
     "--training.evaluations=3",
     "--training.checkpoint_minutes=1e-9",
@@ -285,8 +285,8 @@ def test_patience_ends_a_training_that_gains_nothing(tmp_path: Path) -> None:
         max_steps=12,
         evaluations=6,
         patience=2,
-        learning_rate=1e-12,
-        muon_learning_rate=1e-12,
+        lr=1e-12,
+        muon_lr=1e-12,
     )
     run = Run(tmp_path / "run")
     pipeline.train(config, run)
@@ -312,7 +312,7 @@ def test_minutes_become_steps_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             pipeline.train(config, run)
     max_steps = run.read_manifest()["max_steps"]
     assert max_steps >= 1
-    monkeypatch.setattr(pipeline, "steps_for_minutes", measure_again)
+    monkeypatch.setattr(pipeline, "estimate_steps", measure_again)
     pipeline.train(config, run)
     manifest = run.read_manifest()
     assert (manifest["max_steps"], manifest["progress"]["step"]) == (max_steps, max_steps)

@@ -20,7 +20,7 @@ def small_model(config: ModelConfig) -> Transformer:
     model = Transformer(config, VOCAB)
     for module in model.modules():
         if isinstance(module, MultiHeadAttention):
-            module.mapping = lambda scores: scores.softmax(dim=-1)
+            module.normalizer = lambda scores: scores.softmax(dim=-1)
     return model
 
 

@@ -141,7 +141,7 @@ def test_crash_test(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_compare_attention(cli: Cli, tmp_path: Path) -> None:
-    """Every mapping once, and the two best with three seeds."""
+    """Every normalizer once, and the two best with three seeds."""
     (tmp_path / "gold.tsv").write_text("Good evening .\tBuenas tardes .\t0-0 1-1 2-2\n")
     options = ["--folder", "runs", "--gold", "gold.tsv", "--json", "measures.json", *TINY_OPTIONS]
     options += ["--training.max_steps=2", "--training.evaluations=1"]

@@ -110,8 +110,8 @@ def test_trying_draws_no_random_numbers() -> None:
 
 GROWTH = """
 import resource, torch
-from translator.system.device import keep_few_kernels
-keep_few_kernels()
+from translator.system.device import limit_kernel_caches
+limit_kernel_caches()
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 def multiply(rows): torch.mm(torch.ones(rows, 128, dtype=torch.bfloat16), matrix)
 matrix = torch.ones(128, 512, dtype=torch.bfloat16)

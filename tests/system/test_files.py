@@ -15,10 +15,10 @@ from translator.errors import TranslatorError
 from translator.system.checksums import fingerprint, sha256_of
 from translator.system.files import (
     locked,
-    os_errors_named,
+    os_errors_for,
     partial_folder,
     read_json_lines,
-    remove_unfinished,
+    remove_temporaries,
     write_atomically,
     write_json_lines,
     write_text,
@@ -52,7 +52,7 @@ def test_a_failing_write_names_the_file_and_the_reason(tmp_path: Path) -> None:
 
 
 def test_an_error_without_a_reason_still_says_something(tmp_path: Path) -> None:
-    with pytest.raises(TranslatorError, match="it broke"), os_errors_named(tmp_path):
+    with pytest.raises(TranslatorError, match="it broke"), os_errors_for(tmp_path):
         raise OSError("it broke")
 
 
@@ -129,9 +129,9 @@ def test_what_a_killed_process_was_making_is_removed_and_nothing_else(tmp_path: 
     for name in (*others, ".mine.12.tmp"):
         (tmp_path / name).touch()
     (tmp_path / ".mine.345.partial" / "folder").mkdir(parents=True)
-    remove_unfinished(tmp_path, "mine")
+    remove_temporaries(tmp_path, "mine")
     assert {path.name for path in tmp_path.iterdir()} == others
-    remove_unfinished(tmp_path)
+    remove_temporaries(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == others - {".yours.12.tmp"}
 
 

@@ -10,11 +10,11 @@ from translator.data.arrays import Ragged
 from translator.data.batching import Batch
 from translator.data.tokenizer import PAD_ID
 from translator.model.transformer import Transformer
-from translator.training.cross_entropy import _ROWS_AT_ONCE, projected_cross_entropy
+from translator.training.cross_entropy import _BLOCK_ROWS, projected_cross_entropy
 from translator.training.objectives import batch_losses
 
 VOCAB, WIDTH = 30, 8
-ROWS_AT_ONCE = _ROWS_AT_ONCE["cpu"]
+ROWS_AT_ONCE = _BLOCK_ROWS["cpu"]
 SMOOTHINGS = pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.6])
 
 

@@ -25,7 +25,7 @@ from translator.errors import TranslatorError
 from translator.model.transformer import Transformer
 from translator.pipeline import train
 from translator.runs.run import Run
-from translator.training.distributed import World, joined
+from translator.training.distributed import World, process_group
 from translator.training.learner import Learner
 
 # Long enough to be in the midst of it when a state has been saved, even on a busy machine.
@@ -56,7 +56,7 @@ def gradients_together(world: World) -> tuple[float, list[torch.Tensor]]:
     torch.manual_seed(1)
     shape = ModelConfig(d_model=16, n_heads=2, encoder_layers=1, decoder_layers=2, d_ff=24)
     model = Transformer(shape, vocab_size=40)
-    config = TrainingConfig(precision="float32", guidance_weight=0.3)
+    config = TrainingConfig(precision="float32", guided_alignment_weight=0.3)
     learner = Learner(config, model, None, max_steps=1, seed=1, world=world)  # type: ignore[arg-type]
     pairs = random_pairs(30)
     batches = [make_batch(pairs, rows) for rows in np.split(np.arange(30), [17, 29])]
@@ -207,11 +207,11 @@ def test_a_process_without_a_device_is_refused(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(TranslatorError, match=said), joined(torch.device(kind)):
+    with pytest.raises(TranslatorError, match=said), process_group(torch.device(kind)):
         pass
 
 
 if __name__ == "__main__":
-    with joined(torch.device("cpu")) as together:
+    with process_group(torch.device("cpu")) as together:
         summed, parts = gradients_together(together)
     torch.save({"loss": summed, "gradients": parts}, Path(sys.argv[1]) / f"{together.rank}.pt")

@@ -11,7 +11,7 @@ from translator.config import ModelConfig
 from translator.data.arrays import Ragged
 from translator.data.batching import PairIds
 from translator.model.transformer import Transformer
-from translator.training.embedding_init import cooccurrence_vectors, start_from_cooccurrence
+from translator.training.embedding_init import cooccurrence_vectors, init_from_cooccurrence
 
 WORDS = 40
 VOCAB = 2 * WORDS + 10  # the last ten occur nowhere
@@ -75,7 +75,7 @@ def test_vectors_have_length_one_or_zero() -> None:
 def test_what_is_not_known_stays_random_and_lengths_stay_what_they_were() -> None:
     model = Transformer(ModelConfig(d_model=64, n_heads=2, d_ff=64), VOCAB)
     before = model.embedding.weight.detach().clone()
-    start_from_cooccurrence(model, toy_pairs(2000))
+    init_from_cooccurrence(model, toy_pairs(2000))
     after = model.embedding.weight.detach()
     assert torch.equal(after[2 * WORDS :], before[2 * WORDS :])
     assert not torch.isclose(after[: 2 * WORDS], before[: 2 * WORDS]).all(dim=1).any()

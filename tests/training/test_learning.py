@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from translator.config import MappingName, ModelConfig, TrainingConfig
+from translator.config import ModelConfig, NormalizerName, TrainingConfig
 from translator.data.arrays import Ragged
 from translator.data.batching import Batch, BatchStream, PairIds, make_batch
 from translator.data.tokenizer import EOS_ID, PAD_ID
@@ -35,7 +35,7 @@ class Given:
         return next(self._batches)
 
 
-def tiny_model(**attention: MappingName) -> Transformer:
+def tiny_model(**attention: NormalizerName) -> Transformer:
     return Transformer(ModelConfig(d_model=32, n_heads=2, encoder_layers=2, decoder_layers=2,
                                    d_ff=64, **attention), VOCAB)  # type: ignore[arg-type] # fmt: skip
 
@@ -97,7 +97,7 @@ def test_a_batch_is_learnt_by_heart(
 
 
 @pytest.mark.parametrize(
-    ("mapping", "precision"),
+    ("normalizer", "precision"),
     [
         ("sparsemax", "float32"),
         ("topk", "float32"),
@@ -107,11 +107,11 @@ def test_a_batch_is_learnt_by_heart(
     ],
 )
 def test_a_batch_is_learnt_by_heart_through_every_attention(
-    mapping: MappingName, precision: Literal["float32", "bfloat16"]
+    normalizer: NormalizerName, precision: Literal["float32", "bfloat16"]
 ) -> None:
     steps, rows = 250, 16
     batch = make_batch(random_pairs(rows), np.arange(rows))
-    model = tiny_model(cross_attention=mapping, self_attention=mapping)
+    model = tiny_model(cross_attention=normalizer, self_attention=normalizer)
     config = TrainingConfig(label_smoothing=0, warmup_steps=10, precision=precision)
     learner = learner_of(model, config, Given(batch), steps)
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
@@ -152,7 +152,8 @@ def test_accumulated_batches_are_as_one_joined(monkeypatch: pytest.MonkeyPatch) 
     parts = [make_batch(pairs, rows) for rows in (np.arange(7), np.arange(7, 10))]
     joined = [make_batch(pairs, np.arange(10))]
     two, one = (
-        TrainingConfig(accumulation=n, max_grad_norm=0, precision="float32") for n in (2, 1)
+        TrainingConfig(gradient_accumulation=n, max_grad_norm=0, precision="float32")
+        for n in (2, 1)
     )
     gradients, total, tokens = gradients_of_step(monkeypatch, two, parts)
     expected, expected_total, expected_tokens = gradients_of_step(monkeypatch, one, joined)
@@ -240,7 +241,7 @@ def test_what_is_no_number_is_not_learnt(
         return loss, gradients
 
     monkeypatch.setattr(Replica, "gradients", spoilt)
-    with pytest.raises(TranslatorError, match=r"step 2: .*precision float32.*learning_rate"):
+    with pytest.raises(TranslatorError, match=r"step 2: .*precision float32.*lr"):
         learner.step(1)
     assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from translator.config import ModelConfig, TrainingConfig
 from translator.model.transformer import Transformer
-from translator.training.muon import NEWTON_SCHULZ_STEPS, Muon, orthogonalise
-from translator.training.optimizer import AveragedWeights, Optimizers, rate_factor
+from translator.training.muon import NEWTON_SCHULZ_STEPS, Muon, orthogonalize
+from translator.training.optimizer import ExponentialMovingAverage, Optimizers, lr_factor
 
 SHAPES = pytest.mark.parametrize("shape", [(40, 8), (8, 40), (16, 16), (1, 5), (5, 1)])
 BOTH = pytest.mark.parametrize("optimizer", ["muon", "adamw"])
@@ -23,7 +23,7 @@ def random_matrix(rows: int, columns: int) -> Tensor:
 
 
 def alone(matrix: Tensor) -> Tensor:
-    return orthogonalise(matrix[None])[0]
+    return orthogonalize(matrix[None])[0]
 
 
 def naive_orthogonalise(matrix: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ def test_singular_values_become_about_one(shape: tuple[int, int], scale: float) 
 def test_singular_values_of_random_tall_and_wide_matrices_become_about_one(
     shape: tuple[int, int, int],
 ) -> None:
-    after = torch.linalg.svdvals(orthogonalise(torch.randn(shape)))
+    after = torch.linalg.svdvals(orthogonalize(torch.randn(shape)))
     assert after.min() > 0.6
     assert after.max() < 1.3
 
@@ -73,7 +73,7 @@ def test_orthogonalise_is_the_iteration_on_singular_values(shape: tuple[int, int
 @SHAPES
 def test_stacked_matrices_are_as_one_by_one(shape: tuple[int, int]) -> None:
     matrices = [scale * random_matrix(*shape) for scale in (0.01, 1, 100)]
-    together = orthogonalise(torch.stack(matrices))
+    together = orthogonalize(torch.stack(matrices))
     torch.testing.assert_close(together, torch.stack([alone(m) for m in matrices]))
 
 
@@ -154,9 +154,9 @@ def test_muon_takes_the_matrices_and_adamw_the_rest() -> None:
     names = set(weights(small_model()))
     matrices = {name for name in names if is_matrix(name)}
     assert len(matrices) == 6 + 10  # 4 for each attention, 2 for each feed-forward block
-    without_adamw = TrainingConfig(learning_rate=NEXT_TO_NOTHING, warmup_steps=0)
+    without_adamw = TrainingConfig(lr=NEXT_TO_NOTHING, warmup_steps=0)
     assert changed(small_model(), without_adamw) == matrices
-    without_muon = TrainingConfig(muon_learning_rate=NEXT_TO_NOTHING, warmup_steps=0)
+    without_muon = TrainingConfig(muon_lr=NEXT_TO_NOTHING, warmup_steps=0)
     assert changed(small_model(), without_muon) == names - matrices
 
 
@@ -172,7 +172,7 @@ def test_every_weight_is_in_exactly_one_place(optimizer: Literal["muon", "adamw"
 def test_adamw_is_that_of_pytorch_with_the_schedule() -> None:
     model = small_model()
     expected = copy.deepcopy(model)
-    config = TrainingConfig(optimizer="adamw", learning_rate=0.1, warmup_steps=3)
+    config = TrainingConfig(optimizer="adamw", lr=0.1, warmup_steps=3)
     optimizers = Optimizers(model, config, max_steps=8)
     theirs = torch.optim.AdamW(expected.parameters(), betas=(0.9, 0.98), weight_decay=0)
     rates = [0.025, 0.05, 0.075, 0.1, 0.08, 0.06, 0.04, 0.02]
@@ -194,8 +194,8 @@ def test_weight_decay_shrinks_the_matrices_alone(optimizer: Literal["muon", "ada
     config = TrainingConfig(
         optimizer=optimizer,
         weight_decay=0.5,
-        learning_rate=0.1,
-        muon_learning_rate=0.1,
+        lr=0.1,
+        muon_lr=0.1,
         warmup_steps=1,
     )
     Optimizers(model, config, max_steps=10).step(0)  # at half of the peak rates
@@ -212,15 +212,15 @@ def test_gradients_are_forgotten_after_a_step() -> None:
 
 
 def test_rates_rise_and_fall_linearly() -> None:
-    factors = [rate_factor(step, warmup_steps=3, max_steps=8) for step in range(9)]
+    factors = [lr_factor(step, warmup_steps=3, max_steps=8) for step in range(9)]
     assert factors == pytest.approx([0.25, 0.5, 0.75, 1, 0.8, 0.6, 0.4, 0.2, 0])
 
 
 @given(warmup_steps=st.integers(0, 50), max_steps=st.integers(1, 100))
 def test_rates_are_positive_up_to_the_last_step(warmup_steps: int, max_steps: int) -> None:
-    factors = [rate_factor(step, warmup_steps, max_steps) for step in range(max_steps)]
+    factors = [lr_factor(step, warmup_steps, max_steps) for step in range(max_steps)]
     assert all(0 < factor <= 1 for factor in factors)
-    assert rate_factor(max_steps, warmup_steps, max_steps) == 0
+    assert lr_factor(max_steps, warmup_steps, max_steps) == 0
     peak = factors.index(max(factors))
     assert factors[: peak + 1] == sorted(factors[: peak + 1])
     assert factors[peak:] == sorted(factors[peak:], reverse=True)
@@ -231,7 +231,7 @@ def test_rates_are_positive_up_to_the_last_step(warmup_steps: int, max_steps: in
 
 def test_average_is_that_of_a_loop() -> None:
     model = small_model().double()
-    average = AveragedWeights(model, decay=0.5)
+    average = ExponentialMovingAverage(model, decay=0.5)
     expected = weights(model)
     for step in range(20):
         for parameter in model.parameters():
@@ -245,7 +245,7 @@ def test_average_is_that_of_a_loop() -> None:
 
 def test_average_leaves_the_trained_model_alone() -> None:
     model = small_model()
-    average = AveragedWeights(model, decay=0.5)
+    average = ExponentialMovingAverage(model, decay=0.5)
     before = weights(model)
     average.model.embedding.weight.data.zero_()
     average.update(model, 0)

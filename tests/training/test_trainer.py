@@ -53,10 +53,10 @@ def test_a_model_that_always_says_the_same_is_reported(
 
 def test_a_training_that_explodes_stops_at_what_is_saved(cli: Cli, tmp_path: Path) -> None:
     command = ["train", *TINY_OPTIONS, "--run-dir=run", "--training.max_steps=30"]
-    rates = ["--training.optimizer=adamw", "--training.learning_rate=1e9"]
+    rates = ["--training.optimizer=adamw", "--training.lr=1e9"]
     saving = ["--training.evaluations=30", "--training.warmup_steps=0"]
     result = cli(*command, *rates, *saving)
-    assert_one_clear_line(result, "step ", "not a number", "--training.learning_rate")
+    assert_one_clear_line(result, "step ", "not a number", "--training.lr")
     run = Run(tmp_path / "run")
     assert run.read_manifest()["state"] == "training"
     before = contents(run.path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from translator.alignment.extraction import Reading, consistency, readings, word_weights
+from translator.alignment.extraction import Reading, candidate_heads, consistency, word_weights
 from translator.alignment.symmetrization import Links, best_links, symmetrize
 from translator.alignment.words import Floats, Pair, Words, split_words
 from translator.config import ModelConfig
@@ -19,7 +19,7 @@ from translator.training.objectives import GUIDED_HEAD, guided_layer
 
 # Source times target characters of the pairs whose attention is in memory at once; a piece has
 # about four, so these are 250,000 weights of each head.
-_CELLS_AT_ONCE = 4_000_000
+_CHUNK_CELLS = 4_000_000
 
 
 def attention_between_words(
@@ -57,7 +57,7 @@ def _chunks(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
     for src, tgt in pairs:
         chunk.append((src, tgt))
         size += len(src.text) * len(tgt.text)
-        if size > _CELLS_AT_ONCE:
+        if size > _CHUNK_CELLS:
             yield chunk
             chunk, size = [], 0
     yield chunk
@@ -96,16 +96,16 @@ def training_pairs(corpus_dir: Path) -> Iterator[Pair]:
         yield from zip(map(split_words, batch["src"]), map(split_words, batch["tgt"]), strict=True)
 
 
-def choose_reading(translator: Translator, run: Run) -> Reading:
+def choose_alignment_head(translator: Translator, run: Run) -> Reading:
     """The reading whose links are most consistent (see `consistency`) on a run's dev pairs."""
     config = run.load_config()
-    if config.training.guidance:  # it was trained to be read like this
+    if config.training.guided_alignment:  # it was trained to be read like this
         return Reading(guided_layer(config.model.decoder_layers), GUIDED_HEAD, "input")
     pairs = [
         (split_words(example.src), split_words(example.references[0]))
         for example in run.read_held_out("dev")
     ]
-    chosen = readings(config.model.decoder_layers)
+    chosen = candidate_heads(config.model.decoder_layers)
     links = links_by_reading(translator, pairs, chosen)
     scores = [consistency(pairs, of_reading) for of_reading in links]
     return max(zip(scores, chosen, strict=True), key=lambda scored: scored[0])[1]
@@ -169,9 +169,9 @@ def load_aligner(run: Run, device: str = "auto") -> Aligner:
     """
     translator = load_translator(run, device)
     manifest, config = run.read_manifest(), run.load_config()
-    every = readings(config.model.decoder_layers, [None, *range(config.model.n_heads)])
+    every = candidate_heads(config.model.decoder_layers, [None, *range(config.model.n_heads)])
     known = [reading for reading in every if asdict(reading) == manifest.get("reading")]
-    reading = known[0] if known else choose_reading(translator, run)
+    reading = known[0] if known else choose_alignment_head(translator, run)
     # Before a run is finished, the manifest is the training's.
     if not known and manifest["state"] == "finished":
         with suppress(TranslatorError):  # a run that can't be written aligns as well

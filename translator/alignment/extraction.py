@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from translator.alignment.symmetrization import Links
-from translator.alignment.words import Floats, Pair, Words, shares
+from translator.alignment.words import Floats, Pair, Words, character_overlap
 
 Step = Literal["output", "input"]
 STEPS: tuple[Step, ...] = get_args(Step)
@@ -68,8 +68,8 @@ def word_weights(
         (…, V, W), each row summing to 1; a row of zeros for a word without pieces, or without
         weight on a word.
     """
-    onto_words = attention[..., :-1] @ shares(src.spans, src_pieces)  # (…, T, W)
-    rows = shares(tgt.spans, tgt_pieces).T @ _scaled(onto_words)  # (…, V, W)
+    onto_words = attention[..., :-1] @ character_overlap(src.spans, src_pieces)  # (…, T, W)
+    rows = character_overlap(tgt.spans, tgt_pieces).T @ _scaled(onto_words)  # (…, V, W)
     return _scaled(rows)
 
 
@@ -111,7 +111,7 @@ def consistency(pairs: Sequence[Pair], links: Sequence[Links]) -> float:
     return (sum(log_probs) + guessed) / max(1, len(words))
 
 
-def readings(layers: int, heads: Sequence[int | None] = (None,)) -> list[Reading]:
+def candidate_heads(layers: int, heads: Sequence[int | None] = (None,)) -> list[Reading]:
     """Every layer at both steps; heads averaged, unless some are named."""
     return [
         Reading(layer, head, step) for step in STEPS for layer in range(layers) for head in heads

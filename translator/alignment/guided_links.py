@@ -8,17 +8,17 @@ import numpy as np
 
 from translator.alignment.aligner import training_pairs
 from translator.alignment.scoring import parse_links
-from translator.alignment.words import Pair, Span, shares
+from translator.alignment.words import Pair, Span, character_overlap
 from translator.corpus.sources import read_lines
 from translator.data.arrays import Ragged
 from translator.data.batching import LINK_BASE, PairIds
 from translator.data.tokenizer import Tokenizer
 from translator.errors import TranslatorError
 
-_PAIRS_AT_ONCE = 1000
+_CHUNK_PAIRS = 1000
 
 
-def with_links(pairs: PairIds, path: Path, corpus_dir: Path, tokenizer: Tokenizer) -> PairIds:
+def add_guided_links(pairs: PairIds, path: Path, corpus_dir: Path, tokenizer: Tokenizer) -> PairIds:
     """The training pairs with the links between their pieces.
 
     Every piece of a target word belongs to every piece of the source words it is linked to.
@@ -34,7 +34,7 @@ def with_links(pairs: PairIds, path: Path, corpus_dir: Path, tokenizer: Tokenize
         TranslatorError: the file doesn't belong to these pairs; it names the line.
     """
     if not path.is_file():
-        raise TranslatorError(f"{path}: no such file (from training.guidance)")
+        raise TranslatorError(f"{path}: no such file (from training.guided_alignment)")
     lines = [line for _, line in read_lines(path)]
     if len(lines) != len(pairs.src.lengths):
         raise TranslatorError(
@@ -50,7 +50,11 @@ def with_links(pairs: PairIds, path: Path, corpus_dir: Path, tokenizer: Tokenize
         links, _ = parse_links(line, src, tgt, f"{path}, line {number}")
         for i, j in links:
             linked[j, i] = 1
-        pieces = shares(tgt.spans, tgt_spans) @ linked @ shares(src.spans, src_spans).T
+        pieces = (
+            character_overlap(tgt.spans, tgt_spans)
+            @ linked
+            @ character_overlap(src.spans, src_spans).T
+        )
         of_tgt, of_src = np.nonzero(pieces)
         rows.append((of_tgt * LINK_BASE + of_src).tolist())
     return PairIds(pairs.src, pairs.tgt, Ragged.from_lists(rows))
@@ -61,7 +65,7 @@ def _with_spans(
 ) -> Iterator[tuple[Pair, list[Span], list[Span]]]:
     """Each pair with where its pieces stand, source and target."""
     # Many at once, since a call of SentencePiece costs more than a sentence.
-    while some := list(islice(pairs, _PAIRS_AT_ONCE)):
+    while some := list(islice(pairs, _CHUNK_PAIRS)):
         src, tgt = (
             [spans for _, spans in tokenizer.encode_with_spans([pair[side].text for pair in some])]
             for side in (0, 1)

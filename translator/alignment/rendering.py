@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from translator.alignment.aligner import Aligner, attention_between_words
-from translator.alignment.extraction import STEPS, readings
+from translator.alignment.extraction import STEPS, candidate_heads
 from translator.alignment.words import Floats, Pair
 from translator.system.files import write_text
 
@@ -16,7 +16,7 @@ from translator.system.files import write_text
 _SHADES = " ░▒▓█"
 
 
-def terminal_view(src: Sequence[str], tgt: Sequence[str], weights: Floats) -> str:
+def render_terminal(src: Sequence[str], tgt: Sequence[str], weights: Floats) -> str:
     """A grid of shades: a row a target word, a column a source word, written downwards.
 
     Args:
@@ -37,7 +37,7 @@ def terminal_view(src: Sequence[str], tgt: Sequence[str], weights: Floats) -> st
     return "\n".join(line.rstrip() for line in [*header, *rows])
 
 
-def write_page(aligner: Aligner, pairs: Sequence[Pair], path: Path) -> None:
+def write_html(aligner: Aligner, pairs: Sequence[Pair], path: Path) -> None:
     """A page in one file, to point at words in: every layer, head and step of these pairs.
 
     Args:
@@ -46,7 +46,7 @@ def write_page(aligner: Aligner, pairs: Sequence[Pair], path: Path) -> None:
         path: where the page goes
     """
     layers, heads = aligner.model.decoder_layers, aligner.model.n_heads
-    every = readings(layers, [*range(heads), None])  # the mean last
+    every = candidate_heads(layers, [*range(heads), None])  # the mean last
     shown: list[dict[str, Any]] = []
     for (src, tgt), found in zip(
         pairs, attention_between_words(aligner.translator, pairs, every), strict=True

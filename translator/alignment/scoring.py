@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from translator.alignment.symmetrization import Links
-from translator.alignment.words import Pair, Words, given_words
+from translator.alignment.words import Pair, Words, split_pretokenized
 from translator.corpus.sources import read_columns
 from translator.errors import TranslatorError
 
@@ -75,7 +75,7 @@ def read_pairs(path: Path) -> Iterator[tuple[int, Words, Words, list[str]]]:
         TranslatorError: a line has one column only, or can't be read; it names the line.
     """
     for number, (src, tgt, *rest) in read_columns(path):
-        yield number, given_words(src), given_words(tgt), rest
+        yield number, split_pretokenized(src), split_pretokenized(tgt), rest
 
 
 def parse_links(

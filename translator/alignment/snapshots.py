@@ -18,7 +18,7 @@ _LENGTH = 6
 _IN_STRIP = 4
 
 
-class AttentionPictures:
+class AttentionSnapshots:
     """Draws what the same sentences look at, whenever it is asked to."""
 
     def __init__(self, folder: Path, examples: Sequence[Example], decoder_layers: int) -> None:
@@ -52,7 +52,7 @@ class AttentionPictures:
         )
 
 
-def join_stages(folder: Path, path: Path) -> None:
+def join_snapshots(folder: Path, path: Path) -> None:
     """Put some of the pictures of a folder, in their order, into one; nothing if there are none."""
     paths = sorted(folder.glob("step-*.png"))
     if not paths:

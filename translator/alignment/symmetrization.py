@@ -11,7 +11,7 @@ Links = set[tuple[int, int]]
 
 # Geometric mean of two weights, below which more links are wrong than right: on two gold sets the
 # error rate is least between 0.15 and 0.25.
-_LEAST_AGREEMENT = 0.2
+_MIN_AGREEMENT = 0.2
 # Beside, above, below, and at the corners.
 _NEIGHBOURS = [(-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
 
@@ -36,8 +36,8 @@ def agreement(forward: Floats, backward: Floats) -> Links:
         backward: what source words look at, in the opposite direction, (W, V)
     """
     both = np.sqrt(forward * backward.T)  # (V, W)
-    both[both < _LEAST_AGREEMENT] = 0
-    return best_links(both) | _turned(best_links(both.T))
+    both[both < _MIN_AGREEMENT] = 0
+    return best_links(both) | _transposed(best_links(both.T))
 
 
 def intersection(forward: Links, backward: Links) -> Links:
@@ -103,8 +103,8 @@ def symmetrize(how: str, forward: Floats, backward: Floats) -> Links:
     """
     if how == "agreement":
         return agreement(forward, backward)
-    return _OF_LINKS[how](best_links(forward), _turned(best_links(backward)))
+    return _OF_LINKS[how](best_links(forward), _transposed(best_links(backward)))
 
 
-def _turned(links: Links) -> Links:
+def _transposed(links: Links) -> Links:
     return {(j, i) for i, j in links}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from translator.text.normalization import normalise
+from translator.text.normalization import normalize
 
 Floats = npt.NDArray[np.float64]
 Span = tuple[int, int]
@@ -39,12 +39,12 @@ Pair = tuple[Words, Words]
 
 def split_words(text: str) -> Words:
     """The words of a sentence; punctuation marks are words of their own."""
-    text = normalise(text)
+    text = normalize(text)
     found = list(_WORD.finditer(text))
     return Words(text, [word[0] for word in found], [word.span() for word in found])
 
 
-def given_words(line: str) -> Words:
+def split_pretokenized(line: str) -> Words:
     """Words that white space separates, as other aligners take them.
 
     Where punctuation stands by itself ("Yes , of course .") it is joined to the word it belongs
@@ -56,7 +56,7 @@ def given_words(line: str) -> Words:
     joined = True
     quoted = False
     for word in words:
-        written = normalise(word)
+        written = normalize(word)
         closing = bool(written) and _CLOSING.issuperset(written)
         if written == '"':
             closing, quoted = quoted, not quoted
@@ -67,7 +67,7 @@ def given_words(line: str) -> Words:
     return Words(text, words, spans)
 
 
-def shares(spans: Sequence[Span], pieces: Sequence[Span]) -> Floats:
+def character_overlap(spans: Sequence[Span], pieces: Sequence[Span]) -> Floats:
     """Which words a sentence's pieces belong to.
 
     Args:

@@ -17,7 +17,7 @@ from translator.cli.runs import runs_command
 from translator.cli.tokenizer import tokenizer_command
 from translator.cli.train import train_command
 from translator.cli.translate import translate_command
-from translator.errors import TranslatorError, one_clear_line
+from translator.errors import TranslatorError, exit_on_user_error
 
 COMMANDS: dict[str, Command] = {
     "prepare": prepare_command,
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8")  # as the input, whatever the locale says
     try:
-        with one_clear_line("translator"):
+        with exit_on_user_error("translator"):
             _run(arguments)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
 
-from translator.cli.options import add_run_options, chosen_run, command_parser, parse
+from translator.cli.options import add_run_options, command_parser, parse, selected_run
 from translator.errors import TranslatorError
 from translator.runs.run import Run
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from translator.alignment.words import Floats, Pair
 
 # Of a file, in memory at once.
-_PAIRS_AT_ONCE = 1000
+_CHUNK_PAIRS = 1000
 # Named here, so that --help need not load what reads attention.
 _SYMMETRIZATIONS = ("agreement", "grow-diag-final-and", "intersection", "union")
 
@@ -66,7 +66,7 @@ def align_command(argv: list[str]) -> None:
         raise TranslatorError(f"--picture {options.picture}: its name must end with .png or .svg")
     from translator.alignment.aligner import load_aligner
 
-    run = chosen_run(options)
+    run = selected_run(options)
     aligner = load_aligner(run, options.device)
     reverse = None
     if options.reverse_run:
@@ -141,7 +141,7 @@ def _pairs_of_training(run: Run) -> "Iterator[Pair]":
 
 
 def _chunks(pairs: "Iterator[Pair]") -> "Iterator[list[Pair]]":
-    while some := list(islice(pairs, _PAIRS_AT_ONCE)):
+    while some := list(islice(pairs, _CHUNK_PAIRS)):
         yield some
 
 
@@ -180,17 +180,17 @@ def _how(options: Namespace) -> str:
 def _draw(options: Namespace, aligner: "Aligner", pair: "Pair", weights: "Floats") -> None:
     src, tgt = pair
     if options.show:
-        from translator.alignment.rendering import terminal_view
+        from translator.alignment.rendering import render_terminal
 
-        print(terminal_view(src.words, tgt.words, weights))
+        print(render_terminal(src.words, tgt.words, weights))
     if options.picture:
         from translator.runs.figures import draw_attention
 
         draw_attention([(src.words, tgt.words, weights)], Path(options.picture))
     if options.page:
-        from translator.alignment.rendering import write_page
+        from translator.alignment.rendering import write_html
 
-        write_page(aligner, [pair], Path(options.page))
+        write_html(aligner, [pair], Path(options.page))
 
 
 def _score(options: Namespace, aligner: "Aligner", reverse: "Aligner | None") -> None:
@@ -218,11 +218,11 @@ def _score(options: Namespace, aligner: "Aligner", reverse: "Aligner | None") ->
 def _scores_of_heads(aligner: "Aligner", gold: "list[GoldPair]") -> list[dict[str, Any]]:
     """AER by layer and step: a row each, a column for each head and for their mean."""
     from translator.alignment.aligner import links_by_reading
-    from translator.alignment.extraction import readings
+    from translator.alignment.extraction import candidate_heads
     from translator.alignment.scoring import score_links
 
     heads = [*range(aligner.model.n_heads), None]
-    every = readings(aligner.model.decoder_layers, heads)
+    every = candidate_heads(aligner.model.decoder_layers, heads)
     found = links_by_reading(aligner.translator, [pair.pair for pair in gold], every)
     rows: dict[tuple[str, int], dict[str, Any]] = {}
     for reading, links in zip(every, found, strict=True):

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from translator.cli.options import add_model_options, chosen_run, command_parser, parse
+from translator.cli.options import add_model_options, command_parser, parse, selected_run
 from translator.errors import TranslatorError
 
 
@@ -18,7 +18,7 @@ def evaluate_command(argv: list[str]) -> None:
     options = parse(parser, argv)
     if bool(options.src) != bool(options.ref):
         raise TranslatorError("--src and --ref belong together: a file and its references")
-    run = chosen_run(options)
+    run = selected_run(options)
     from tabulate import tabulate
 
     from translator.corpus.held_out import read_test_files

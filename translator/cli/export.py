@@ -1,6 +1,6 @@
 """The command that writes a run for another engine."""
 
-from translator.cli.options import chosen_run, command_parser, parse
+from translator.cli.options import command_parser, parse, selected_run
 
 
 def export_command(argv: list[str]) -> None:
@@ -10,7 +10,7 @@ def export_command(argv: list[str]) -> None:
     parser.add_argument(
         "--format", choices=["ctranslate2"], default="ctranslate2", help="of which engine"
     )
-    run = chosen_run(parse(parser, argv))
+    run = selected_run(parse(parser, argv))
     from translator.export.ctranslate2 import export_ctranslate2
 
     for folder in export_ctranslate2(run):

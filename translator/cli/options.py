@@ -9,7 +9,7 @@ from translator.config import settings_for_budget
 from translator.config.parsing import Parser, has_settings, refuse_null
 from translator.errors import TranslatorError
 from translator.inference.engine import ENGINES
-from translator.runs.run import Run, last_run
+from translator.runs.run import Run, latest_run
 from translator.system.files import is_utf8
 
 Command = Callable[[list[str]], None]
@@ -86,6 +86,6 @@ def add_model_options(parser: Parser) -> None:
     )
 
 
-def chosen_run(options: Namespace) -> Run:
+def selected_run(options: Namespace) -> Run:
     """The run that is named, or the one trained last."""
-    return Run(Path(options.run_dir)) if options.run_dir else last_run()
+    return Run(Path(options.run_dir)) if options.run_dir else latest_run()

@@ -15,9 +15,9 @@ def runs_command(argv: list[str]) -> None:
     options = parse(parser, argv)
     from tabulate import tabulate
 
-    from translator.runs.listing import overview
+    from translator.runs.listing import list_runs
 
-    rows = overview(Path(options.folder))
+    rows = list_runs(Path(options.folder))
     if options.json:
         for row in rows:
             print(json.dumps(row, ensure_ascii=False))

@@ -5,14 +5,14 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import cast
 
-from translator.cli.options import add_model_options, chosen_run, command_parser, parse
+from translator.cli.options import add_model_options, command_parser, parse, selected_run
 from translator.errors import TranslatorError
-from translator.system.files import LONGEST_LINE, line_too_long
+from translator.system.files import MAX_LINE_BYTES, line_too_long_error
 
 # Lines translated together at most: enough for batches of like length, few enough for memory.
-_MOST_LINES_AT_ONCE = 512
+_MAX_LINES = 512
 # Of standard input, read together at most: some thousand lines.
-_BYTES_AT_ONCE = 1 << 18
+_READ_BYTES = 1 << 18
 
 
 def translate_command(argv: list[str]) -> None:
@@ -29,7 +29,7 @@ def translate_command(argv: list[str]) -> None:
 
     from translator.inference.translator import load_translator
 
-    translator = load_translator(chosen_run(options), options.device, options.engine)
+    translator = load_translator(selected_run(options), options.device, options.engine)
     number = 0
     with tqdm(
         unit="line",
@@ -43,7 +43,7 @@ def translate_command(argv: list[str]) -> None:
                 beam_size=options.beam_size,
                 length_penalty=options.length_penalty,
                 n_best=options.n_best,
-                scored=options.scores,
+                with_scores=options.scores,
             )
             for translation in translations:
                 number += 1
@@ -70,11 +70,11 @@ def _arriving_lines() -> Iterator[list[str]]:
     number = 0
     begun = bytearray()
     stdin = cast(io.BufferedReader, sys.stdin.buffer)
-    while arrived := stdin.read1(_BYTES_AT_ONCE):
+    while arrived := stdin.read1(_READ_BYTES):
         begun += arrived
         if b"\n" not in arrived:
-            if len(begun) > LONGEST_LINE:
-                raise line_too_long(f"standard input, line {number + 1}")
+            if len(begun) > MAX_LINE_BYTES:
+                raise line_too_long_error(f"standard input, line {number + 1}")
             continue
         *whole, begun = begun.split(b"\n")
         yield from _decoded(whole, number)
@@ -106,4 +106,4 @@ def _growing_batches(arriving: Iterable[list[str]]) -> Iterator[list[str]]:
         while start < len(lines):
             yield lines[start : start + size]
             start += size
-            size = min(2 * size, _MOST_LINES_AT_ONCE)
+            size = min(2 * size, _MAX_LINES)

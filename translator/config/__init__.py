@@ -3,8 +3,8 @@
 from translator.config.settings import (
     Config,
     CorpusConfig,
-    MappingName,
     ModelConfig,
+    NormalizerName,
     TokenizerConfig,
     TrainingConfig,
     differing_keys,
@@ -16,8 +16,8 @@ from translator.config.settings import (
 __all__ = [
     "Config",
     "CorpusConfig",
-    "MappingName",
     "ModelConfig",
+    "NormalizerName",
     "TokenizerConfig",
     "TrainingConfig",
     "differing_keys",

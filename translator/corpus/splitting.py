@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 
 # Dev and test have at most a tenth of a small corpus's sentences each: it is there to learn from.
 # As groups are held out whole, a few more pairs may be kept from training.
-LARGEST_HELD_OUT_SHARE = 0.1
+MAX_HELD_OUT_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ def split(pairs: Dataset, config: CorpusConfig) -> Split:
     # To hold out a group of ten times as many sentences as are wanted would be a waste, however
     # large the corpus is; so nobody need count further.
     largest = 10 * max(config.test_sentences, config.dev_sentences)
-    enough = math.ceil(largest / LARGEST_HELD_OUT_SHARE)
+    enough = math.ceil(largest / MAX_HELD_OUT_SHARE)
     sentences = min(_distinct(pairs, side, enough) for side in ("src", "tgt"))
-    limit = int(sentences * LARGEST_HELD_OUT_SHARE)
+    limit = int(sentences * MAX_HELD_OUT_SHARE)
     groups = _groups(pairs, group_of_pair, largest=limit)
     trained = np.ones(len(pairs), dtype=np.bool_)
     parts, unused = [], 0

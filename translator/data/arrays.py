@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
-from translator.system.files import made_again
+from translator.system.files import prepared_data_error
 
 Ints = npt.NDArray[np.int64]
 
@@ -49,7 +49,7 @@ class Ragged:
             return rows
         # A foreign file fails in one of many ways, which share no base class.
         except Exception as error:
-            raise made_again(path, path.parent) from error
+            raise prepared_data_error(path, path.parent) from error
 
     @cached_property
     def lengths(self) -> Ints:

@@ -184,13 +184,13 @@ class BatchStream:
         self._open(state["epoch"], state["index"])
 
 
-def fixed_pairs(tokenizer_dir: Path) -> Callable[[int], PairIds]:
+def encoded_pairs(tokenizer_dir: Path) -> Callable[[int], PairIds]:
     """Epochs that are all the same: ids as `prepare` has written them, memory-mapped."""
     pairs = PairIds(Ragged.open(tokenizer_dir / "src"), Ragged.open(tokenizer_dir / "tgt"))
     return lambda epoch: pairs
 
 
-def sampled_pairs(
+def bpe_dropout_pairs(
     corpus_dir: Path, tokenizer: Tokenizer, dropout: float, seed: int
 ) -> Callable[[int], PairIds]:
     """Epochs in which each sentence is cut into pieces anew, by BPE-dropout."""

@@ -38,14 +38,14 @@ from translator.corpus.splitting import add_groups, split
 from translator.data.arrays import write_ragged
 from translator.data.tokenizer import Tokenizer, train_tokenizer
 from translator.errors import TranslatorError
-from translator.system.checksums import damaged_file, fingerprint, sha256_of, write_sums
+from translator.system.checksums import find_damaged_file, fingerprint, sha256_of, write_checksums
 from translator.system.files import (
     json_line,
     locked,
-    made_again,
-    os_errors_named,
+    os_errors_for,
+    prepared_data_error,
     read_json_lines,
-    remove_unfinished,
+    remove_temporaries,
     write_json_lines,
     write_text,
 )
@@ -55,7 +55,7 @@ PREPARE_VERSION = 3
 
 # Pairs that the tokenizer learns from, in blocks: more don't change the frequent pieces, and
 # SentencePiece keeps them all in memory.
-_MOST_FOR_TOKENIZER = 500_000
+_MAX_TOKENIZER_PAIRS = 500_000
 _BLOCK = 1000
 
 
@@ -142,19 +142,19 @@ def _make_once(folder: Path, make: Callable[[Path], None]) -> None:
         TranslatorError: it exists, but isn't as it was made; or it can't be written.
     """
     if folder.exists():
-        damaged = damaged_file(folder)
+        damaged = find_damaged_file(folder)
         if damaged:
-            raise made_again(damaged, folder)
+            raise prepared_data_error(damaged, folder)
         return
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    with locked(folder), os_errors_named(folder):
+    with locked(folder), os_errors_for(folder):
         if folder.exists():  # made by another process, which this one has waited for
             return
-        remove_unfinished(folder.parent, folder.name)
+        remove_temporaries(folder.parent, folder.name)
         partial.mkdir(parents=True)
         try:
             make(partial)
-            write_sums(partial)
+            write_checksums(partial)
             partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -170,7 +170,7 @@ def load_pairs(folder: Path) -> datasets.Dataset:
         return datasets.load_from_disk(folder)
     # The library's failures (no JSON, no Arrow, other columns …) share no base class.
     except Exception as error:
-        raise made_again(folder, folder.parent) from error
+        raise prepared_data_error(folder, folder.parent) from error
 
 
 def _make_corpus(config: Config, source: Source, folder: Path) -> None:
@@ -304,7 +304,7 @@ def _hash_pairs(pairs: datasets.Dataset) -> str:
 def _sentences(train: datasets.Dataset) -> Iterator[str]:
     """What the tokenizer learns from: the training side, or blocks spread evenly over it."""
     blocks = math.ceil(len(train) / _BLOCK)
-    step = math.ceil(len(train) / _MOST_FOR_TOKENIZER)
+    step = math.ceil(len(train) / _MAX_TOKENIZER_PAIRS)
     for block in range(0, blocks, step):
         batch = train[block * _BLOCK : (block + 1) * _BLOCK]
         yield from batch["src"]

@@ -19,13 +19,13 @@ _TRAINING_THREADS = 4
 
 # In bytes. SentencePiece would skip sentences over 4,192, and with them characters of the corpus;
 # cleaning alone decides what is too long.
-_LONGEST_SENTENCE = 1 << 24
+_MAX_SENTENCE_BYTES = 1 << 24
 
 
 def train_tokenizer(sentences: Iterable[str], vocab_size: int, path: Path) -> None:
     """Train a byte-pair-encoding model (Sennrich et al. 2016) and write it to `path`.
 
-    Text is taken as `normalise` leaves it: SentencePiece changes nothing further, so decoding
+    Text is taken as `normalize` leaves it: SentencePiece changes nothing further, so decoding
     gives back exactly what was encoded. Every character of the training text is in the vocabulary.
 
     Args:
@@ -50,7 +50,7 @@ def train_tokenizer(sentences: Iterable[str], vocab_size: int, path: Path) -> No
             bos_id=BOS_ID,
             eos_id=EOS_ID,
             num_threads=_TRAINING_THREADS,
-            max_sentence_length=_LONGEST_SENTENCE,
+            max_sentence_length=_MAX_SENTENCE_BYTES,
             minloglevel=2,
         )
     except RuntimeError as error:

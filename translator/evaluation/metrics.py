@@ -79,7 +79,7 @@ def evaluate(
     sources = [example.src for example in examples]
     references = [example.references for example in examples]
     translations = translator.translate(
-        sources, beam_size=beam_size, length_penalty=length_penalty, scored=False
+        sources, beam_size=beam_size, length_penalty=length_penalty, with_scores=False
     )
     lines = [translation.text for translation in translations]
     slices = {}

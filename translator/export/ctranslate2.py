@@ -22,14 +22,14 @@ from translator.model.layers import DecoderLayer, EncoderLayer, FeedForward
 from translator.model.normalizers import softmax
 from translator.model.transformer import Transformer
 from translator.runs.run import Run
-from translator.system.checksums import write_sums
-from translator.system.files import os_errors_named, partial_folder
+from translator.system.checksums import write_checksums
+from translator.system.files import os_errors_for, partial_folder
 
 # Added to the logit of a piece that no translation may have: far below any logit, and still a
 # number in float16.
 _FORBIDDEN_BIAS = -1e4
 # Source positions that CTranslate2 has room for; its own default limit of a source.
-_MOST_POSITIONS = 1024
+_MAX_POSITIONS = 1024
 
 
 def export_ctranslate2(run: Run) -> list[Path]:
@@ -55,20 +55,20 @@ def export_ctranslate2(run: Run) -> list[Path]:
             spec = _specification(model, pieces)
             spec.validate()
             spec.optimize(quantization=compute_type)
-            with os_errors_named(run.ctranslate2):
+            with os_errors_for(run.ctranslate2):
                 spec.save(str(folder))
             (folder / "tokenizer.model").write_bytes(run.tokenizer.read_bytes())
-        write_sums(partial, WEIGHTS_NAME)
+        write_checksums(partial, WEIGHTS_NAME)
     return [run.ctranslate2 / compute_type for compute_type in COMPUTE_TYPES]
 
 
 def _refuse_what_ctranslate2_lacks(model: Transformer) -> None:
     for name, module in model.named_modules():
-        if isinstance(module, MultiHeadAttention) and module.mapping is not softmax:
+        if isinstance(module, MultiHeadAttention) and module.normalizer is not softmax:
             raise TranslatorError(
-                f"CTranslate2 can't express the attention mapping of {name} "
-                f"({getattr(module.mapping, '__name__', type(module.mapping).__name__)}): it knows "
-                "softmax alone; translate with the engine pytorch"
+                f"CTranslate2 can't express the attention normalizer of {name} "
+                f"({getattr(module.normalizer, '__name__', type(module.normalizer).__name__)}): "
+                "it knows softmax alone; translate with the engine pytorch"
             )
 
 
@@ -100,7 +100,7 @@ def _specification(model: Transformer, pieces: list[str]) -> Any:
         embedded.weight = embedding
         embedded.multiply_by_sqrt_depth = True
     # It adds positions to the source in any case: zeros, since ours are in the rotation.
-    encoder.position_encodings.encodings = np.zeros((_MOST_POSITIONS, model.d_model), np.float32)
+    encoder.position_encodings.encodings = np.zeros((_MAX_POSITIONS, model.d_model), np.float32)
     _set_norm(encoder.layer_norm, model.encoder_norm)
     _set_norm(decoder.layer_norm, model.decoder_norm)
     for layer_spec, encoder_layer in zip(encoder.layer, encoder_layers, strict=True):
@@ -138,8 +138,8 @@ def _set_cross_attention(spec: Any, layer: DecoderLayer) -> None:
 
 
 def _set_feed_forward(spec: Any, feed_forward: FeedForward, norm: nn.LayerNorm) -> None:
-    _set_linear(spec.linear_0, feed_forward.widen)
-    _set_linear(spec.linear_1, feed_forward.narrow)
+    _set_linear(spec.linear_0, feed_forward.up)
+    _set_linear(spec.linear_1, feed_forward.down)
     _set_norm(spec.layer_norm, norm)
 
 

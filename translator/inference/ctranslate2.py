@@ -10,7 +10,7 @@ from translator.data.tokenizer import EOS_ID, Tokenizer
 from translator.errors import TranslatorError
 from translator.inference.engine import Hypothesis, length_limit
 from translator.runs.run import Run
-from translator.system.checksums import SUMS, damaged_file
+from translator.system.checksums import CHECKSUMS, find_damaged_file
 from translator.system.parallel import usable_cores
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ WEIGHTS_NAME = "../weights.safetensors"
 _BATCH_TOKENS = 1024
 # Changes no score. With 0 itself CTranslate2 (4.8) goes on until its best beam ends, however many
 # hypotheses are finished; with all others it ends where our own search does.
-_LEAST_PENALTY = 1e-9
+_MIN_LENGTH_PENALTY = 1e-9
 
 
 def require_ctranslate2() -> None:
@@ -78,19 +78,21 @@ class CTranslate2Engine:
         length_penalty: float,
         n_best: int,
         *,
-        scored: bool = True,
+        with_scores: bool = True,
     ) -> list[list[Hypothesis]]:
         """As `Engine.search`."""
         limits = [length_limit(len(ids) + 1) for ids in src]
-        scored = scored or beam_size > 1
+        with_scores = with_scores or beam_size > 1
         longest = max(limits, default=0)
-        found = self._search(src, beam_size, length_penalty, n_best, longest, scored)
+        found = self._search(src, beam_size, length_penalty, n_best, longest, with_scores)
         for row, (hypotheses, limit) in enumerate(zip(found, limits, strict=True)):
             # CTranslate2 takes one limit for all. Those that passed their own are searched again,
             # and for all hypotheses, since it ranks unfinished ones with the finished.
             if not all(h.complete and h.length <= limit for h in hypotheses):
                 one = [src[row]]
-                [again] = self._search(one, beam_size, length_penalty, beam_size, limit, scored)
+                [again] = self._search(
+                    one, beam_size, length_penalty, beam_size, limit, with_scores
+                )
                 complete = [hypothesis for hypothesis in again if hypothesis.complete]
                 found[row] = complete[:n_best] or again[:1]
         return found
@@ -102,19 +104,19 @@ class CTranslate2Engine:
         length_penalty: float,
         n_best: int,
         limit: int,
-        scored: bool,
+        with_scores: bool,
     ) -> list[list[Hypothesis]]:
         results = self._translator.translate_batch(
             [[self._pieces[i] for i in ids] for ids in src],
             max_batch_size=_BATCH_TOKENS,
             batch_type="tokens",
             beam_size=beam_size,
-            length_penalty=max(length_penalty, _LEAST_PENALTY),
+            length_penalty=max(length_penalty, _MIN_LENGTH_PENALTY),
             num_hypotheses=n_best,
             max_decoding_length=limit,
             min_decoding_length=0,  # an empty target is one of those compared
             return_end_token=True,
-            return_scores=scored,
+            return_scores=with_scores,
         )
         return [
             [
@@ -153,9 +155,9 @@ def require_export(run: Run, compute_types: Sequence[str] = COMPUTE_TYPES) -> No
     """
     require_ctranslate2()
     again = f"write it with: translator export --run-dir {run.path}"
-    if not (run.ctranslate2 / SUMS).is_file():
+    if not (run.ctranslate2 / CHECKSUMS).is_file():
         raise TranslatorError(f"{run.path}: no CTranslate2 model there yet; {again}")
-    damaged = damaged_file(run.ctranslate2, WEIGHTS_NAME, *compute_types)
+    damaged = find_damaged_file(run.ctranslate2, WEIGHTS_NAME, *compute_types)
     if damaged == run.ctranslate2 / WEIGHTS_NAME:
         raise TranslatorError(
             f"{run.ctranslate2}: made from other weights than those of the run; {again}"

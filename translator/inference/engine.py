@@ -52,7 +52,7 @@ class Engine(Protocol):
         length_penalty: float,
         n_best: int,
         *,
-        scored: bool = True,
+        with_scores: bool = True,
     ) -> list[list[Hypothesis]]:
         """Search for the best targets.
 

@@ -11,10 +11,10 @@ from translator.model.transformer import TiedEmbedding, Transformer
 # What the largest value of a vector becomes.
 _LEVELS = 127
 # Below any value that matters: a vector of zeros, which ReLU can leave, must not be divided by 0.
-_SMALLEST = torch.tensor(1e-12)
+_MIN_SCALE = torch.tensor(1e-12)
 
 
-class Rounded(NamedTuple):
+class QuantizedRows(NamedTuple):
     """Vectors (…, I) as integers.
 
     Attributes:
@@ -28,14 +28,14 @@ class Rounded(NamedTuple):
     sizes: torch.Size
 
 
-def rounded(x: Tensor) -> Rounded:
+def quantize_rows(x: Tensor) -> QuantizedRows:
     """Round vectors (…, I), each with a scale of its own."""
     rows = x.flatten(0, -2)
-    scale = torch.add(_SMALLEST, rows.abs().amax(dim=1, keepdim=True), alpha=1 / _LEVELS)
-    return Rounded((rows / scale).round_().to(torch.int8), scale, x.shape[:-1])
+    scale = torch.add(_MIN_SCALE, rows.abs().amax(dim=1, keepdim=True), alpha=1 / _LEVELS)
+    return QuantizedRows((rows / scale).round_().to(torch.int8), scale, x.shape[:-1])
 
 
-class Int8Product(nn.Module):
+class Int8Linear(nn.Module):
     """A linear map without a bias, of weights and vectors that are rounded to 255 levels.
 
     Each row of weights and each vector has a scale of its own ("vector-wise" in Dettmers et al.
@@ -48,18 +48,18 @@ class Int8Product(nn.Module):
     def __init__(self, weight: Tensor) -> None:
         """Round weights (O, I)."""
         super().__init__()
-        levels, scale, _ = rounded(weight.detach())
+        levels, scale, _ = quantize_rows(weight.detach())
         self.register_buffer("levels", levels.t().contiguous())  # (I, O), as the product reads it
         self.register_buffer("scale", scale[:, 0])  # (O,)
 
-    def forward(self, x: Tensor | Rounded) -> Tensor:
+    def forward(self, x: Tensor | QuantizedRows) -> Tensor:
         """(…, I) to (…, O)."""
-        levels, scale, sizes = x if isinstance(x, Rounded) else rounded(x)
+        levels, scale, sizes = x if isinstance(x, QuantizedRows) else quantize_rows(x)
         product = torch._int_mm(levels, self.levels)  # int32
         return product.float().mul_(scale).mul_(self.scale).view(*sizes, -1)
 
 
-class RoundingNorm(nn.Module):
+class QuantizingNorm(nn.Module):
     """A norm whose vectors are rounded once for all products that read them."""
 
     def __init__(self, norm: nn.LayerNorm) -> None:
@@ -67,9 +67,9 @@ class RoundingNorm(nn.Module):
         super().__init__()
         self.norm = norm
 
-    def forward(self, x: Tensor) -> Rounded:
+    def forward(self, x: Tensor) -> QuantizedRows:
         """(…, D) to the same, rounded."""
-        return rounded(self.norm(x))
+        return quantize_rows(self.norm(x))
 
 
 class Int8Embedding(TiedEmbedding):
@@ -79,7 +79,7 @@ class Int8Embedding(TiedEmbedding):
         """Take the vectors of another."""
         vectors = embedding.weight.detach()
         super().__init__(len(vectors), vectors.size(1), _weight=vectors, _freeze=True)
-        self.product = Int8Product(vectors)
+        self.product = Int8Linear(vectors)
 
     def logits(self, states: Tensor) -> Tensor:
         """As `TiedEmbedding.logits`."""
@@ -87,13 +87,13 @@ class Int8Embedding(TiedEmbedding):
         return logits
 
 
-def quantize(model: Transformer) -> None:
+def quantize_model(model: Transformer) -> None:
     """Let a model compute all products with weights in int8; attention stays in float32."""
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Linear):
-                setattr(module, name, Int8Product(child.weight))
+                setattr(module, name, Int8Linear(child.weight))
         if isinstance(module, EncoderLayer | DecoderLayer):
             # Query, key and value all read it.
-            module.self_norm = RoundingNorm(module.self_norm)  # type: ignore[assignment]
+            module.self_norm = QuantizingNorm(module.self_norm)  # type: ignore[assignment]
     model.embedding = Int8Embedding(model.embedding)

@@ -13,12 +13,12 @@ from translator.data.batching import PairIds, group_by_length, make_batch
 from translator.data.tokenizer import PAD_ID
 from translator.errors import TranslatorError
 from translator.inference.engine import Hypothesis
-from translator.inference.int8 import quantize
+from translator.inference.int8 import quantize_model
 from translator.inference.search import beam_search, greedy_search
 from translator.model.transformer import Transformer
 from translator.model.weights import load_weights
 from translator.runs.run import Run
-from translator.system.device import faster_in, keep_few_kernels, keep_freed_memory, pick_device
+from translator.system.device import faster_in, limit_kernel_caches, pick_device, reuse_freed_memory
 from translator.system.parallel import Workers
 
 # Source positions times beams in a batch, or those of the longer side where targets are known:
@@ -46,7 +46,7 @@ class PyTorchEngine:
         length_penalty: float,
         n_best: int,
         *,
-        scored: bool = True,
+        with_scores: bool = True,
     ) -> list[list[Hypothesis]]:
         """As `Engine.search`."""
         ragged = Ragged.from_lists(src)
@@ -63,7 +63,9 @@ class PyTorchEngine:
             mask = batch == PAD_ID
             if beam_size > 1:
                 return beam_search(self.model, batch, mask, beam_size, length_penalty, n_best)
-            return [[found] for found in greedy_search(self.model, batch, mask, scored=scored)]
+            return [
+                [found] for found in greedy_search(self.model, batch, mask, with_scores=with_scores)
+            ]
 
         return self._in_order(search_batch, batches)
 
@@ -118,18 +120,18 @@ def load_pytorch_engine(run: Run, device: str, compute_type: str = "float32") ->
         run.weights,
     )
     picked = pick_device(device)
-    keep_freed_memory()
+    reuse_freed_memory()
     if compute_type == "int8":
         if picked.type != "cpu":
             raise TranslatorError(
                 f"the engine pytorch-int8 can't use {picked.type}: take the device cpu, or the "
                 "engine pytorch"
             )
-        keep_few_kernels()
+        limit_kernel_caches()
         if not faster_in(torch.int8):
             raise TranslatorError(
                 "this processor has no units for int8, and would be slower with them emulated: "
                 "use the engine pytorch"
             )
-        quantize(model)
+        quantize_model(model)
     return PyTorchEngine(model.to(picked))

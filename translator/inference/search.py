@@ -18,7 +18,7 @@ def length_limits(src_padding_mask: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def greedy_search(
-    model: Transformer, src: Tensor, src_padding_mask: Tensor, *, scored: bool = True
+    model: Transformer, src: Tensor, src_padding_mask: Tensor, *, with_scores: bool = True
 ) -> list[Hypothesis]:
     """Take the most probable piece at each step.
 
@@ -39,7 +39,9 @@ def greedy_search(
     rows = torch.arange(src.size(0), device=src.device)  # those not finished
     tokens = torch.full_like(rows, BOS_ID)
     for length in range(1, longest + 1):
-        pieces, best = _best_next(model, tokens, cache, 1, scored=scored)  # (rows, 1) each
+        pieces, best = _best_next(
+            model, tokens, cache, 1, with_scores=with_scores
+        )  # (rows, 1) each
         tokens = pieces[:, 0]
         ids[rows, length - 1] = tokens
         log_probs[rows] += best[:, 0]
@@ -157,38 +159,38 @@ def _beaten(done: list[Hypothesis], bound: float, length_penalty: float, n_best:
 
 # Logits made at once: these stay in a core's cache until the best are found, and beam search is
 # faster by a tenth; with a quarter of it the products get too small.
-_LOGITS_AT_ONCE = 2**20
+_BLOCK_LOGITS = 2**20
 
 
 def _best_next(
-    model: Transformer, tokens: Tensor, cache: DecoderCache, count: int, *, scored: bool = True
+    model: Transformer, tokens: Tensor, cache: DecoderCache, count: int, *, with_scores: bool = True
 ) -> tuple[Tensor, Tensor]:
     """Read a piece of each target (see `Transformer.step`), and find the best that can follow.
 
     Returns:
-        As `_best_pieces`, and the log-probabilities, not a number if not scored: (B × N, count)
+        As `_top_tokens`, and the log-probabilities, not a number if not scored: (B × N, count)
         each.
     """
     states = model.step(tokens, cache)
-    rows = max(1, _LOGITS_AT_ONCE // model.embedding.num_embeddings)
+    rows = max(1, _BLOCK_LOGITS // model.embedding.num_embeddings)
     all_pieces, all_log_probs = [], []
     for some in torch.split(states, rows):
         logits = model.logits(some).float()
         logits[:, FORBIDDEN_IDS] = -torch.inf
-        pieces = _best_pieces(logits, count)
+        pieces = _top_tokens(logits, count)
         all_pieces.append(pieces)
-        if scored:
+        if with_scores:
             all_log_probs.append(logits.log_softmax(dim=-1).gather(1, pieces))
         else:
             all_log_probs.append(torch.full_like(pieces, torch.nan, dtype=logits.dtype))
     return torch.cat(all_pieces), torch.cat(all_log_probs)
 
 
-# Pieces in a block of `_best_pieces`; with half or twice as many it takes longer.
+# Pieces in a block of `_top_tokens`; with half or twice as many it takes longer.
 _BLOCK = 64
 
 
-def _best_pieces(logits: Tensor, count: int) -> Tensor:
+def _top_tokens(logits: Tensor, count: int) -> Tensor:
     """The ids of the highest logits, (B, count), the best first.
 
     The `count` best are in the `count` blocks that have the best maxima; to look only there takes

@@ -10,20 +10,20 @@ from translator.data.tokenizer import EOS_ID, UNK_ID, Tokenizer
 from translator.errors import TranslatorError
 from translator.inference.engine import ENGINES, Engine, Hypothesis
 from translator.runs.run import Run
-from translator.text.normalization import normalise
+from translator.text.normalization import normalize
 from translator.text.segmentation import cut, sentences
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 # The default corpus has next to no longer sentence, so a model has not learnt to go further.
-_LONGEST_PART = 80
+_MAX_PART_TOKENS = 80
 # With more, a search takes minutes and memory, and finds nothing better.
-_WIDEST_BEAM = 1000
+_MAX_BEAM_SIZE = 1000
 # Beyond, only length would count.
-_HIGHEST_PENALTY = 10
+_MAX_LENGTH_PENALTY = 10
 # A text of so many letters, all capital, is taken for shouting rather than for an abbreviation.
-_SHOUTED_LETTERS = 4
+_MIN_UPPERCASE_LETTERS = 4
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Translator:
         beam_size: int = 5,
         length_penalty: float = 1.0,
         n_best: int = 1,
-        scored: bool = True,
+        with_scores: bool = True,
     ) -> list[Translation]:
         """Translate texts, each by itself; the result has their order.
 
@@ -110,11 +110,11 @@ class Translator:
         """
         if isinstance(texts, str):
             raise TranslatorError("translate() takes a list of texts: put the text into [ ]")
-        possible = 0 <= length_penalty <= _HIGHEST_PENALTY and 1 <= n_best <= beam_size
-        if not possible or beam_size > _WIDEST_BEAM:
+        possible = 0 <= length_penalty <= _MAX_LENGTH_PENALTY and 1 <= n_best <= beam_size
+        if not possible or beam_size > _MAX_BEAM_SIZE:
             raise TranslatorError(
-                f"beam_size must be between 1 and {_WIDEST_BEAM}, length_penalty between 0 and "
-                f"{_HIGHEST_PENALTY}, and n_best between 1 and beam_size (they are {beam_size}, "
+                f"beam_size must be between 1 and {_MAX_BEAM_SIZE}, length_penalty between 0 and "
+                f"{_MAX_LENGTH_PENALTY}, and n_best between 1 and beam_size (they are {beam_size}, "
                 f"{length_penalty}, {n_best})"
             )
         jobs = [self._job(text) for text in texts]
@@ -129,7 +129,7 @@ class Translator:
             if any(map(str.isalpha, self._read(part.text, ids[i], known[i])))
         ]
         searched = self.engine.search(
-            [known[i] for i in readable], beam_size, length_penalty, n_best, scored=scored
+            [known[i] for i in readable], beam_size, length_penalty, n_best, with_scores=with_scores
         )
         # All at once, as with the ids above: a call of SentencePiece costs more than a sentence.
         texts_found = iter(self.tokenizer.decode([h.ids for found in searched for h in found]))
@@ -143,10 +143,12 @@ class Translator:
     def _job(self, text: str) -> _Job:
         job = _Job()
         for written, space in sentences(text):
-            sentence = normalise(written)
+            sentence = normalize(written)
             if not sentence:
                 continue
-            shouted = sentence.isupper() and sum(map(str.isalpha, sentence)) >= _SHOUTED_LETTERS
+            shouted = (
+                sentence.isupper() and sum(map(str.isalpha, sentence)) >= _MIN_UPPERCASE_LETTERS
+            )
             pieces = cut(sentence.capitalize() if shouted else sentence, self._fits)
             if len(pieces) > 1:
                 job.warnings.append(f"a long sentence, translated in {len(pieces)} parts")
@@ -160,7 +162,10 @@ class Translator:
 
     def _fits(self, text: str) -> bool:
         # No piece is longer than the text: most texts need not be encoded to know.
-        return len(text) < _LONGEST_PART or len(self.tokenizer.encode([text])[0]) <= _LONGEST_PART
+        return (
+            len(text) < _MAX_PART_TOKENS
+            or len(self.tokenizer.encode([text])[0]) <= _MAX_PART_TOKENS
+        )
 
     def _warnings(self, part: _Part, ids: list[int]) -> list[str]:
         warnings = []
@@ -221,7 +226,7 @@ class Translator:
         Raises:
             TranslatorError: the engine doesn't show them.
         """
-        src_ids, tgt_ids = self.tokenizer.encode([normalise(src), normalise(tgt)])
+        src_ids, tgt_ids = self.tokenizer.encode([normalize(src), normalize(tgt)])
         [weights] = self.engine.cross_attention([src_ids], [tgt_ids], layers=None)
         src_pieces = self.tokenizer.pieces([*src_ids, EOS_ID])
         return src_pieces, self.tokenizer.pieces([*tgt_ids, EOS_ID]), weights

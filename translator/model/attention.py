@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from translator.model.normalizers import Mapping, softmax
-from translator.model.rotary import rotate
+from translator.model.normalizers import Normalizer, softmax
+from translator.model.rotary import apply_rotary
 
 
 def attend(
@@ -17,13 +17,13 @@ def attend(
     *,
     mask: Tensor | None = None,
     causal: bool = False,
-    mapping: Mapping = softmax,
+    normalizer: Normalizer = softmax,
     need_weights: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """Scaled dot-product attention: mapping(query · keyᵀ / √K) · value.
+    """Scaled dot-product attention: normalizer(query · keyᵀ / √K) · value.
 
     PyTorch's fused kernel does this faster, but shows no weights and knows only softmax: it is
-    taken when the weights aren't asked for and the mapping is `softmax`.
+    taken when the weights aren't asked for and the normalizer is `softmax`.
 
     Args:
         query: (B, H, T, K)
@@ -32,7 +32,7 @@ def attend(
         mask: bool, broadcastable to (B, H, T, S), True where a position may not be seen; each
             query must be left at least one
         causal: position t sees no position after t (self-attention while training)
-        mapping: turns a row of scores into weights; masked scores are -inf
+        normalizer: turns a row of scores into weights; masked scores are -inf
         need_weights: return the weights too
 
     Returns:
@@ -40,15 +40,15 @@ def attend(
     """
     if causal and mask is not None:
         mask, causal = mask | _future(query, key), False
-    if mapping is softmax and not need_weights:
+    if normalizer is softmax and not need_weights:
         return _fused(query, key, value, mask, causal), None
     scores = query @ key.transpose(-2, -1) / math.sqrt(query.size(-1))  # (B, H, T, S)
     if mask is not None:
         scores = scores.masked_fill(mask, -math.inf)
     if causal:
         scores = scores.masked_fill(_future(query, key), -math.inf)
-    weights = mapping(scores)  # (B, H, T, S)
-    # A mapping may be computed more exactly than what is weighted with it.
+    weights = normalizer(scores)  # (B, H, T, S)
+    # A normalizer may be computed more exactly than what is weighted with it.
     output = weights.to(value.dtype) @ value  # (B, H, T, K)
     return output, weights if need_weights else None
 
@@ -82,11 +82,11 @@ class MultiHeadAttention(nn.Module):
     the memory for a whole sentence, those of the target so far from step to step.
     """
 
-    def __init__(self, d_model: int, n_heads: int, mapping: Mapping = softmax) -> None:
-        """Make the four projections; `mapping` turns scores into weights."""
+    def __init__(self, d_model: int, n_heads: int, normalizer: Normalizer = softmax) -> None:
+        """Make the four projections; `normalizer` turns scores into weights."""
         super().__init__()
         self.n_heads = n_heads
-        self.mapping = mapping
+        self.normalizer = normalizer
         self.query = nn.Linear(d_model, d_model, bias=False)
         self.key = nn.Linear(d_model, d_model, bias=False)
         self.value = nn.Linear(d_model, d_model, bias=False)
@@ -99,7 +99,7 @@ class MultiHeadAttention(nn.Module):
             x: what is attended to
             rotation: (S, K / 2), turns the keys by their positions; None in cross-attention
         """
-        keys = _turned(self._split(self.key(x)), rotation)
+        keys = _transposed(self._split(self.key(x)), rotation)
         return keys, self._split(self.value(x))
 
     def forward(
@@ -126,12 +126,12 @@ class MultiHeadAttention(nn.Module):
             The output (B, T, D), and the weights (B, H, T, S) or None.
         """
         output, weights = attend(
-            _turned(self._split(self.query(x)), rotation),
+            _transposed(self._split(self.query(x)), rotation),
             keys,
             values,
             mask=mask,
             causal=causal,
-            mapping=self.mapping,
+            normalizer=self.normalizer,
             need_weights=need_weights,
         )
         joined = output.transpose(1, 2).flatten(2)  # (B, T, D)
@@ -141,5 +141,5 @@ class MultiHeadAttention(nn.Module):
         return x.reshape(*x.shape[:2], self.n_heads, -1).transpose(1, 2)  # (B, H, T, K)
 
 
-def _turned(x: Tensor, rotation: Tensor | None) -> Tensor:
-    return x if rotation is None else rotate(x, rotation)
+def _transposed(x: Tensor, rotation: Tensor | None) -> Tensor:
+    return x if rotation is None else apply_rotary(x, rotation)

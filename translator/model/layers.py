@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from translator.model.attention import MultiHeadAttention
 from translator.model.cache import LayerCache
-from translator.model.normalizers import Mapping, softmax
+from translator.model.normalizers import Normalizer, softmax
 
 
 class Dropout(nn.Module):
@@ -42,15 +42,15 @@ class FeedForward(nn.Module):
     """Two linear maps without biases, a ReLU between, for each position by itself."""
 
     def __init__(self, d_model: int, d_ff: int) -> None:
-        """Widen from d_model to d_ff and back."""
+        """Project up from d_model to d_ff, and back down."""
         super().__init__()
-        self.widen = nn.Linear(d_model, d_ff, bias=False)
-        self.narrow = nn.Linear(d_ff, d_model, bias=False)
+        self.up = nn.Linear(d_model, d_ff, bias=False)
+        self.down = nn.Linear(d_ff, d_model, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
-        narrowed: Tensor = self.narrow(self.widen(x).relu_())
-        return narrowed
+        projected: Tensor = self.down(self.up(x).relu_())
+        return projected
 
 
 class EncoderLayer(nn.Module):
@@ -66,12 +66,12 @@ class EncoderLayer(nn.Module):
         n_heads: int,
         d_ff: int,
         dropout: float,
-        self_mapping: Mapping = softmax,
+        self_normalizer: Normalizer = softmax,
     ) -> None:
         """Make the two blocks and their norms."""
         super().__init__()
         self.self_norm = nn.LayerNorm(d_model)
-        self.self_attention = MultiHeadAttention(d_model, n_heads, self_mapping)
+        self.self_attention = MultiHeadAttention(d_model, n_heads, self_normalizer)
         self.ff_norm = nn.LayerNorm(d_model)
         self.feed_forward = FeedForward(d_model, d_ff)
         self.dropout = Dropout(dropout)
@@ -101,15 +101,15 @@ class DecoderLayer(nn.Module):
         n_heads: int,
         d_ff: int,
         dropout: float,
-        self_mapping: Mapping = softmax,
-        cross_mapping: Mapping = softmax,
+        self_normalizer: Normalizer = softmax,
+        cross_normalizer: Normalizer = softmax,
     ) -> None:
         """Make the three blocks and their norms."""
         super().__init__()
         self.self_norm = nn.LayerNorm(d_model)
-        self.self_attention = MultiHeadAttention(d_model, n_heads, self_mapping)
+        self.self_attention = MultiHeadAttention(d_model, n_heads, self_normalizer)
         self.cross_norm = nn.LayerNorm(d_model)
-        self.cross_attention = MultiHeadAttention(d_model, n_heads, cross_mapping)
+        self.cross_attention = MultiHeadAttention(d_model, n_heads, cross_normalizer)
         self.ff_norm = nn.LayerNorm(d_model)
         self.feed_forward = FeedForward(d_model, d_ff)
         self.dropout = Dropout(dropout)

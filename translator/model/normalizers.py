@@ -10,9 +10,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from translator.config import MappingName
+from translator.config import NormalizerName
 
-Mapping = Callable[[Tensor], Tensor]
+Normalizer = Callable[[Tensor], Tensor]
 
 # Halvings of an interval no longer than 1: what is left is less than the type can tell.
 _BISECTIONS = {torch.float32: 25, torch.float64: 53}
@@ -25,17 +25,17 @@ def softmax(scores: Tensor) -> Tensor:
 
 def sparsemax(scores: Tensor) -> Tensor:
     """The nearest point of the simplex: most weights are exactly 0 (Martins & Astudillo 2016)."""
-    from entmax import sparsemax as mapping
+    from entmax import sparsemax as normalizer
 
-    weights: Tensor = mapping(_exact(scores), dim=-1)
+    weights: Tensor = normalizer(_exact(scores), dim=-1)
     return weights
 
 
 def entmax15(scores: Tensor) -> Tensor:
     """Halfway between softmax and sparsemax (Peters et al. 2019, arXiv 1905.05702)."""
-    from entmax import entmax15 as mapping
+    from entmax import entmax15 as normalizer
 
-    weights: Tensor = mapping(_exact(scores), dim=-1)
+    weights: Tensor = normalizer(_exact(scores), dim=-1)
     return weights
 
 
@@ -47,7 +47,7 @@ class TopK:
         self.k = k
 
     def __call__(self, scores: Tensor) -> Tensor:
-        """As every mapping."""
+        """As every normalizer."""
         if scores.size(-1) <= self.k:
             return softmax(scores)
         highest, places = scores.topk(self.k, dim=-1)
@@ -84,8 +84,8 @@ def _exact(scores: Tensor) -> Tensor:
     return scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
 
 
-def make_mapping(name: MappingName, n_heads: int, k: int) -> Mapping:
-    """The mapping of a name.
+def make_normalizer(name: NormalizerName, n_heads: int, k: int) -> Normalizer:
+    """The normalizer of a name.
 
     Args:
         name: see `ModelConfig.cross_attention`

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-def rotations(length: int, width: int, device: torch.device) -> Tensor:
+def rotary_rotations(length: int, width: int, device: torch.device) -> Tensor:
     """The turns of each position, as complex numbers of length 1.
 
     Args:
@@ -25,7 +25,7 @@ def rotations(length: int, width: int, device: torch.device) -> Tensor:
     return torch.polar(torch.ones_like(angles), angles)
 
 
-def rotate(x: Tensor, rotation: Tensor) -> Tensor:
+def apply_rotary(x: Tensor, rotation: Tensor) -> Tensor:
     """Turn each pair of neighbouring values.
 
     Args:

@@ -7,11 +7,11 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from translator.config import MappingName, ModelConfig
+from translator.config import ModelConfig, NormalizerName
 from translator.model.cache import DecoderCache, LayerCache
 from translator.model.layers import DecoderLayer, Dropout, EncoderLayer
-from translator.model.normalizers import Mapping, make_mapping
-from translator.model.rotary import rotations
+from translator.model.normalizers import Normalizer, make_normalizer
+from translator.model.rotary import rotary_rotations
 
 
 class TiedEmbedding(nn.Embedding):
@@ -36,21 +36,23 @@ class Transformer(nn.Module):
         self.embedding = TiedEmbedding(vocab_size, config.d_model)
         shape = (config.d_model, config.n_heads, config.d_ff, config.dropout)
 
-        def mapping(name: MappingName) -> Mapping:
-            return make_mapping(name, config.n_heads, config.top_k)
+        def normalizer(name: NormalizerName) -> Normalizer:
+            return make_normalizer(name, config.n_heads, config.top_k)
 
         self.encoder = nn.ModuleList(
-            EncoderLayer(*shape, mapping(config.self_attention))
+            EncoderLayer(*shape, normalizer(config.self_attention))
             for _ in range(config.encoder_layers)
         )
         self.encoder_norm = nn.LayerNorm(config.d_model)
         self.decoder = nn.ModuleList(
-            DecoderLayer(*shape, mapping(config.self_attention), mapping(config.cross_attention))
+            DecoderLayer(
+                *shape, normalizer(config.self_attention), normalizer(config.cross_attention)
+            )
             for _ in range(config.decoder_layers)
         )
         self.decoder_norm = nn.LayerNorm(config.d_model)
         self.dropout = Dropout(config.dropout)
-        self.apply(_initialise)
+        self.apply(_initialize)
         # Times √D on the way in, this gives vectors of variance 1; on the way out, logits of it.
         nn.init.normal_(self.embedding.weight, std=config.d_model**-0.5)
 
@@ -65,7 +67,7 @@ class Transformer(nn.Module):
             The memory (B, S, D): what the decoder's cross-attention looks at.
         """
         mask = src_padding_mask[:, None, None, :]  # (B, 1, 1, S)
-        rotation = rotations(src.size(1), self.head_width, src.device)
+        rotation = rotary_rotations(src.size(1), self.head_width, src.device)
         x = self._embed(src)  # (B, S, D)
         for layer in self.encoder:
             x = layer(x, rotation, mask)
@@ -93,7 +95,7 @@ class Transformer(nn.Module):
             the lowest, (B, H, T, S) each.
         """
         mask = src_padding_mask[:, None, None, :]  # (B, 1, 1, S)
-        rotation = rotations(tgt.size(1), self.head_width, tgt.device)
+        rotation = rotary_rotations(tgt.size(1), self.head_width, tgt.device)
         x = self._embed(tgt)  # (B, T, D)
         all_weights = []
         for number, layer in enumerate(self._decoder_layers()):
@@ -125,7 +127,7 @@ class Transformer(nn.Module):
             sources, heads, _, width = keys.shape
             shape = (sources * beam_size, heads, max_length, width)  # (B × N, H, max_length, K)
             layers.append(LayerCache(keys, values, keys.new_empty(shape), keys.new_empty(shape)))
-        rotation = rotations(max_length, self.head_width, memory.device)
+        rotation = rotary_rotations(max_length, self.head_width, memory.device)
         return DecoderCache(layers, src_padding_mask[:, None, None, :], rotation)
 
     def step(self, tokens: Tensor, cache: DecoderCache) -> Tensor:
@@ -154,7 +156,7 @@ class Transformer(nn.Module):
         return embedded
 
 
-def _initialise(module: nn.Module) -> None:
+def _initialize(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)  # Glorot & Bengio 2010: keeps the variance
 

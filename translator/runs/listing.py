@@ -11,7 +11,7 @@ from translator.runs.run import Run
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
-def overview(folder: Path) -> list[dict[str, Any]]:
+def list_runs(folder: Path) -> list[dict[str, Any]]:
     """A row for each run, the one written last first; what it has not got yet is None.
 
     Raises:

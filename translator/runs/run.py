@@ -27,11 +27,11 @@ from translator.errors import TranslatorError
 from translator.system.checksums import sha256_of
 from translator.system.files import (
     json_line,
-    lock_of,
+    lock_path,
     locked,
-    os_errors_named,
+    os_errors_for,
     parse_json,
-    remove_unfinished,
+    remove_temporaries,
     write_text,
 )
 
@@ -131,7 +131,7 @@ class Run:
         try:
             # Opened for reading, since it may lie in a folder that can't be written to; and shared,
             # so that a training that starts at this moment doesn't take us for another one.
-            with lock_of(self.path).open("rb") as lock:
+            with lock_path(self.path).open("rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
@@ -152,7 +152,7 @@ class Run:
         )
         with locked(self.path, busy):
             for folder in (self.path, self.attention, self.tensorboard):
-                remove_unfinished(folder)
+                remove_temporaries(folder)
             yield
 
     def held_out(self, split: str) -> Path:
@@ -170,7 +170,7 @@ class Run:
                 f"{self.path}: no run there (run.json is missing); train one with: "
                 f"translator train --run-dir {self.path}"
             )
-        with os_errors_named(self.manifest):
+        with os_errors_for(self.manifest):
             content: dict[str, Any] = parse_json(self.manifest.read_bytes(), str(self.manifest))
         _require(content, {"format": int, "versions": dict}, str(self.manifest))
         if content["format"] != FORMAT:
@@ -225,7 +225,7 @@ class Run:
 
     def append_metrics(self, record: dict[str, Any]) -> None:
         """Add a measurement to metrics.jsonl."""
-        with os_errors_named(self.metrics), self.metrics.open("a", encoding="utf-8") as file:
+        with os_errors_for(self.metrics), self.metrics.open("a", encoding="utf-8") as file:
             file.write(json_line(record))
 
     def read_metrics(self) -> list[dict[str, Any]]:
@@ -236,7 +236,7 @@ class Run:
         """
         if not self.metrics.exists():
             return []
-        with os_errors_named(self.metrics):
+        with os_errors_for(self.metrics):
             *whole_lines, _ = self.metrics.read_bytes().split(b"\n")
         records = []
         for number, line in enumerate(whole_lines, start=1):
@@ -246,7 +246,7 @@ class Run:
         return records
 
 
-def last_run(runs: Path = DEFAULT_RUNS) -> Run:
+def latest_run(runs: Path = DEFAULT_RUNS) -> Run:
     """The run whose weights were written last, by the times of their files.
 
     Where a clock was set back since, that may be another run than the last: name it then.

@@ -4,20 +4,20 @@ import hashlib
 import json
 from pathlib import Path
 
-from translator.system.files import os_errors_named, write_text
+from translator.system.files import os_errors_for, write_text
 
 # Checksums of the files of a folder, to notice damage; as `sha256sum --check` reads them.
-SUMS = "SHA256SUMS"
+CHECKSUMS = "SHA256SUMS"
 
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
-    with os_errors_named(path), path.open("rb") as file:
+    with os_errors_for(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_sums(folder: Path, *others: str) -> None:
-    """Write `SUMS`, with the SHA-256 of all files in a folder and of some others.
+def write_checksums(folder: Path, *others: str) -> None:
+    """Write `CHECKSUMS`, with the SHA-256 of all files in a folder and of some others.
 
     Args:
         folder: with all that shall be in it
@@ -25,22 +25,22 @@ def write_sums(folder: Path, *others: str) -> None:
     """
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     lines = [f"{sha256_of(folder / name)}  {name}\n" for name in [*others, *sorted(names)]]
-    write_text(folder / SUMS, "".join(lines))
+    write_text(folder / CHECKSUMS, "".join(lines))
 
 
-def damaged_file(folder: Path, *beginnings: str) -> Path | None:
-    """A file that isn't as it was at `write_sums`; None if there is none.
+def find_damaged_file(folder: Path, *beginnings: str) -> Path | None:
+    """A file that isn't as it was at `write_checksums`; None if there is none.
 
     Args:
-        folder: where `SUMS` lies
+        folder: where `CHECKSUMS` lies
         beginnings: of the names to look at; without any, all are. If no name begins so, it is
-            `SUMS` that is damaged
+            `CHECKSUMS` that is damaged
 
     Raises:
-        TranslatorError: there is no `SUMS`, or it can't be read.
+        TranslatorError: there is no `CHECKSUMS`, or it can't be read.
     """
-    with os_errors_named(folder / SUMS):
-        lines = (folder / SUMS).read_bytes().decode(errors="replace").splitlines()
+    with os_errors_for(folder / CHECKSUMS):
+        lines = (folder / CHECKSUMS).read_bytes().decode(errors="replace").splitlines()
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     for beginning in beginnings or [""]:
         names = [name for name in sums if name.startswith(beginning)]
@@ -49,7 +49,7 @@ def damaged_file(folder: Path, *beginnings: str) -> Path | None:
             if not path.is_file() or sha256_of(path) != sums[name]:
                 return path
         if not names:
-            return folder / SUMS
+            return folder / CHECKSUMS
     return None
 
 

@@ -43,12 +43,12 @@ def pick_device(wanted: str) -> torch.device:
 # How much faster a product must be to pay for the conversions around it. Units for bfloat16
 # (AVX512-BF16, AMX) make it 2 to 8 times as fast; without them it is some 100 times slower. Int8
 # has conversions too.
-_WORTHWHILE = 1.4
+_MIN_SPEEDUP = 1.4
 # Below it, there are no units.
-_HOPELESS = 0.1
+_EMULATED_SPEEDUP = 0.1
 # Side of the products tried, and how often each is: the best time counts, should others disturb.
 # Between hopeless and worthwhile they may have, so it is tried on.
-_TRIED_SIZE, _TRIES, _MOST_TRIES = 256, 5, 25
+_TRIED_SIZE, _TRIES, _MAX_TRIES = 256, 5, 25
 
 
 def pick_precision(wanted: Precision | Literal["auto"], device: torch.device) -> Precision:
@@ -83,27 +83,27 @@ def keep_precision(
     if wanted != "auto" or before == "float32":
         return before if wanted == "auto" else wanted
     if device.type == "cpu":
-        return "bfloat16" if speedup(torch.bfloat16) > _HOPELESS else "float32"
+        return "bfloat16" if speedup(torch.bfloat16) > _EMULATED_SPEEDUP else "float32"
     return pick_precision(wanted, device)
 
 
 def faster_in(dtype: torch.dtype) -> bool:
     """Whether this processor multiplies matrices clearly faster in bfloat16, or int8."""
-    return speedup(dtype) > _WORTHWHILE
+    return speedup(dtype) > _MIN_SPEEDUP
 
 
 @functools.cache
 def speedup(dtype: torch.dtype) -> float:
     """How many times as fast as in float32 this processor multiplies matrices."""
     best = {torch.float32: float("inf"), dtype: float("inf")}
-    for tries in range(1, _MOST_TRIES + 1):
+    for tries in range(1, _MAX_TRIES + 1):
         for tried in best:
             matrix = torch.ones(_TRIED_SIZE, _TRIED_SIZE, dtype=tried)
             started = time.perf_counter()
             (torch._int_mm if tried == torch.int8 else torch.mm)(matrix, matrix)
             best[tried] = min(best[tried], time.perf_counter() - started)
         found = best[torch.float32] / best[dtype]
-        if tries >= _TRIES and not _HOPELESS < found < _WORTHWHILE:
+        if tries >= _TRIES and not _EMULATED_SPEEDUP < found < _MIN_SPEEDUP:
             break
     return found
 
@@ -112,7 +112,7 @@ def speedup(dtype: torch.dtype) -> float:
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
-def keep_freed_memory() -> None:
+def reuse_freed_memory() -> None:
     """Let freed memory be taken again, rather than handed back to the system and fetched anew.
 
     Every step of a training takes and frees the same large blocks. By default glibc hands each one
@@ -127,10 +127,10 @@ def keep_freed_memory() -> None:
 
 # How many compiled products PyTorch and oneDNN each keep for later. A step takes as long with 64
 # as with 256; with 16, and with the 1,024 that are kept by default, it takes longer.
-_KEPT_KERNELS = 64
+_KERNEL_CACHE_SIZE = 64
 
 
-def keep_few_kernels() -> None:
+def limit_kernel_caches() -> None:
     """Bound the caches of products compiled for bfloat16 or int8; what the user has set is left.
 
     oneDNN compiles a product anew for each shape, and a training meets new shapes in every batch:
@@ -138,7 +138,7 @@ def keep_few_kernels() -> None:
     settings are read.
     """
     for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
-        os.environ.setdefault(name, str(_KEPT_KERNELS))
+        os.environ.setdefault(name, str(_KERNEL_CACHE_SIZE))
 
 
 def describe_machine(device: torch.device) -> str:

@@ -13,22 +13,23 @@ from translator.errors import TranslatorError
 
 # In bytes. A whole novel has one or two million: what is longer is a file of another kind, and
 # must not fill the memory before that is noticed.
-LONGEST_LINE = 10 * 2**20
+MAX_LINE_BYTES = 10 * 2**20
 
 
-def line_too_long(place: str) -> TranslatorError:
-    """What is said of a line of text beyond `LONGEST_LINE`.
+def line_too_long_error(place: str) -> TranslatorError:
+    """What is said of a line of text beyond `MAX_LINE_BYTES`.
 
     Args:
         place: the file and the number of the line
     """
     return TranslatorError(
-        f"{place}: longer than {LONGEST_LINE / 2**20:.0f} MiB; is it text, with a sentence a line?"
+        f"{place}: longer than {MAX_LINE_BYTES / 2**20:.0f} MiB; is it text with one sentence per "
+        "line?"
     )
 
 
 @contextmanager
-def os_errors_named(path: Path) -> Iterator[None]:
+def os_errors_for(path: Path) -> Iterator[None]:
     """Turn an `OSError` (disk full, no permission …) into a one-line `TranslatorError`."""
     try:
         yield
@@ -45,7 +46,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         TranslatorError: the file can't be written; the old one is left as it was.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with os_errors_named(path):
+    with os_errors_for(path):
         try:
             write(temporary)
             with temporary.open("rb+") as file:
@@ -64,10 +65,10 @@ def partial_folder(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced")
     try:
-        with os_errors_named(path):
+        with os_errors_for(path):
             partial.mkdir(parents=True)
         yield partial
-        with os_errors_named(path):
+        with os_errors_for(path):
             if path.exists():
                 path.rename(replaced)
             try:
@@ -94,8 +95,8 @@ def locked(path: Path, busy: str | None = None) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout  # which whoever only translates need not wait for
 
-    lock = lock_of(path)
-    with os_errors_named(lock):
+    lock = lock_path(path)
+    with os_errors_for(lock):
         lock.parent.mkdir(parents=True, exist_ok=True)
         held = FileLock(lock)
         try:
@@ -113,19 +114,19 @@ def locked(path: Path, busy: str | None = None) -> Iterator[None]:
         held.release()
 
 
-def lock_of(path: Path) -> Path:
+def lock_path(path: Path) -> Path:
     """The file that `locked` locks."""
     return path.with_name(f".{path.name}.lock")
 
 
-def remove_unfinished(folder: Path, name: str = "*") -> None:
+def remove_temporaries(folder: Path, name: str = "*") -> None:
     """Remove what killed processes have left of files and folders they were making.
 
     Args:
         folder: where; nobody else may be writing there
         name: of what they were making
     """
-    with os_errors_named(folder):
+    with os_errors_for(folder):
         for path in folder.glob(f".{name}.[0-9]*.tmp"):
             path.unlink()
         for path in folder.glob(f".{name}.[0-9]*.partial"):
@@ -185,13 +186,13 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
         TranslatorError: the file is missing, or a line of it is not JSON.
     """
     # As bytes, of which LF alone ends a line: a text may hold U+2028 and other ends of lines.
-    with os_errors_named(path), path.open("rb") as file:
+    with os_errors_for(path), path.open("rb") as file:
         return [
             parse_json(line, f"{path}, line {number}") for number, line in enumerate(file, start=1)
         ]
 
 
-def made_again(path: Path, folder: Path) -> TranslatorError:
+def prepared_data_error(path: Path, folder: Path) -> TranslatorError:
     """What is said of prepared data that can't be used.
 
     Args:

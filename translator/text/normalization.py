@@ -16,7 +16,7 @@ _TABLE = str.maketrans({**_INVISIBLE, **_CONTROL, **_SURROGATES})
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
-def normalise(text: str) -> str:
+def normalize(text: str) -> str:
     """Unicode NFC, control characters out, every run of white space one space, ends stripped.
 
     Used on training text and on every text to translate, so the model sees one form only.

@@ -9,7 +9,7 @@ from torch.autograd.function import once_differentiable
 
 # Rows of logits worked on at once. 128 × 8,000 floats are 4 MB, which stay in a processor's cache;
 # a GPU wants large products.
-_ROWS_AT_ONCE = {"cpu": 128, "cuda": 4096, "mps": 4096}
+_BLOCK_ROWS = {"cpu": 128, "cuda": 4096, "mps": 4096}
 
 
 def projected_cross_entropy(
@@ -67,7 +67,7 @@ def _learn_in_blocks(
     state_gradients, embedding_gradient = torch.empty_like(states), torch.zeros_like(embedding)
     ctx.save_for_backward(state_gradients, embedding_gradient)
     parts = (
-        torch.split(tensor, _ROWS_AT_ONCE[states.device.type])
+        torch.split(tensor, _BLOCK_ROWS[states.device.type])
         for tensor in (states, targets[:, None], state_gradients)
     )
     loss = states.new_zeros((), dtype=torch.promote_types(states.dtype, torch.float32))

@@ -27,7 +27,7 @@ from translator.errors import TranslatorError
 
 # A process that ends closes its connections, which the others see at once. This is only for one
 # that falls silent; the others may have to wait for the preparation of a large corpus.
-_LONGEST_WAIT = datetime.timedelta(hours=12)
+_TIMEOUT = datetime.timedelta(hours=12)
 
 T = TypeVar("T")
 
@@ -45,47 +45,47 @@ class World:
     size: int = 1
 
     @property
-    def is_first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the process that writes and talks."""
         return self.rank == 0
 
     def say(self, line: str) -> None:
         """Print a line to standard error, once for all."""
-        if self.is_first:
+        if self.is_main:
             print(line, file=sys.stderr)
 
     @contextmanager
-    def first_goes_first(self) -> Iterator[None]:
+    def main_process_first(self) -> Iterator[None]:
         """Let the first process do something before the others do: they find it done."""
-        if self.is_first:
+        if self.is_main:
             yield
-            self._wait()
+            self._barrier()
         else:
-            self._wait()
+            self._barrier()
             yield
 
-    def from_first(self, compute: Callable[[], T]) -> T:
+    def computed_by_main(self, compute: Callable[[], T]) -> T:
         """What the first process computes, for all of them: a number or a text."""
-        values = [compute() if self.is_first else None]
+        values = [compute() if self.is_main else None]
         if self.size > 1:
-            with _others_named():
+            with _peer_errors():
                 dist.broadcast_object_list(values, device=torch.device("cpu"))
         return values[0]  # type: ignore[return-value]
 
-    def copy_first(self, tensors: Sequence[Tensor]) -> None:
+    def broadcast(self, tensors: Sequence[Tensor]) -> None:
         """Overwrite tensors with those of the first process."""
         if self.size > 1:
-            with _others_named(), torch.no_grad():
+            with _peer_errors(), torch.no_grad():
                 for tensor in tensors:
                     dist.broadcast(tensor, src=0)
 
-    def add_up(self, tensors: Sequence[Tensor]) -> None:
+    def all_reduce_sum(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over the processes; all are of one type."""
         if self.size == 1:
             return
         # All at once: each message costs a moment, however short it is.
         flat = torch.cat([tensor.flatten() for tensor in tensors])
-        with _others_named():
+        with _peer_errors():
             dist.all_reduce(flat)
         parts = torch.split(flat, [tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
@@ -96,17 +96,17 @@ class World:
         numbers = torch.tensor([number], dtype=torch.float64)
         if self.size > 1:
             numbers = numbers.to(device)
-            self.add_up([numbers])
+            self.all_reduce_sum([numbers])
         return numbers.item()
 
-    def _wait(self) -> None:
+    def _barrier(self) -> None:
         if self.size > 1:
-            with _others_named():
+            with _peer_errors():
                 dist.barrier()
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[World]:
+def process_group(device: torch.device) -> Iterator[World]:
     """Be one of the processes that torchrun has started, or alone.
 
     Args:
@@ -133,8 +133,8 @@ def joined(device: torch.device) -> Iterator[World]:
         )
     world = World(int(os.environ["RANK"]), size)
     world.say(f"waiting for the other processes, {size - 1} of them …")
-    with _others_named():
-        dist.init_process_group(timeout=_LONGEST_WAIT)
+    with _peer_errors():
+        dist.init_process_group(timeout=_TIMEOUT)
     yield world
     # After an error it is not said goodbye to the others, who may be gone; the end of this process
     # tells them.
@@ -142,7 +142,7 @@ def joined(device: torch.device) -> Iterator[World]:
 
 
 @contextmanager
-def _others_named() -> Iterator[None]:
+def _peer_errors() -> Iterator[None]:
     """Turn the failure of a connection into a one-line `TranslatorError`."""
     try:
         yield

@@ -12,9 +12,9 @@ from translator.data.batching import PairIds
 from translator.model.transformer import Transformer
 
 # Pairs counted at most, so that a large corpus takes no longer than the default one, a second.
-_MOST_PAIRS = 200_000
+_MAX_PAIRS = 200_000
 # Two pieces that have met but once may have met by chance.
-_LEAST_MEETINGS = 2
+_MIN_COOCCURRENCES = 2
 # Of a start vector's length; the rest is random, for what counting can't know.
 _COUNTED_SHARE = 0.9
 # Beyond the singular vectors wanted, and passes over the matrix: Halko et al. 2011 advise 5 to 10
@@ -22,7 +22,7 @@ _COUNTED_SHARE = 0.9
 _OVERSAMPLING, _PASSES = 16, 3
 
 
-def start_from_cooccurrence(model: Transformer, pairs: PairIds) -> None:
+def init_from_cooccurrence(model: Transformer, pairs: PairIds) -> None:
     """Turn the random vectors of the embedding towards those of `cooccurrence_vectors`."""
     embedding = model.embedding.weight.detach()
     counted = cooccurrence_vectors(pairs, *embedding.shape).to(embedding.device)  # (V, D)
@@ -49,7 +49,7 @@ def cooccurrence_vectors(pairs: PairIds, vocab_size: int, width: int) -> Tensor:
     met = (src.T @ tgt).tocoo()  # (V, V): pairs that hold both
     in_src, in_tgt = (np.asarray(side.sum(axis=0)).ravel() for side in (src, tgt))  # (V,)
     information = np.log(met.data * src.shape[0] / (in_src[met.row] * in_tgt[met.col]))
-    kept = (information > 0) & (met.data >= _LEAST_MEETINGS)
+    kept = (information > 0) & (met.data >= _MIN_COOCCURRENCES)
     matrix = torch.sparse_coo_tensor(
         torch.from_numpy(np.stack([met.row[kept], met.col[kept]]).astype(np.int64)),
         torch.from_numpy(information[kept].astype(np.float32)),
@@ -69,7 +69,7 @@ def cooccurrence_vectors(pairs: PairIds, vocab_size: int, width: int) -> Tensor:
 
 def _occurrences(side: Ragged, vocab_size: int) -> scipy.sparse.csr_matrix:
     """(pairs, vocab_size), 1 where the piece is in the sentence."""
-    count = min(len(side.lengths), _MOST_PAIRS)
+    count = min(len(side.lengths), _MAX_PAIRS)
     offsets = side.offsets[: count + 1]
     pieces = np.array(side.values[: offsets[-1]])
     matrix = scipy.sparse.csr_matrix(

@@ -19,7 +19,7 @@ from translator.system.device import pick_precision
 from translator.system.parallel import Workers
 from translator.training.distributed import World
 from translator.training.objectives import batch_losses
-from translator.training.optimizer import AveragedWeights, Optimizers
+from translator.training.optimizer import ExponentialMovingAverage, Optimizers
 
 # The first steps are slow (memory is taken, kernels are chosen): not counted in the speed.
 _WARMING_STEPS = 3
@@ -60,7 +60,7 @@ class Replica:
             batch: or the part of one
             tokens: target pieces of the whole step, over which the loss is averaged
             smoothing: see `TrainingConfig.label_smoothing`
-            guidance: see `TrainingConfig.guidance_weight`
+            guidance: see `TrainingConfig.guided_alignment_weight`
             seed: start of the dropout
 
         Returns:
@@ -104,12 +104,16 @@ class Learner:
         self.batches = batches
         self.seed = seed
         self.device = next(model.parameters()).device
-        self.precision = world.from_first(lambda: pick_precision(config.precision, self.device))
+        self.precision = world.computed_by_main(
+            lambda: pick_precision(config.precision, self.device)
+        )
         dtype = getattr(torch, self.precision)
         self.workers = Workers(_worker_count(config, self.device, world))
         self._replicas = [Replica(model, dtype) for _ in range(self.workers.count)]
         self.optimizers = Optimizers(model, config, max_steps, dtype)
-        self.average = AveragedWeights(model, config.ema_decay) if config.ema_decay else None
+        self.average = (
+            ExponentialMovingAverage(model, config.ema_decay) if config.ema_decay else None
+        )
 
     @property
     def evaluated_model(self) -> Transformer:
@@ -130,7 +134,7 @@ class Learner:
             TranslatorError: the loss or the gradient is infinite or not a number; the weights are
                 left as they were.
         """
-        batches = [self.batches.next() for _ in range(self.config.accumulation)]
+        batches = [self.batches.next() for _ in range(self.config.gradient_accumulation)]
         tokens = sum(batch.tgt_tokens for batch in batches)
         total, sums = self.gradients(batches, tokens, step)
         norm = torch.nn.utils.get_total_norm(sums)
@@ -139,8 +143,8 @@ class Learner:
                 f"step {step + 1}: the loss ({total / tokens:.4g} nats a piece) or its gradient "
                 f"(of length {norm.item():.4g}) is not a number that can be learnt from; what is "
                 "saved is from before it: go on from there with --training.precision float32, or "
-                "train into another --run-dir with lower rates (--training.learning_rate, "
-                "--training.muon_learning_rate)"
+                "train into another --run-dir with lower rates (--training.lr, "
+                "--training.muon_lr)"
             )
         parameters = list(self.model.parameters())
         for parameter, gradient in zip(parameters, sums, strict=True):
@@ -173,7 +177,11 @@ class Learner:
             seeds = draw.generate_state(first + self.workers.count)[first:]
             results = self.workers.map(
                 lambda replica, part, seed: replica.gradients(
-                    part, tokens, self.config.label_smoothing, self.config.guidance_weight, seed
+                    part,
+                    tokens,
+                    self.config.label_smoothing,
+                    self.config.guided_alignment_weight,
+                    seed,
                 ),
                 self._replicas,
                 parts,
@@ -187,7 +195,7 @@ class Learner:
                     sums = list(gradients)
         if not sums:  # the batches had fewer pairs than there are processes
             sums = [torch.zeros_like(parameter) for parameter in self.model.parameters()]
-        self.world.add_up(sums)
+        self.world.all_reduce_sum(sums)
         return self.world.total(total, self.device), sums
 
     def state_dict(self) -> dict[str, Any]:
@@ -208,7 +216,7 @@ class Learner:
             self.average.model.load_state_dict(state["average"])
 
 
-def steps_for_minutes(
+def estimate_steps(
     config: TrainingConfig,
     model: Transformer,
     make_batches: Callable[[], BatchStream],
@@ -223,7 +231,7 @@ def steps_for_minutes(
         trial.step(step)
     seconds = (time.perf_counter() - started) / _TIMED_STEPS
     steps = max(1, int(config.max_minutes * 60 * (1 - _RESERVE) / seconds))
-    return world.from_first(lambda: steps)
+    return world.computed_by_main(lambda: steps)
 
 
 def _worker_count(config: TrainingConfig, device: torch.device, world: World) -> int:

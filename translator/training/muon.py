@@ -15,7 +15,7 @@ _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 3
 
 
-def orthogonalise(matrices: Tensor) -> Tensor:
+def orthogonalize(matrices: Tensor) -> Tensor:
     """The nearest semi-orthogonal matrices, about.
 
     Singular values of more than some 1/50 of the Frobenius norm end up in 0.68 … 1.21; smaller ones
@@ -85,7 +85,7 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
         own = matrices[0].dtype
-        updates = orthogonalise(torch.stack(list(ahead)).to(self._dtype or own)).to(own)
+        updates = orthogonalize(torch.stack(list(ahead)).to(self._dtype or own)).to(own)
         rows, columns = matrices[0].shape
         if group["weight_decay"]:
             torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])

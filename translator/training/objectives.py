@@ -18,7 +18,7 @@ def batch_losses(model: Transformer, batch: Batch, smoothing: float) -> tuple[Te
         smoothing: see `projected_cross_entropy`
 
     Returns:
-        The cross-entropy; and the `guidance_loss`, 0 where the batch has no links.
+        The cross-entropy; and the `guided_alignment_loss`, 0 where the batch has no links.
     """
     src_padding_mask = batch.src_padding_mask
     memory = model.encode(batch.src, src_padding_mask)
@@ -31,7 +31,7 @@ def batch_losses(model: Transformer, batch: Batch, smoothing: float) -> tuple[Te
     loss = projected_cross_entropy(states[real], model.embedding.weight, targets[real], smoothing)
     if batch.links is None:
         return loss, torch.zeros_like(loss)
-    return loss, guidance_loss(weights[0][:, GUIDED_HEAD], batch.links)
+    return loss, guided_alignment_loss(weights[0][:, GUIDED_HEAD], batch.links)
 
 
 # Of its layer; any would do.
@@ -43,7 +43,7 @@ def guided_layer(decoder_layers: int) -> int:
     return max(0, decoder_layers - 2)
 
 
-def guidance_loss(weights: Tensor, links: Tensor) -> Tensor:
+def guided_alignment_loss(weights: Tensor, links: Tensor) -> Tensor:
     """How little a head looks at what each target piece is linked to, when it is read.
 
     Guided alignment (Garg et al. 2019, arXiv 1909.02074), with two changes: the head learns at
@@ -59,8 +59,8 @@ def guidance_loss(weights: Tensor, links: Tensor) -> Tensor:
     """
     linked = links.any(dim=-1)
     found = (weights.float() * links).sum(dim=-1)[linked]
-    # A sparse mapping may give 0, whose logarithm has no use.
-    return -found.clamp(min=_LEAST_WEIGHT).log().sum()
+    # A sparse normalizer may give 0, whose logarithm has no use.
+    return -found.clamp(min=_MIN_WEIGHT).log().sum()
 
 
-_LEAST_WEIGHT = 1e-6
+_MIN_WEIGHT = 1e-6

@@ -11,7 +11,7 @@ from translator.model.transformer import Transformer
 from translator.training.muon import Muon
 
 
-def rate_factor(step: int, warmup_steps: int, max_steps: int) -> float:
+def lr_factor(step: int, warmup_steps: int, max_steps: int) -> float:
     """What the peak rates are multiplied with at a step (from 0): a rise, then a fall to zero."""
     rise = (step + 1) / (warmup_steps + 1)
     fall = (max_steps - step) / max(1, max_steps - warmup_steps)
@@ -51,7 +51,7 @@ class Optimizers:
         decay = config.weight_decay
         self._all: list[torch.optim.Optimizer] = []
         if config.optimizer == "muon":
-            rate = config.muon_learning_rate
+            rate = config.muon_lr
             self._all.append(Muon(matrices, rate, weight_decay=decay, dtype=dtype))
             groups: list[dict[str, Any]] = [{"params": others, "weight_decay": 0.0}]
         else:
@@ -61,14 +61,12 @@ class Optimizers:
             ]
         # The second beta of 0.98 is that of Vaswani et al. 2017: gradients of text are sparse
         # and change fast. One fused kernel in place of a loop over the tensors.
-        self._all.append(
-            torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
-        )
+        self._all.append(torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98), fused=True))
         self._peaks = [[group["lr"] for group in opt.param_groups] for opt in self._all]
 
     def step(self, step: int) -> None:
         """Update the weights with the rates of this step (from 0), and forget the gradients."""
-        factor = rate_factor(step, self._config.warmup_steps, self._max_steps)
+        factor = lr_factor(step, self._config.warmup_steps, self._max_steps)
         for optimizer, peaks in zip(self._all, self._peaks, strict=True):
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
@@ -85,7 +83,7 @@ class Optimizers:
             optimizer.load_state_dict(state)
 
 
-class AveragedWeights:
+class ExponentialMovingAverage:
     """An exponential moving average of a model's weights (Polyak & Juditsky 1992)."""
 
     def __init__(self, model: Transformer, decay: float) -> None:

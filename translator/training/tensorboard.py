@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from translator.errors import TranslatorError
-from translator.system.files import os_errors_named, write_bytes
+from translator.system.files import os_errors_for, write_bytes
 
 # Of metrics.jsonl, the numbers that are drawn against the step.
 CURVES = ("loss", "tgt_tokens_per_second", "dev_bleu")
@@ -24,20 +24,20 @@ class EventFile:
             records: the measurements so far
         """
         require_tensorboard()
-        with os_errors_named(folder):
+        with os_errors_for(folder):
             folder.mkdir(exist_ok=True)
         old = sorted(folder.glob("events.out.tfevents.*"))
         # Counted, since TensorBoard reads them by name, and a clock may be set back.
         number = int(old[-1].suffix[1:]) + 1 if old else 1
         self.path = folder / f"events.out.tfevents.{number:06}"
         write_bytes(self.path, _start() + b"".join(map(_event, records)))
-        with os_errors_named(folder):
+        with os_errors_for(folder):
             for path in old:
                 path.unlink()
 
     def append(self, record: dict[str, Any]) -> None:
         """Add a measurement."""
-        with os_errors_named(self.path), self.path.open("ab") as file:
+        with os_errors_for(self.path), self.path.open("ab") as file:
             file.write(_event(record))
 
 

@@ -26,7 +26,7 @@ from translator.training.tensorboard import EventFile
 # Between two lines of training loss in metrics.jsonl.
 _STEPS_PER_RECORD = 20
 # In nats a piece; between two lines the loss goes up and down by a tenth.
-_RUN_AWAY = 1.0
+_DIVERGED = 1.0
 
 # What decides how sums are rounded, and how to choose it.
 _SET_BY = {
@@ -142,11 +142,11 @@ class Trainer:
         started = time.perf_counter()
         progress = self.progress
         model = self.learner.evaluated_model
-        progress.dev_bleu = self.world.from_first(lambda: self.validate(model, progress.step))
+        progress.dev_bleu = self.world.computed_by_main(lambda: self.validate(model, progress.step))
         if progress.dev_bleu > progress.best_bleu:
             progress.best_bleu, progress.best_step = progress.dev_bleu, progress.step
             progress.evaluations_without_gain = 0
-            if self.world.is_first:
+            if self.world.is_main:
                 save_weights(model, self.run.weights)
         else:
             progress.evaluations_without_gain += 1
@@ -162,11 +162,11 @@ class Trainer:
             self.world.say(
                 f"step {progress.step}, {progress.seconds:.0f} s: dev BLEU {progress.dev_bleu:.2f}"
             )
-            if progress.loss > progress.lowest_loss + _RUN_AWAY:
+            if progress.loss > progress.lowest_loss + _DIVERGED:
                 self.world.say(
                     f"warning: the training loss has risen from {progress.lowest_loss:.2f} to "
-                    f"{progress.loss:.2f} nats; with lower rates (--training.learning_rate, "
-                    "--training.muon_learning_rate) it may fall"
+                    f"{progress.loss:.2f} nats; with lower rates (--training.lr, "
+                    "--training.muon_lr) it may fall"
                 )
 
     def _record_loss(self, bar: "tqdm[NoReturn]") -> None:
@@ -190,7 +190,7 @@ class Trainer:
 
     def _record(self, record: dict[str, Any]) -> None:
         """Add a measurement to the run."""
-        if self.world.is_first:
+        if self.world.is_main:
             self.run.append_metrics(record)
         if self._events:
             self._events.append(record)
@@ -201,14 +201,14 @@ class Trainer:
             initial=self.progress.step,
             desc="train",
             unit="step",
-            disable=not self.world.is_first,
+            disable=not self.world.is_main,
             smoothing=0.05,  # the time left shall not jump with every batch
             mininterval=0.5 if sys.stderr.isatty() else 30,  # a log file needs few lines
         )
 
     def save(self) -> None:
         """Write everything that `resume` needs."""
-        if not self.world.is_first:
+        if not self.world.is_main:
             return
         state = {
             "progress": vars(self.progress),
@@ -226,7 +226,7 @@ class Trainer:
         """
         if self.run.state.exists():
             self._restore(load_state(self.run.state))
-        if not self.world.is_first:
+        if not self.world.is_main:
             return
         # What was measured after the state was saved will be measured again.
         records = self.run.read_metrics()
