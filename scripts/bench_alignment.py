@@ -88,9 +88,9 @@ def seconds_of_pass(aligner: Aligner, pairs: Sequence[Pair]) -> float:
     @torch.inference_mode()
     def read(batch: Batch) -> None:
         mask = batch.src_padding_mask
-        memory = model.encode(batch.src, mask)
-        states, _ = model.decode(batch.tgt[:, :-1], memory, mask)
-        model.logits(states[batch.tgt[:, 1:] != PAD_ID]).log_softmax(dim=-1)
+        memory = model.encoder(batch.src, mask)
+        states, _ = model.decoder(batch.tgt[:, :-1], memory)
+        model.decoder.logits(states[batch.tgt[:, 1:] != PAD_ID]).log_softmax(dim=-1)
 
     started = time.perf_counter()
     src, tgt = (tokenizer.encode([pair[side].text for pair in pairs]) for side in (0, 1))

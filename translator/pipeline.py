@@ -48,6 +48,7 @@ from translator.system.files import os_errors_for
 from translator.training.distributed import World, process_group
 from translator.training.embedding_init import init_from_cooccurrence
 from translator.training.learner import Learner, estimate_steps
+from translator.training.objectives import make_objective
 from translator.training.tensorboard import require_tensorboard
 from translator.training.trainer import Trainer
 
@@ -114,10 +115,11 @@ def _train(config: Config, run: Run, device: torch.device, world: World) -> Trai
             lambda: keep_precision(config.training.precision, written, device)
         ),
     )
+    objective = make_objective(training, config.model.decoder_layers)
     max_steps = manifest["max_steps"]
     if max_steps is None:
         world.say("measuring the speed of this machine …")
-        max_steps = estimate_steps(training, model, make_batches, world)
+        max_steps = estimate_steps(training, model, objective, make_batches, world)
         if world.is_main:
             run.write_manifest(manifest | {"max_steps": max_steps})
     batches = make_batches()
@@ -127,7 +129,7 @@ def _train(config: Config, run: Run, device: torch.device, world: World) -> Trai
             init_from_cooccurrence(model, batches.pairs)
         world.broadcast(list(model.parameters()))  # on another machine roundings may differ
     warm_start_seconds = time.perf_counter() - started
-    learner = Learner(training, model, batches, max_steps, config.seed, world)
+    learner = Learner(training, model, objective, batches, max_steps, config.seed, world)
     validate = _validator(config, run, tokenizer)
     trainer = Trainer(config.training, learner, validate, run, max_steps, world)
     trainer.resume()

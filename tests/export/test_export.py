@@ -74,7 +74,7 @@ def test_both_engines_stop_at_the_limit_of_each_source(own_copy: Path) -> None:
     """A model that finds no end, since its embedding of eos is far from every state."""
     model = load_pytorch_engine(Run(own_copy), "cpu").model
     with torch.no_grad():
-        model.decoder_norm.bias.fill_(1)
+        model.decoder.norm.bias.fill_(1)
         model.embedding.weight[EOS_ID] = -10
     run = Run(own_copy)
     save_weights(model, run.weights)
@@ -174,13 +174,15 @@ def test_what_ctranslate2_lacks_is_refused_and_the_old_export_kept(
         return torch.zeros_like(scores).scatter(-1, scores.argmax(dim=-1, keepdim=True), 1)
 
     engine = load_pytorch_engine(Run(own_copy), "cpu")
-    layer = engine.model.decoder[1]
+    layer = engine.model.decoder.layers[1]
     assert isinstance(layer, DecoderLayer)
     layer.cross_attention.normalizer = argmax
     monkeypatch.setattr(
         "translator.export.ctranslate2.load_pytorch_engine", lambda *arguments: engine
     )
-    with pytest.raises(TranslatorError, match=r"decoder\.1\.cross_attention \(argmax\).*pytorch"):
+    with pytest.raises(
+        TranslatorError, match=r"decoder\.layers\.1\.cross_attention \(argmax\).*pytorch"
+    ):
         export_ctranslate2(Run(own_copy))
     assert load(own_copy, "cpu", "ctranslate2").translate(SENTENCES[:1])[0].text
 

@@ -11,6 +11,7 @@ from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from translator.inference import search
 from translator.inference.engine import Hypothesis
 from translator.inference.search import beam_search, greedy_search, length_limits
+from translator.model.memory import Memory
 from translator.model.transformer import Transformer
 
 SPECIAL = [PAD_ID, UNK_ID, BOS_ID]
@@ -30,13 +31,13 @@ def random_model(vocab_size: int = VOCAB) -> Transformer:
     """
     config = ModelConfig(d_model=16, n_heads=2, encoder_layers=2, decoder_layers=2, d_ff=24)
     model = Transformer(config, vocab_size).double().eval().requires_grad_(False)
-    model.decoder_norm.weight.mul_(-2)
+    model.decoder.norm.weight.mul_(-2)
     return model
 
 
 def prefer(model: Transformer, piece: int, by: float) -> Transformer:
     """Put the logit of a piece far above all others at every place, or far below."""
-    model.decoder_norm.bias.fill_(1)  # the state is then this plus something that sums to zero
+    model.decoder.norm.bias.fill_(1)  # the state is then this plus something that sums to zero
     model.embedding.weight[piece] = by
     return model
 
@@ -49,23 +50,26 @@ def sources(*lengths: int, vocab_size: int = VOCAB) -> Tensor:
     return pad_sequence(rows, batch_first=True, padding_value=PAD_ID)
 
 
+def encode(model: Transformer, src: Tensor) -> Memory:
+    return model.encoder(src, src == PAD_ID)
+
+
 def greedy(model: Transformer, src: Tensor) -> list[Hypothesis]:
-    return greedy_search(model, src, src == PAD_ID)
+    return greedy_search(model.decoder, encode(model, src))
 
 
 def beam(
     model: Transformer, src: Tensor, size: int, length_penalty: float = 1.0, n_best: int = 1
 ) -> list[list[Hypothesis]]:
-    return beam_search(model, src, src == PAD_ID, size, length_penalty, n_best)
+    return beam_search(model.decoder, encode(model, src), size, length_penalty, n_best)
 
 
 def next_logits(model: Transformer, src: Tensor, targets: list[list[int]]) -> Tensor:
     """(N, T + 1, V) for one source without padding and N targets of one length."""
     many = src.expand(len(targets), -1)
-    padding = torch.zeros_like(many, dtype=torch.bool)
     tgt = torch.tensor([[BOS_ID, *ids] for ids in targets])
-    states, _ = model.decode(tgt, model.encode(many, padding), padding)
-    return model.logits(states)
+    states, _ = model.decoder(tgt, encode(model, many))
+    return model.decoder.logits(states)
 
 
 def next_log_probs(model: Transformer, src: Tensor, targets: list[list[int]]) -> Tensor:
@@ -111,8 +115,8 @@ def assert_same(actual: list[Hypothesis], expected: list[Hypothesis]) -> None:
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """At most 3 or 4 pieces, eos counted, by the length of the source."""
 
-    def limits(src_padding_mask: Tensor) -> Tensor:
-        return 3 + (~src_padding_mask).sum(dim=1) % 2
+    def limits(padding_mask: Tensor) -> Tensor:
+        return 3 + (~padding_mask).sum(dim=1) % 2
 
     monkeypatch.setattr(search, "length_limits", limits)
 
@@ -179,7 +183,7 @@ def test_greedy_takes_the_best_piece_each_time(seed: int) -> None:
 def test_greedy_finds_the_same_where_nobody_asks_for_scores(seed: int) -> None:
     torch.manual_seed(seed)
     model, src = random_model(), sources(*LENGTHS)
-    unscored = greedy_search(model, src, src == PAD_ID, with_scores=False)
+    unscored = greedy_search(model.decoder, encode(model, src), with_scores=False)
     assert all(math.isnan(hypothesis.log_prob) for hypothesis in unscored)
     assert [h.ids for h in unscored] == [h.ids for h in greedy(model, src)]
 
@@ -318,3 +322,60 @@ def test_best_pieces_are_those_of_a_whole_sort(vocab_size: int, count: int) -> N
     real = min(count, vocab_size - len(SPECIAL))  # the forbidden ones come last, in any order
     assert torch.equal(pieces[:, :real], expected[:, :real])
     assert pieces.size(1) == min(count, vocab_size)
+
+
+# --- forced prefixes ------------------------------------------------------------------------------
+
+PREFIXES = [[4], [], [5, 6], [6, 4], [4, 4]]
+
+
+@PENALTIES
+@pytest.mark.parametrize("n_best", [1, 3])
+@pytest.mark.usefixtures("short_limits")
+def test_wide_beam_finds_the_best_of_all_that_begin_with_the_prefix(
+    length_penalty: float, n_best: int
+) -> None:
+    model, src = random_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
+    found = beam_search(
+        model.decoder, encode(model, src), WIDE, length_penalty, n_best, prefixes=PREFIXES
+    )
+    for hypotheses, row, prefix in zip(found, without_padding(src), PREFIXES, strict=True):
+        expected = [
+            (score, ids)
+            for score, ids in everything(model, row, length_penalty)
+            if ids[: len(prefix)] == prefix
+        ][:n_best]
+        assert [h.ids for h in hypotheses] == [ids for _, ids in expected]
+        scores = [h.score(length_penalty) for h in hypotheses]
+        assert scores == pytest.approx([score for score, _ in expected], abs=1e-5)
+
+
+@SEEDS
+def test_a_forced_prefix_counts_in_the_log_probability(seed: int) -> None:
+    torch.manual_seed(seed)
+    model, src = random_model(), sources(*LENGTHS)
+    prefixes = [[4], [], [5, 6, 7], [8] * 40, [9, 4]]  # one is longer than the limit
+    memory = encode(model, src)
+    found = [
+        greedy_search(model.decoder, memory, prefixes=prefixes),
+        [best for (best,) in beam_search(model.decoder, memory, 3, prefixes=prefixes)],
+        [best for (best,) in beam_search(model.decoder, memory, 1, prefixes=prefixes)],
+    ]
+    for hypotheses in found:
+        for hypothesis, row, prefix in zip(hypotheses, without_padding(src), prefixes, strict=True):
+            assert hypothesis.ids[: len(prefix)] == prefix
+            expected = log_prob_of(model, row, hypothesis)
+            assert hypothesis.log_prob == pytest.approx(expected, abs=1e-4)
+    assert_same(found[0], found[2])
+
+
+@SEEDS
+def test_forcing_what_would_be_found_changes_nothing(seed: int) -> None:
+    torch.manual_seed(seed)
+    model, src = random_model(), sources(*LENGTHS)
+    free = greedy(model, src)
+    prefixes = [hypothesis.ids[: row % 3] for row, hypothesis in enumerate(free)]
+    memory = encode(model, src)
+    assert_same(greedy_search(model.decoder, memory, prefixes=prefixes), free)
+    unscored = greedy_search(model.decoder, memory, prefixes=prefixes, with_scores=False)
+    assert [h.ids for h in unscored] == [h.ids for h in free]

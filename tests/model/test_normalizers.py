@@ -123,9 +123,9 @@ def test_decoding_step_by_step_is_decoding_at_once(
     src, tgt = torch.randint(4, 20, (B, S)), torch.randint(4, 20, (B, T))
     mask = torch.zeros(B, S, dtype=torch.bool)
     mask[1, 4:] = True
-    memory = model.encode(src, mask)
-    states, weights = model.decode(tgt, memory, mask, weights_of=range(2))
+    memory = model.encoder(src, mask)
+    states, weights = model.decoder(tgt, memory, weights_of=range(2))
     assert (weights[0][1, :, :, 4:] == 0).all()
-    cache: DecoderCache = model.start(memory, mask, T)
+    cache: DecoderCache = model.decoder.start(memory, T)
     for t in range(T):
-        torch.testing.assert_close(model.step(tgt[:, t], cache), states[:, t])
+        torch.testing.assert_close(model.decoder.step(tgt[:, t], cache), states[:, t])

@@ -8,7 +8,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from translator.config import ModelConfig
 from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
-from translator.model import transformer
+from translator.model import decoder as decoding
+from translator.model import text_encoder
+from translator.model.memory import Memory
 from translator.model.transformer import Transformer, count_parameters
 
 VOCAB = 20
@@ -41,24 +43,28 @@ def with_padding(ids: Tensor, columns: int) -> Tensor:
     return nn.functional.pad(ids, (0, columns), value=PAD_ID)
 
 
+def encode(model: Transformer, src: Tensor) -> Memory:
+    return model.encoder(src, src == PAD_ID)
+
+
 def read(model: Transformer, src: Tensor, tgt: Tensor) -> Tensor:
     """The logits (B, T, V) of a whole target at once."""
-    memory = model.encode(src, src == PAD_ID)
-    return model.logits(model.decode(tgt, memory, src == PAD_ID)[0])
+    return model.decoder.logits(model.decoder(tgt, encode(model, src))[0])
 
 
 def assert_same(actual: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
 
 
-def unturned(length: int, width: int, device: torch.device) -> Tensor:
-    """In place of `rotations`: every position is turned by nothing."""
+def unrotated(length: int, width: int, device: torch.device) -> Tensor:
+    """Instead of `rotary_rotations`: no position is rotated."""
     return torch.ones(length, width // 2, dtype=torch.complex64, device=device)
 
 
 def test_model_is_encoder_and_decoder_of_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """But for the positions, which PyTorch's layers don't have."""
-    monkeypatch.setattr(transformer, "rotations", unturned)
+    """Except for the positions, which PyTorch's layers don't have."""
+    for module in (text_encoder, decoding):
+        monkeypatch.setattr(module, "rotary_rotations", unrotated)
     model = random_model()
     d_model, n_heads, d_ff = CONFIG.d_model, CONFIG.n_heads, CONFIG.d_ff
     encoder = nn.TransformerEncoder(
@@ -72,12 +78,12 @@ def test_model_is_encoder_and_decoder_of_pytorch(monkeypatch: pytest.MonkeyPatch
         CONFIG.decoder_layers,
         norm=nn.LayerNorm(d_model),
     ).double()
-    for ours, theirs in zip(model.encoder, encoder.layers, strict=True):
+    for ours, theirs in zip(model.encoder.layers, encoder.layers, strict=True):
         copy_encoder_layer(ours, theirs)
-    for ours, theirs in zip(model.decoder, decoder.layers, strict=True):
+    for ours, theirs in zip(model.decoder.layers, decoder.layers, strict=True):
         copy_decoder_layer(ours, theirs)
-    encoder.norm.load_state_dict(model.encoder_norm.state_dict())
-    decoder.norm.load_state_dict(model.decoder_norm.state_dict())
+    encoder.norm.load_state_dict(model.encoder.norm.state_dict())
+    decoder.norm.load_state_dict(model.decoder.norm.state_dict())
 
     def embed(ids: Tensor) -> Tensor:
         return model.embedding.weight[ids] * math.sqrt(d_model)
@@ -91,7 +97,7 @@ def test_model_is_encoder_and_decoder_of_pytorch(monkeypatch: pytest.MonkeyPatch
         tgt_mask=torch.ones(6, 6, dtype=torch.bool).triu(1),
         memory_key_padding_mask=padding,
     )
-    assert_same(model.encode(src, padding)[~padding], memory[~padding])
+    assert_same(encode(model, src).states[~padding], memory[~padding])
     assert_same(read(model, src, tgt), states @ model.embedding.weight.T)
 
 
@@ -99,8 +105,8 @@ def test_more_source_padding_changes_nothing() -> None:
     model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
     wider = with_padding(src, 4)
     real = src != PAD_ID
-    memory = model.encode(wider, wider == PAD_ID)[:, : src.size(1)]
-    assert_same(memory[real], model.encode(src, ~real)[real])
+    states = encode(model, wider).states[:, : src.size(1)]
+    assert_same(states[real], encode(model, src).states[real])
     assert_same(read(model, wider, tgt), read(model, src, tgt))
 
 
@@ -154,10 +160,9 @@ def test_order_of_the_source_matters() -> None:
 
 def test_weights_of_gives_those_of_each_layer_and_the_same_states() -> None:
     model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
-    padding = src == PAD_ID
-    memory = model.encode(src, padding)
-    plain, none = model.decode(tgt, memory, padding)
-    states, weights = model.decode(tgt, memory, padding, weights_of=range(2))
+    memory = encode(model, src)
+    plain, none = model.decoder(tgt, memory)
+    states, weights = model.decoder(tgt, memory, weights_of=range(2))
     assert none == []
     assert_same(states, plain)
     assert [layer.shape for layer in weights] == [(3, CONFIG.n_heads, 6, 7)] * 2
@@ -169,8 +174,7 @@ def test_weights_of_gives_those_of_each_layer_and_the_same_states() -> None:
 def test_padding_of_the_memory_is_never_attended() -> None:
     model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
     padding = src == PAD_ID
-    memory = model.encode(src, padding)
-    _, weights = model.decode(tgt, memory, padding, weights_of=range(2))
+    _, weights = model.decoder(tgt, encode(model, src), weights_of=range(2))
     for layer in weights:
         by_key = layer.permute(0, 3, 1, 2)  # (B, S, H, T)
         assert (by_key[padding] == 0).all()
@@ -180,20 +184,23 @@ def test_padding_of_the_memory_is_never_attended() -> None:
 def test_step_by_step_is_as_all_at_once() -> None:
     model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 9)
     expected = read(model, src, tgt)
-    cache = model.start(model.encode(src, src == PAD_ID), src == PAD_ID, max_length=9)
+    cache = model.decoder.start(encode(model, src), max_length=9)
     for t in range(9):
         assert cache.length == t
-        assert_same(model.logits(model.step(tgt[:, t], cache)), expected[:, t])
+        assert_same(model.decoder.logits(model.decoder.step(tgt[:, t], cache)), expected[:, t])
 
 
 def test_reordered_cache_goes_on_from_the_other_targets() -> None:
     beams = 4
     model, src = random_model(), sources(7, 3, 1)
-    cache = model.start(model.encode(src, src == PAD_ID), src == PAD_ID, 8, beams)
+    cache = model.decoder.start(encode(model, src), 8, beams)
     src = src.repeat_interleave(beams, dim=0)
     tgt = prefixes(len(src), 1)
     for _ in range(8):
-        assert_same(model.logits(model.step(tgt[:, -1], cache)), read(model, src, tgt)[:, -1])
+        assert_same(
+            model.decoder.logits(model.decoder.step(tgt[:, -1], cache)),
+            read(model, src, tgt)[:, -1],
+        )
         first = torch.arange(0, len(src), beams)[:, None]
         rows = (first + torch.randint(beams, (3, beams))).flatten()
         cache.reorder(rows)
@@ -203,17 +210,22 @@ def test_reordered_cache_goes_on_from_the_other_targets() -> None:
 @pytest.mark.parametrize("beams", [1, 3])
 def test_selected_cache_goes_on_with_the_chosen_sources(beams: int) -> None:
     model, src = random_model(), sources(7, 3, 1, 5)
-    cache = model.start(model.encode(src, src == PAD_ID), src == PAD_ID, 8, beams)
+    cache = model.decoder.start(encode(model, src), 8, beams)
     src = src.repeat_interleave(beams, dim=0)
     tgt = prefixes(len(src), 1)
     for sources_left in (4, 6, 6, 3, 2, 2, 1):
-        assert_same(model.logits(model.step(tgt[:, -1], cache)), read(model, src, tgt)[:, -1])
+        assert_same(
+            model.decoder.logits(model.decoder.step(tgt[:, -1], cache)),
+            read(model, src, tgt)[:, -1],
+        )
         chosen = torch.randint(len(src) // beams, (sources_left,))
         rows = chosen[:, None] * beams + torch.randint(beams, (sources_left, beams))
         cache.select(chosen, rows.flatten())
         src, tgt = src[rows.flatten()], tgt[rows.flatten()]
         tgt = torch.cat([tgt, random_pieces(len(src), 1)], dim=1)
-    assert_same(model.logits(model.step(tgt[:, -1], cache)), read(model, src, tgt)[:, -1])
+    assert_same(
+        model.decoder.logits(model.decoder.step(tgt[:, -1], cache)), read(model, src, tgt)[:, -1]
+    )
 
 
 @pytest.mark.parametrize(("encoder_layers", "decoder_layers"), [(1, 3), (3, 1)])

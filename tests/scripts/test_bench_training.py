@@ -9,7 +9,7 @@ from translator.config import ModelConfig, TrainingConfig
 from translator.data.batching import Batch
 from translator.model.attention import MultiHeadAttention
 from translator.model.transformer import Transformer
-from translator.training.objectives import batch_losses
+from translator.training.objectives import CrossEntropy, SupervisedObjective
 from translator.training.optimizer import Optimizers
 
 VOCAB = 50
@@ -39,7 +39,9 @@ def test_flops_of_a_batch_are_those_that_pytorch_counts(
     )
     model = small_model(config)
     with FlopCounterMode(display=False) as mode:
-        torch.autograd.grad(batch_losses(model, batch, 0.1)[0], list(model.parameters()))
+        torch.autograd.grad(
+            SupervisedObjective([CrossEntropy(0.1)])(model, batch).total, list(model.parameters())
+        )
     expected = training_flops(config, VOCAB, rows, src, tgt, batch.tgt_tokens)
     assert counted(mode) == expected
 

@@ -11,7 +11,7 @@ from translator.data.batching import Batch
 from translator.data.tokenizer import PAD_ID
 from translator.model.transformer import Transformer
 from translator.training.cross_entropy import _BLOCK_ROWS, projected_cross_entropy
-from translator.training.objectives import batch_losses
+from translator.training.objectives import CrossEntropy, SupervisedObjective
 
 VOCAB, WIDTH = 30, 8
 ROWS_AT_ONCE = _BLOCK_ROWS["cpu"]
@@ -43,6 +43,21 @@ def test_loss_and_gradients_are_those_of_pytorch(
     largest = max(gradient.abs().max().item() for gradient in expected)
     for gradient, right in zip(gradients, expected, strict=True):
         torch.testing.assert_close(gradient, right, rtol=1e-5, atol=1e-6 * largest)
+
+
+@SMOOTHINGS
+@pytest.mark.parametrize("rows", [1, 5, 2 * ROWS_AT_ONCE + 3])
+def test_a_weight_for_each_token_is_that_of_pytorch(smoothing: float, rows: int) -> None:
+    states, embedding, targets = states_and_targets(rows, torch.float64)
+    weights = torch.randn(rows, dtype=torch.float64)  # rewards can be negative
+    each = F.cross_entropy(
+        states @ embedding.T, targets, reduction="none", label_smoothing=smoothing
+    )
+    theirs = (weights * each).sum()
+    ours = projected_cross_entropy(states, embedding, targets, smoothing, weights)
+    torch.testing.assert_close(ours, theirs)
+    expected = torch.autograd.grad(theirs, (states, embedding))
+    torch.testing.assert_close(torch.autograd.grad(ours, (states, embedding)), expected)
 
 
 def test_huge_logits_overflow_nowhere() -> None:
@@ -85,8 +100,8 @@ def random_batch(*lengths: tuple[int, int], padding: int = 0) -> Batch:
 
 
 def naive_loss(model: Transformer, batch: Batch, smoothing: float) -> Tensor:
-    memory = model.encode(batch.src, batch.src == PAD_ID)
-    states, _ = model.decode(batch.tgt[:, :-1], memory, batch.src == PAD_ID)
+    memory = model.encoder(batch.src, batch.src == PAD_ID)
+    states, _ = model.decoder(batch.tgt[:, :-1], memory)
     return F.cross_entropy(
         (states @ model.embedding.weight.T).flatten(0, 1),
         batch.tgt[:, 1:].flatten(),
@@ -94,6 +109,10 @@ def naive_loss(model: Transformer, batch: Batch, smoothing: float) -> Tensor:
         reduction="sum",
         label_smoothing=smoothing,
     )
+
+
+def batch_loss(model: Transformer, batch: Batch, smoothing: float) -> Tensor:
+    return SupervisedObjective([CrossEntropy(smoothing)])(model, batch).total
 
 
 def gradients(model: Transformer, loss: Tensor) -> dict[str, Tensor]:
@@ -108,7 +127,7 @@ def test_batch_loss_is_the_naive_one_with_its_gradients(smoothing: float) -> Non
     # In all, more target pieces than are worked on at once.
     batch = random_batch(*[(i % 7, (3 * i) % 11) for i in range(30)])
     assert batch.tgt_tokens > ROWS_AT_ONCE
-    theirs, ours = naive_loss(exact, batch, smoothing), batch_losses(model, batch, smoothing)[0]
+    theirs, ours = naive_loss(exact, batch, smoothing), batch_loss(model, batch, smoothing)
     torch.testing.assert_close(ours, theirs.float())
     expected = {name: g.float() for name, g in gradients(exact, theirs).items()}
     largest = max(g.abs().max().item() for g in expected.values())
@@ -119,7 +138,7 @@ def test_padding_changes_neither_loss_nor_gradients() -> None:
     model = random_model().double()
     tight = random_batch((5, 3), (2, 6))
     padded = Batch(*(F.pad(ids, (0, 4), value=PAD_ID) for ids in (tight.src, tight.tgt)), 11)
-    ours, theirs = batch_losses(model, padded, 0.1)[0], batch_losses(model, tight, 0.1)[0]
+    ours, theirs = batch_loss(model, padded, 0.1), batch_loss(model, tight, 0.1)
     torch.testing.assert_close(ours, theirs)
     expected = gradients(model, theirs)
     torch.testing.assert_close(gradients(model, ours), expected, rtol=1e-6, atol=1e-6)
@@ -129,20 +148,20 @@ def test_batch_loss_is_the_sum_over_its_pairs() -> None:
     model = random_model()
     batch = random_batch((5, 3), (2, 6), (4, 0))
     alone = [
-        batch_losses(model, Batch(batch.src[i : i + 1], batch.tgt[i : i + 1], 0), 0.1)[0]
+        batch_loss(model, Batch(batch.src[i : i + 1], batch.tgt[i : i + 1], 0), 0.1)
         for i in range(3)
     ]
-    torch.testing.assert_close(batch_losses(model, batch, 0.1)[0], torch.stack(alone).sum())
+    torch.testing.assert_close(batch_loss(model, batch, 0.1), torch.stack(alone).sum())
 
 
 def test_half_precision_gives_a_float32_loss_and_finite_float32_gradients() -> None:
     model = random_model()
     batch = random_batch(*[(i % 7, (3 * i) % 11) for i in range(30)])
-    exact = batch_losses(model, batch, 0.1)[0]
+    exact = batch_loss(model, batch, 0.1)
     expected = gradients(model, exact)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert model.embedding.weight.matmul(model.embedding.weight.T).dtype == torch.bfloat16
-        loss = batch_losses(model, batch, 0.1)[0]
+        loss = batch_loss(model, batch, 0.1)
     assert loss.dtype == torch.float32
     assert loss.item() != exact.item()
     assert loss.item() == pytest.approx(exact.item(), rel=0.01)

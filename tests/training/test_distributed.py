@@ -27,6 +27,7 @@ from translator.pipeline import train
 from translator.runs.run import Run
 from translator.training.distributed import World, process_group
 from translator.training.learner import Learner
+from translator.training.objectives import CrossEntropy, GuidedAlignment, SupervisedObjective
 
 # Long enough to be in the midst of it when a state has been saved, even on a busy machine.
 OPTIONS = [
@@ -56,11 +57,16 @@ def gradients_together(world: World) -> tuple[float, list[torch.Tensor]]:
     torch.manual_seed(1)
     shape = ModelConfig(d_model=16, n_heads=2, encoder_layers=1, decoder_layers=2, d_ff=24)
     model = Transformer(shape, vocab_size=40)
-    config = TrainingConfig(precision="float32", guided_alignment_weight=0.3)
-    learner = Learner(config, model, None, max_steps=1, seed=1, world=world)  # type: ignore[arg-type]
+    config = TrainingConfig(precision="float32")
+    losses = [CrossEntropy(config.label_smoothing), GuidedAlignment(0, 0, weight=0.3)]
+    objective = SupervisedObjective(losses)
+    learner = Learner(config, model, objective, None, max_steps=1, seed=1, world=world)  # type: ignore[arg-type]
     pairs = random_pairs(30)
     batches = [make_batch(pairs, rows) for rows in np.split(np.arange(30), [17, 29])]
-    return learner.gradients(batches, sum(batch.tgt_tokens for batch in batches), step=0)
+    tokens = sum(batch.tgt_tokens for batch in batches)
+    sums, gradients = learner.gradients(batches, tokens, step=0)
+    assert set(sums) == {"loss", "cross_entropy", "guided_alignment"}
+    return sums["loss"], gradients
 
 
 def free_port() -> int:

@@ -60,12 +60,12 @@ class PyTorchEngine:
 
         def search_batch(chosen: Ints) -> list[list[Hypothesis]]:
             batch = torch.from_numpy(ragged.padded(chosen, bos=False)).to(self.device)
-            mask = batch == PAD_ID
+            decoder = self.model.decoder
+            with torch.inference_mode():
+                memory = self.model.encoder(batch, batch == PAD_ID)
             if beam_size > 1:
-                return beam_search(self.model, batch, mask, beam_size, length_penalty, n_best)
-            return [
-                [found] for found in greedy_search(self.model, batch, mask, with_scores=with_scores)
-            ]
+                return beam_search(decoder, memory, beam_size, length_penalty, n_best)
+            return [[best] for best in greedy_search(decoder, memory, with_scores=with_scores)]
 
         return self._in_order(search_batch, batches)
 
@@ -89,10 +89,9 @@ class PyTorchEngine:
         self, pairs: PairIds, rows: Ints, layers: Sequence[int] | None
     ) -> list[Tensor]:
         batch = make_batch(pairs, rows).to(self.device)
-        mask = batch.src_padding_mask
-        memory = self.model.encode(batch.src, mask)
-        asked = range(len(self.model.decoder)) if layers is None else layers
-        _, weights = self.model.decode(batch.tgt[:, :-1], memory, mask, weights_of=asked)
+        memory = self.model.encoder(batch.src, batch.src_padding_mask)
+        chosen = range(len(self.model.decoder.layers)) if layers is None else layers
+        _, weights = self.model.decoder(batch.tgt[:, :-1], memory, weights_of=chosen)
         stacked = torch.stack(weights, dim=1).float().cpu()  # (B, layers, H, T + 1, S + 1)
         lengths = zip(pairs.tgt.lengths[rows] + 1, pairs.src.lengths[rows] + 1, strict=True)
         return [

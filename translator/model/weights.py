@@ -19,9 +19,30 @@ Model = TypeVar("Model", bound=nn.Module)
 _CHECKSUM = "sha256"
 
 
+def get_weights(model: nn.Module) -> dict[str, Tensor]:
+    """The trained values by name; a tensor that several modules share appears once.
+
+    (`state_dict` would list the shared token vectors three times.)
+    """
+    return {name: parameter.detach() for name, parameter in model.named_parameters()}
+
+
+def set_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Copy weights from `get_weights` of a model of the same shape.
+
+    Raises:
+        ValueError: a name or a shape differs.
+    """
+    own = get_weights(model)
+    if {n: w.shape for n, w in own.items()} != {n: w.shape for n, w in weights.items()}:
+        raise ValueError("these weights belong to a model of another shape")
+    for name, tensor in own.items():
+        tensor.copy_(weights[name])
+
+
 def save_weights(model: nn.Module, path: Path) -> None:
     """Write a model's weights, as float32 on the CPU."""
-    weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    weights = {name: tensor.cpu() for name, tensor in get_weights(model).items()}
     write_bytes(path, safetensors.torch.save(weights, {_CHECKSUM: _checksum(weights)}))
 
 
@@ -53,13 +74,13 @@ def load_weights(make_model: Callable[[], Model], parameters: int, path: Path) -
         raise _damaged(path, "(its SHA-256 differs)")
     if not all(w.dtype == torch.float32 and w.isfinite().all() for w in weights.values()):
         raise _damaged(path, "(there is something else in it than float32 numbers)")
-    misfit = f"{path}: the weights don't fit config.yaml beside them"
+    misfit = f"{path}: the weights don't fit the config.yaml next to them"
     if sum(tensor.numel() for tensor in weights.values()) < parameters:
         raise TranslatorError(misfit)
     model = make_model()
     try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
+        set_weights(model, weights)
+    except ValueError as error:
         raise TranslatorError(misfit) from error
     return model
 

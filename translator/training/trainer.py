@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -52,7 +52,7 @@ class Progress:
         best_step: the step of it
         evaluations_without_gain: since then
         dev_bleu: the latest
-        loss_sum: in nats, since the last line in metrics.jsonl
+        loss_sums: by name, in nats, since the last line in metrics.jsonl
         loss_tokens: target pieces it was summed over
         loss: the mean in that line, in nats a piece
         lowest_loss: the lowest of these
@@ -65,7 +65,7 @@ class Progress:
     best_step: int = 0
     evaluations_without_gain: int = 0
     dev_bleu: float = 0.0
-    loss_sum: float = 0.0
+    loss_sums: dict[str, float] = field(default_factory=dict)
     loss_tokens: int = 0
     loss: float = 0.0
     lowest_loss: float = float("inf")
@@ -113,11 +113,12 @@ class Trainer:
         with self._bar() as bar, _stop_requests() as stop_requested:
             while progress.step < self.max_steps and not self._out_of_patience():
                 started = time.perf_counter()
-                loss, tokens = self.learner.step(progress.step)
+                losses, tokens = self.learner.step(progress.step)
                 progress.seconds += time.perf_counter() - started
                 progress.step += 1
                 progress.tgt_tokens += tokens
-                progress.loss_sum += loss
+                for name, loss in losses.items():
+                    progress.loss_sums[name] = progress.loss_sums.get(name, 0.0) + loss
                 progress.loss_tokens += tokens
                 bar.update()
                 if progress.step % _STEPS_PER_RECORD == 0:
@@ -171,17 +172,20 @@ class Trainer:
 
     def _record_loss(self, bar: "tqdm[NoReturn]") -> None:
         progress = self.progress
-        loss = progress.loss_sum / progress.loss_tokens
+        losses = {name: total / progress.loss_tokens for name, total in progress.loss_sums.items()}
+        loss = losses.pop("loss")
         progress.loss, progress.lowest_loss = loss, min(loss, progress.lowest_loss)
-        progress.loss_sum, progress.loss_tokens = 0.0, 0
+        progress.loss_sums, progress.loss_tokens = {}, 0
         speed = progress.tgt_tokens / progress.seconds
-        record = {
+        record: dict[str, Any] = {
             "step": progress.step,
             "seconds": round(progress.seconds, 2),
             "epoch": self.learner.batches.epoch,
             "loss": round(loss, 5),
             "tgt_tokens_per_second": round(speed),
         }
+        if len(losses) > 1:  # a single loss is the sum
+            record["losses"] = {name: round(part, 5) for name, part in losses.items()}
         self._record(record)
         bar.set_postfix_str(
             f"loss {loss:.3f}, {speed:.0f} tokens/s, dev BLEU {progress.dev_bleu:.1f}",
