@@ -10,6 +10,7 @@ from translator.config import ModelConfig
 from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 from translator.model import decoder as decoding
 from translator.model import text_encoder
+from translator.model.cache import DecoderCache
 from translator.model.memory import Memory
 from translator.model.transformer import Transformer, count_parameters
 
@@ -50,6 +51,10 @@ def encode(model: Transformer, src: Tensor) -> Memory:
 def read(model: Transformer, src: Tensor, tgt: Tensor) -> Tensor:
     """The logits (B, T, V) of a whole target at once."""
     return model.decoder.logits(model.decoder(tgt, encode(model, src))[0])
+
+
+def step(model: Transformer, tokens: Tensor, cache: DecoderCache) -> Tensor:
+    return model.decoder.logits(model.decoder.step(tokens, cache))
 
 
 def assert_same(actual: Tensor, expected: Tensor) -> None:
@@ -187,7 +192,7 @@ def test_step_by_step_is_as_all_at_once() -> None:
     cache = model.decoder.start(encode(model, src), max_length=9)
     for t in range(9):
         assert cache.length == t
-        assert_same(model.decoder.logits(model.decoder.step(tgt[:, t], cache)), expected[:, t])
+        assert_same(step(model, tgt[:, t], cache), expected[:, t])
 
 
 def test_reordered_cache_goes_on_from_the_other_targets() -> None:
@@ -198,7 +203,7 @@ def test_reordered_cache_goes_on_from_the_other_targets() -> None:
     tgt = prefixes(len(src), 1)
     for _ in range(8):
         assert_same(
-            model.decoder.logits(model.decoder.step(tgt[:, -1], cache)),
+            step(model, tgt[:, -1], cache),
             read(model, src, tgt)[:, -1],
         )
         first = torch.arange(0, len(src), beams)[:, None]
@@ -215,7 +220,7 @@ def test_selected_cache_goes_on_with_the_chosen_sources(beams: int) -> None:
     tgt = prefixes(len(src), 1)
     for sources_left in (4, 6, 6, 3, 2, 2, 1):
         assert_same(
-            model.decoder.logits(model.decoder.step(tgt[:, -1], cache)),
+            step(model, tgt[:, -1], cache),
             read(model, src, tgt)[:, -1],
         )
         chosen = torch.randint(len(src) // beams, (sources_left,))
@@ -223,9 +228,7 @@ def test_selected_cache_goes_on_with_the_chosen_sources(beams: int) -> None:
         cache.select(chosen, rows.flatten())
         src, tgt = src[rows.flatten()], tgt[rows.flatten()]
         tgt = torch.cat([tgt, random_pieces(len(src), 1)], dim=1)
-    assert_same(
-        model.decoder.logits(model.decoder.step(tgt[:, -1], cache)), read(model, src, tgt)[:, -1]
-    )
+    assert_same(step(model, tgt[:, -1], cache), read(model, src, tgt)[:, -1])
 
 
 @pytest.mark.parametrize(("encoder_layers", "decoder_layers"), [(1, 3), (3, 1)])

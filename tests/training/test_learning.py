@@ -56,10 +56,8 @@ def random_pairs(rows: int) -> PairIds:
 
 
 def greedy(model: Transformer, src: Tensor) -> list[Ids]:
-    return [
-        hypothesis.ids
-        for hypothesis in greedy_search(model.eval().decoder, model.encoder(src, src == PAD_ID))
-    ]
+    memory = model.eval().encoder(src, src == PAD_ID)
+    return [hypothesis.ids for hypothesis in greedy_search(model.decoder, memory)]
 
 
 def learner_of(
