@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from bench_training import Curve, orthogonalisation_flops, training_flops
+from bench_training import Curve
+from benchmarking.flops import orthogonalization_flops, training_flops
 from torch.utils.flop_counter import FlopCounterMode
 
 from translator.config import ModelConfig, TrainingConfig
@@ -51,7 +52,7 @@ def test_flops_of_the_optimizer_are_those_that_pytorch_counts() -> None:
     optimizers = Optimizers(model, TrainingConfig(), max_steps=10)
     with FlopCounterMode(display=False) as mode:
         optimizers.step(0)
-    assert counted(mode) == orthogonalisation_flops(model)
+    assert counted(mode) == orthogonalization_flops(model)
 
 
 def test_a_mark_is_crossed_between_two_points() -> None:

@@ -9,7 +9,9 @@ import crash_test
 import pytest
 import torch
 from conftest import PAIRS
-from crash_test import BrokenTrainingError, Training, check_start, differences
+from crash_test import differences
+from crashing.killer import BrokenTrainingError, check_start
+from crashing.process import Training
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def test_every_difference_is_named(trainings: tuple[Training, Training]) -> None
 
 
 @pytest.mark.parametrize(
-    ("code", "said", "saved", "wrong"),
+    ("code", "output", "saved", "wrong"),
     [
         (-9, "", 40, None),  # killed before it could say so
         (-9, "resuming run at step 40\n", 43, None),
@@ -70,10 +72,10 @@ def test_every_difference_is_named(trainings: tuple[Training, Training]) -> None
         (2, "translator: no", 40, "ended with code 2"),
     ],
 )
-def test_a_start_elsewhere_is_seen(code: int, said: str, saved: int, wrong: str | None) -> None:
+def test_a_start_elsewhere_is_seen(code: int, output: str, saved: int, wrong: str | None) -> None:
     process = SimpleNamespace(
         popen=SimpleNamespace(returncode=code),
-        said=lambda: said,
+        output=lambda: output,
         step=lambda: saved,
         first_step=40,
     )

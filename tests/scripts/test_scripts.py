@@ -99,7 +99,7 @@ def test_bench_training(cli: Cli, tmp_path: Path) -> None:
     again = cli(*options, program=[str(SCRIPTS / "bench_training.py")])
     assert again.returncode == 2
     assert again.stderr.splitlines() == [
-        "bench_training: bench is there already; name a new --folder"
+        "bench_training: bench already exists; choose another --folder"
     ]
 
 
@@ -116,7 +116,7 @@ def test_bench_corpus(cli: Cli, tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "bench").iterdir()} == {"corpus.png"}
     again = cli(*options, program=[str(SCRIPTS / "bench_corpus.py")])
     assert again.returncode == 2
-    assert again.stderr == "bench_corpus: bench is there already; name a new --folder\n"
+    assert again.stderr == "bench_corpus: bench already exists; choose another --folder\n"
 
 
 def test_crash_test(cli: Cli, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_crash_test(cli: Cli, tmp_path: Path) -> None:
     again = cli(*options, program=program)
     assert again.returncode == 2
     assert again.stderr.splitlines()[-1] == (
-        "crash_test: crash is there already; name a new --folder"
+        "crash_test: crash already exists; choose another --folder"
     )
 
 
