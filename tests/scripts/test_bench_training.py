@@ -1,4 +1,4 @@
-"""What the benchmark counts is what is computed."""
+"""The FLOPs that the benchmark reports are those that PyTorch counts."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ VOCAB = 50
 
 
 def small_model(config: ModelConfig) -> Transformer:
-    """With attention in single products, since PyTorch doesn't count its fused kernel's."""
+    """A model without the fused attention kernel, whose FLOPs PyTorch does not count."""
     model = Transformer(config, VOCAB)
     for module in model.modules():
         if isinstance(module, MultiHeadAttention):

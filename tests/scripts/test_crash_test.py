@@ -1,4 +1,4 @@
-"""The crash test sees what a crash could do, and says so."""
+"""The crash test reports everything that a crash could break."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ from crashing.process import Training
 
 @pytest.fixture
 def trainings(trained_run: Path, tmp_path: Path) -> tuple[Training, Training]:
-    """Two that ended the same."""
+    """Two trainings with the same end."""
     killed, reference = (Training(tmp_path / name, PAIRS, 60) for name in ("killed", "untouched"))
     for training in (killed, reference):
         shutil.copytree(trained_run, training.run.path)
@@ -30,7 +30,7 @@ def edit(path: Path, pattern: str, replacement: str) -> None:
     path.write_text(changed, encoding="utf-8")
 
 
-def test_the_same_end_is_the_same_but_for_times(trainings: tuple[Training, Training]) -> None:
+def test_the_same_end_is_equal_except_for_times(trainings: tuple[Training, Training]) -> None:
     killed, reference = trainings
     edit(killed.run.metrics, r'"seconds": [\d.]+', '"seconds": 12345.6')
     assert differences(killed, reference) == []
@@ -64,7 +64,7 @@ def test_every_difference_is_named(trainings: tuple[Training, Training]) -> None
 @pytest.mark.parametrize(
     ("code", "output", "saved", "wrong"),
     [
-        (-9, "", 40, None),  # killed before it could say so
+        (-9, "", 40, None),  # killed before it could report the step
         (-9, "resuming run at step 40\n", 43, None),
         (-9, "resuming run at step 39\n", 43, "step 40, but it began at 39"),
         (-9, "", 41, "step 40, but it began at 0"),
@@ -72,7 +72,9 @@ def test_every_difference_is_named(trainings: tuple[Training, Training]) -> None
         (2, "translator: no", 40, "ended with code 2"),
     ],
 )
-def test_a_start_elsewhere_is_seen(code: int, output: str, saved: int, wrong: str | None) -> None:
+def test_a_start_at_another_step_is_reported(
+    code: int, output: str, saved: int, wrong: str | None
+) -> None:
     process = SimpleNamespace(
         popen=SimpleNamespace(returncode=code),
         output=lambda: output,
@@ -86,7 +88,7 @@ def test_a_start_elsewhere_is_seen(code: int, output: str, saved: int, wrong: st
         check_start(process)  # type: ignore[arg-type]
 
 
-def test_what_is_wrong_is_the_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_differences_are_the_exit_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crash_test, "crash", lambda *_: ["weights.safetensors differs"])
     monkeypatch.setattr("sys.argv", ["crash_test.py"])
     with pytest.raises(SystemExit, match=r"crash_test: weights\.safetensors differs"):
