@@ -1,4 +1,4 @@
-"""Every mistake a user can make ends in one line that names it and its mend, and exit code 2."""
+"""Every user mistake ends in exit code 2 and one line that names the mistake and the fix."""
 
 import gzip
 import json
@@ -74,7 +74,7 @@ MISTAKES = [
         command("prepare", f"--corpus.files={'a' * 5000}"),
         ("aaa…", "too long"),
     ),
-    # settings that can't be
+    # impossible settings
     Mistake(
         "no steps at all",
         command("train", "--training.max_steps=0"),
@@ -663,7 +663,7 @@ def test_the_largest_vocabulary_it_names_works(
 
 
 def test_lines_before_the_bad_one_are_translated(cli: Cli, trained_run: Path) -> None:
-    """Also those that wait for a batch to be filled."""
+    """Including lines that wait for a batch to fill."""
     stdin = b"Good evening.\n" * 9 + b"Caf\xe9\n" + b"Good evening.\n" * 9
     result = cli("translate", "--run-dir", str(trained_run), stdin=stdin)
     assert result.returncode == 2
@@ -671,19 +671,20 @@ def test_lines_before_the_bad_one_are_translated(cli: Cli, trained_run: Path) ->
     assert result.stderr.splitlines()[-1].startswith("translator: standard input, line 10: ")
 
 
-# --- in a process of its own: what the operating system has a part in -----------------------------
+# --- in a separate process, since the operating system takes part ---------------------------------
 
 
-def test_a_mistake_in_a_process_of_its_own(cli: Cli) -> None:
+def test_a_mistake_in_a_separate_process(cli: Cli) -> None:
     result = cli("train", "--training.max_step", "5")
     assert_one_clear_line(result, '"training.max_step"', '"training.max_steps"')
 
 
-def test_without_a_network_the_other_ways_are_named(cli: Cli, tmp_path: Path) -> None:
+def test_without_a_network_the_alternatives_are_named(cli: Cli, tmp_path: Path) -> None:
     result = cli("prepare")
     parts = ["can't be fetched", "--corpus.files", "configs/hub.yaml", "data/downloads"]
     assert_one_clear_line(result, *parts)
-    assert not [path for path in (tmp_path / "data").rglob("[!.]*") if path.is_file()]  # but locks
+    # Lock files begin with a dot.
+    assert not [path for path in (tmp_path / "data").rglob("[!.]*") if path.is_file()]
 
 
 def test_a_data_set_of_the_hub_without_a_network(cli: Cli) -> None:

@@ -1,4 +1,4 @@
-"""Every command as a user runs it: in a process of its own, on real files."""
+"""Every command as a user runs it: in a separate process, on real files."""
 
 import json
 import os
@@ -61,7 +61,7 @@ def test_prepare_prints_its_table(cli: Cli) -> None:
     assert table["test: sources seen in training"] == "0"
 
 
-def test_train_leaves_a_whole_run_and_shows_what_it_can(cli: Cli, tmp_path: Path) -> None:
+def test_train_writes_a_complete_run_and_shows_examples(cli: Cli, tmp_path: Path) -> None:
     result = cli("train", *TINY_OPTIONS, "--seed=7", "--training.max_steps=40")
     assert result.returncode == 0, result.stderr
     run = tmp_path / "runs" / "quickstart"
@@ -106,7 +106,7 @@ def test_a_finished_run_is_left_as_it_is(cli: Cli, run_copy: Path) -> None:
     assert contents(run_copy) == before
 
 
-def test_another_configuration_is_refused_by_its_keys(
+def test_another_configuration_is_refused_with_its_keys(
     run_copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = contents(run_copy)
@@ -167,12 +167,12 @@ def test_evaluate_finds_the_best_dev_score_again(
 def test_evaluate_on_own_files_agrees_with_sacrebleu(
     cli: Cli, trained_run: Path, tmp_path: Path
 ) -> None:
-    """Both score what `translate` says."""
+    """Both score the output of `translate`."""
     options = ["--run-dir", str(trained_run), "--beam-size", "3"]
     (tmp_path / "src").write_text("\n".join(SENTENCES) + "\n", encoding="utf-8")
     translated = cli("translate", *options, stdin="\n".join(SENTENCES)).stdout
     (tmp_path / "hyp").write_text(translated, encoding="utf-8")
-    # References near the translations, since a score of 0 would show little.
+    # The references resemble the translations, since two scores of 0 would prove little.
     lines = translated.splitlines()
     references = [[f"{line} Fin." for line in lines], [*lines[:1], "Rosas.", "¿De dónde?"]]
     for name, reference in zip(("ref1", "ref2"), references, strict=True):
@@ -243,7 +243,7 @@ def test_the_run_trained_last_is_the_default(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The other run is damaged, so that it shows when it is taken."""
+    """The other run is damaged, so that using it would fail."""
     other = Path(shutil.copytree(run_copy, run_copy.with_name("other"))) / "weights.safetensors"
     other.write_bytes(b"damaged")
     os.utime(run_copy / "weights.safetensors", (2000, 2000))
@@ -288,7 +288,7 @@ def test_runs_are_listed_with_their_state_and_scores(
     assert rows["halfway"]["test BLEU"] is None
     assert done["written"].endswith(" ago")
     assert [line.split()[0] for line in table.splitlines()[2:]] == list(rows)
-    assert list(rows)[-1] == "done"  # the others were written to after it
+    assert list(rows)[-1] == "done"  # the others were written later
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_runs_are_listed_with_their_state_and_scores(
         (9e8, "10416 d after this clock's time"),
     ],
 )
-def test_a_run_is_as_old_as_this_clock_says(
+def test_the_age_of_a_run_follows_this_clock(
     run_copy: Path, monkeypatch: pytest.MonkeyPatch, ahead: float, written: str
 ) -> None:
     for path in run_copy.iterdir():
@@ -310,7 +310,7 @@ def test_a_run_is_as_old_as_this_clock_says(
     assert (row["state"], row["written"]) == ("finished", written)
 
 
-def test_where_there_is_no_run_that_is_said(cli: Cli) -> None:
+def test_a_missing_run_is_reported(cli: Cli) -> None:
     assert_one_clear_line(cli("runs"), "no run in runs/", "translator train")
 
 
@@ -343,7 +343,7 @@ def test_the_python_api_translates(trained_run: Path) -> None:
 def test_settings_come_from_files_and_options_win(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Wherever --config stands."""
+    """Regardless of the position of --config."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.yaml").write_text("tokenizer:\n  vocab_size: 200\nseed: 3\n")
     options = [f"--corpus.files={PAIRS}", "--tokenizer.vocab_size=150", "--config", "small.yaml"]
@@ -352,7 +352,7 @@ def test_settings_come_from_files_and_options_win(
     assert row.split() == ["vocabulary", "150"]
 
 
-def test_options_may_mend_what_a_file_leaves_contradictory(
+def test_options_may_fix_contradictions_in_a_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "fr.yaml").write_text("corpus:\n  languages: [en, fr]\n")
@@ -362,15 +362,15 @@ def test_options_may_mend_what_a_file_leaves_contradictory(
     assert "fr-en" in capsys.readouterr().out
 
 
-def test_output_is_utf8_whatever_the_locale_says(cli: Cli, trained_run: Path) -> None:
+def test_output_is_utf8_in_every_locale(cli: Cli, trained_run: Path) -> None:
     run = ["--run-dir", str(trained_run)]
     result = cli("translate", *run, "Good.", "猫", env={"PYTHONIOENCODING": "ascii"})
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[1] == "猫"
 
 
-def test_the_tables_of_the_report_are_whole(trained_run: Path) -> None:
-    """A signature holds the sign that separates columns."""
+def test_the_tables_of_the_report_have_all_columns(trained_run: Path) -> None:
+    """A sacrebleu signature contains the column separator."""
     rows = (trained_run / "report.md").read_text(encoding="utf-8").splitlines()
     tables = [row for row in rows if row.startswith("| test") or row.startswith("|       ")]
     assert len(tables) >= 3
@@ -378,14 +378,14 @@ def test_the_tables_of_the_report_are_whole(trained_run: Path) -> None:
 
 
 def printed_settings(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
-    """What `train` would train with."""
+    """The settings that `train` would use."""
     with pytest.raises(SystemExit):
         main(["train", *options, "--print_config"])
     settings: dict[str, Any] = yaml.safe_load(capsys.readouterr().out)
     return settings
 
 
-def test_the_time_budget_decides_what_nothing_else_says(
+def test_the_time_budget_decides_settings_that_are_left_out(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     hour = "--training.max_minutes=60"

@@ -1,4 +1,4 @@
-"""`translate` between other programs, and before a person."""
+"""`translate` in a pipe and at a terminal."""
 
 import os
 import pty
@@ -15,19 +15,19 @@ LINES = ["Good evening.", "Goodbye.", "The shop is closed.", "Where is the ball?
 
 def start(run: Path, **options: int) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "translator", "translate", "--run-dir", str(run)]
-    # What this process ignores, as one in the background does, its children would ignore too.
+    # A background process ignores some signals, and its children would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, bufsize=0, **(pipes | options))
-    # Where both sides wait for each other, a test fails in place of waiting too.
+    # If both sides wait for each other, fail instead of waiting forever.
     end = threading.Timer(60, process.kill)
     end.daemon = True
     end.start()
     return process
 
 
-def test_whoever_waits_for_an_answer_gets_it(trained_run: Path) -> None:
-    """A program that writes a line, reads its translation, and only then writes the next."""
+def test_a_line_is_answered_before_the_next_is_written(trained_run: Path) -> None:
+    """A program may write a line, read its translation, and only then write the next line."""
     process = start(trained_run)
     assert process.stdin
     assert process.stdout
@@ -84,7 +84,7 @@ def test_a_person_is_told_what_to_do_and_answered_line_by_line(trained_run: Path
     assert "line/s" not in err.decode()
 
 
-def test_a_reader_that_goes_away_ends_it_quietly(trained_run: Path) -> None:
+def test_a_closed_pipe_ends_it_quietly(trained_run: Path) -> None:
     translate = [sys.executable, "-m", "translator", "translate", "--run-dir", str(trained_run)]
     lines = "Good evening.\n" * 3000
     shell = subprocess.run(

@@ -1,7 +1,7 @@
 """A training that was interrupted ends exactly like one that was not.
 
-Everything that could break that is on: sampled segmentation, dropout, averaged weights,
-several batches a step, and a state saved at every step.
+Everything that could break this is on: BPE dropout, dropout, averaged weights, several batches per
+step, and a state saved at every step.
 """
 
 import itertools
@@ -58,7 +58,7 @@ def resume(folder: Path, data_dir: Path) -> None:
 
 
 def wait_for_a_new_state(process: subprocess.Popen[str], run: Run) -> None:
-    """Until this process has saved a state: then it is in the middle of its steps."""
+    """Wait until this process has saved a state and so is in the middle of its steps."""
     before = run.state.stat().st_mtime_ns if run.state.exists() else 0
     deadline = time.monotonic() + 120
     while not run.state.exists() or run.state.stat().st_mtime_ns == before:
@@ -69,7 +69,7 @@ def wait_for_a_new_state(process: subprocess.Popen[str], run: Run) -> None:
 
 
 def interrupt_at(step: int, save: Callable[[Trainer], None]) -> Callable[[Trainer], None]:
-    """In place of `Trainer.save`: the training goes no further than this step, which is saved."""
+    """A replacement for `Trainer.save` that saves this step and then interrupts the training."""
 
     def save_and_interrupt(trainer: Trainer) -> None:
         save(trainer)
@@ -89,7 +89,7 @@ def model_in_state(run: Run) -> dict[str, torch.Tensor]:
 
 
 def measurements(run: Run) -> list[tuple[int, float | None, float | None]]:
-    """The metrics, but for those that are times."""
+    """The metrics, except times."""
     records = [json.loads(line) for line in run.metrics.open()]
     return [(record["step"], record.get("loss"), record.get("dev_bleu")) for record in records]
 
@@ -112,7 +112,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def uninterrupted(data_dir: Path) -> Run:
-    """In a process of its own, so that nothing of this one can leak into it."""
+    """Trained in a separate process, so that no state of this process can leak into it."""
     process = start(data_dir / "uninterrupted", data_dir)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
@@ -121,7 +121,7 @@ def uninterrupted(data_dir: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def stopped(data_dir: Path) -> tuple[Run, int, str]:
-    """A run stopped by Ctrl-C, with the exit code and what was said."""
+    """A run stopped by Ctrl-C, with its exit code and its messages."""
     run = Run(data_dir / "stopped")
     process = start(run.path, data_dir)
     wait_for_a_new_state(process, run)
@@ -141,7 +141,7 @@ def stopped_copy(stopped: tuple[Run, int, str], tmp_path: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def killed(data_dir: Path) -> Run:
-    """A run killed several times at random moments, then left to finish."""
+    """A run that was killed several times at random moments and then finished."""
     seed = int.from_bytes(os.urandom(4), "big")
     print(f"random seed of the kills: {seed}")  # shown if a test fails
     moments = random.Random(seed)
@@ -179,14 +179,14 @@ def test_a_run_is_trained_by_one_process_at_a_time(data_dir: Path) -> None:
     finally:
         process.kill()
         process.communicate()
-    with run.locked():  # the lock has died with its process
+    with run.locked():  # the lock ended with its process
         pass
 
 
-def test_a_kill_before_the_first_saved_state_leaves_no_measurement_twice(
+def test_a_kill_before_the_first_saved_state_repeats_no_measurement(
     uninterrupted: Run, stopped_copy: Run, data_dir: Path
 ) -> None:
-    """With a state every few minutes only, losses are measured before the first is saved."""
+    """If states are only saved every few minutes, losses are logged before the first state."""
     shutil.copyfile(uninterrupted.metrics, stopped_copy.metrics)
     stopped_copy.state.unlink()
     stopped_copy.weights.unlink(missing_ok=True)
@@ -198,7 +198,7 @@ def test_a_kill_before_the_first_saved_state_leaves_no_measurement_twice(
 # --- stopped --------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(stopped: tuple[Run, int, str]) -> None:
+def test_ctrl_c_saves_and_says_how_to_resume(stopped: tuple[Run, int, str]) -> None:
     run, code, stderr = stopped
     assert code == 130
     assert "Traceback" not in stderr
@@ -209,10 +209,10 @@ def test_ctrl_c_saves_and_says_how_to_go_on(stopped: tuple[Run, int, str]) -> No
     assert "the same command goes on" in last
 
 
-def test_a_stopped_run_goes_on_elsewhere_beside_an_interrupted_write(
+def test_a_moved_run_resumes_despite_an_interrupted_write(
     stopped_copy: Run, uninterrupted: Run, data_dir: Path
 ) -> None:
-    """The folder was moved, and a killed process has left half a state under a temporary name."""
+    """The folder was moved, and a killed process left half a state under a temporary name."""
     half = stopped_copy.path / ".training_state.pt.123.tmp"
     half.write_bytes(stopped_copy.state.read_bytes()[:5000])
     stopped_copy.attention.mkdir(exist_ok=True)
@@ -224,7 +224,7 @@ def test_a_stopped_run_goes_on_elsewhere_beside_an_interrupted_write(
     assert_same_end(stopped_copy, uninterrupted)
 
 
-def test_a_measurement_cut_short_by_a_kill_is_made_again(
+def test_a_measurement_cut_short_by_a_kill_is_repeated(
     stopped_copy: Run, uninterrupted: Run, data_dir: Path
 ) -> None:
     step = torch.load(stopped_copy.state, weights_only=True)["progress"]["step"]
@@ -240,7 +240,7 @@ def test_a_measurement_cut_short_by_a_kill_is_made_again(
 
 
 class Bomb:
-    """Unpickling it creates a file."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -279,7 +279,7 @@ def test_a_state_of_another_model_is_refused(stopped_copy: Run, data_dir: Path) 
 
 
 def test_patience_ends_a_training_that_gains_nothing(tmp_path: Path) -> None:
-    """With next to no learning rate the first evaluation stays the best: two more, and out."""
+    """With a tiny learning rate the first evaluation stays the best; two more, then it stops."""
     config = tiny_config(
         tmp_path,
         max_steps=12,
@@ -296,7 +296,7 @@ def test_patience_ends_a_training_that_gains_nothing(tmp_path: Path) -> None:
 
 
 def test_minutes_become_steps_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped right after the measurement: the resumption doesn't measure again."""
+    """Resuming a run that was stopped right after the measurement does not measure again."""
 
     def interrupt(trainer: Trainer) -> None:
         raise KeyboardInterrupt
@@ -318,7 +318,7 @@ def test_minutes_become_steps_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (manifest["max_steps"], manifest["progress"]["step"]) == (max_steps, max_steps)
 
 
-def test_a_changed_corpus_stops_the_resumption(stopped_copy: Run) -> None:
+def test_a_changed_corpus_prevents_resuming(stopped_copy: Run) -> None:
     manifest = json.loads(stopped_copy.manifest.read_text())
     manifest["corpus"]["train_sha256"] = "0" * 64
     stopped_copy.manifest.write_text(json.dumps(manifest))
@@ -349,10 +349,10 @@ def test_a_corpus_file_edited_under_a_run_stops_it_until_it_is_restored(
     assert_same_end(run, uninterrupted)
 
 
-def test_a_deleted_preparation_is_made_again(
+def test_a_deleted_preparation_is_regenerated(
     stopped_copy: Run, uninterrupted: Run, tmp_path: Path
 ) -> None:
-    resume(stopped_copy.path, tmp_path / "data")  # where nothing is left
+    resume(stopped_copy.path, tmp_path / "data")  # an empty folder
     assert any((tmp_path / "data" / "prepared").iterdir())
     assert_same_end(stopped_copy, uninterrupted)
 
@@ -360,7 +360,7 @@ def test_a_deleted_preparation_is_made_again(
 def test_clocks_that_jump_change_no_weight(
     uninterrupted: Run, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At each state the clock jumps by decades, and with it the times of all files."""
+    """At each state the clock and the times of all files jump by decades."""
     run = Run(tmp_path / "run")
     exact, now = Trainer.save, time.time()
     shifts = itertools.cycle([-30 * 365 * 86_400, 0, 30 * 365 * 86_400])
@@ -381,17 +381,17 @@ def test_clocks_that_jump_change_no_weight(
     assert measurements(run) == measurements(uninterrupted)
 
 
-def test_a_busy_moment_changes_no_precision(
+def test_a_busy_machine_does_not_change_the_precision(
     stopped_copy: Run, uninterrupted: Run, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tried out anew, bfloat16 would not seem worth while, and weights be rounded otherwise."""
+    """Timed again, bfloat16 would look too slow, and float32 would round differently."""
     monkeypatch.setattr("translator.system.device.speedup", lambda dtype: 1.2)
     main(["train", *OPTIONS, "--training.precision=auto", f"--run-dir={stopped_copy.path}",
           f"--data_dir={data_dir}"])  # fmt: skip
     assert_same_end(stopped_copy, uninterrupted)
 
 
-def test_what_rounds_otherwise_is_said(
+def test_changes_that_affect_rounding_are_reported(
     stopped_copy: Run, data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["train", *OPTIONS, "--training.precision=float32", f"--run-dir={stopped_copy.path}",

@@ -1,8 +1,9 @@
-"""What the benchmark counts is what is computed."""
+"""The FLOPs that the benchmark reports are those that PyTorch counts."""
 
 import pytest
 import torch
-from bench_training import Curve, orthogonalisation_flops, training_flops
+from bench_training import Curve
+from benchmarking.flops import orthogonalization_flops, training_flops
 from torch.utils.flop_counter import FlopCounterMode
 
 from translator.config import ModelConfig, TrainingConfig
@@ -16,7 +17,7 @@ VOCAB = 50
 
 
 def small_model(config: ModelConfig) -> Transformer:
-    """With attention in single products, since PyTorch doesn't count its fused kernel's."""
+    """A model without the fused attention kernel, whose FLOPs PyTorch does not count."""
     model = Transformer(config, VOCAB)
     for module in model.modules():
         if isinstance(module, MultiHeadAttention):
@@ -53,7 +54,7 @@ def test_flops_of_the_optimizer_are_those_that_pytorch_counts() -> None:
     optimizers = Optimizers(model, TrainingConfig(), max_steps=10)
     with FlopCounterMode(display=False) as mode:
         optimizers.step(0)
-    assert counted(mode) == orthogonalisation_flops(model)
+    assert counted(mode) == orthogonalization_flops(model)
 
 
 def test_a_mark_is_crossed_between_two_points() -> None:

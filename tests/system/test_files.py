@@ -1,4 +1,4 @@
-"""Files on disk: whole or not at all, read back as written, hashed the same everywhere."""
+"""Files are written completely or not at all, read as written, and hashed the same everywhere."""
 
 import hashlib
 import os
@@ -51,7 +51,7 @@ def test_a_failing_write_names_the_file_and_the_reason(tmp_path: Path) -> None:
     assert str(caught.value) == f"{path}: No such file or directory"
 
 
-def test_an_error_without_a_reason_still_says_something(tmp_path: Path) -> None:
+def test_an_error_without_a_reason_still_has_a_message(tmp_path: Path) -> None:
     with pytest.raises(TranslatorError, match="it broke"), os_errors_for(tmp_path):
         raise OSError("it broke")
 
@@ -88,7 +88,7 @@ def fill(path: Path, text: str, failure: Exception | None = None) -> None:
             raise failure
 
 
-def test_a_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+def test_a_folder_replaces_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "made" / "folder"
     for text in ("first", "second"):
         fill(path, text)
@@ -96,7 +96,7 @@ def test_a_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
         assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_folder_that_can_not_be_filled_leaves_the_old_one(tmp_path: Path) -> None:
+def test_a_folder_that_can_not_be_filled_keeps_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "folder"
     fill(path, "first")
     with pytest.raises(ValueError, match="no"):
@@ -105,7 +105,7 @@ def test_a_folder_that_can_not_be_filled_leaves_the_old_one(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_can_not_take_its_place_gives_it_back(
+def test_a_failed_replacement_restores_the_old_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "folder"
@@ -124,7 +124,7 @@ def test_a_folder_that_can_not_take_its_place_gives_it_back(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_process_was_making_is_removed_and_nothing_else(tmp_path: Path) -> None:
+def test_only_leftovers_of_killed_processes_are_removed(tmp_path: Path) -> None:
     others = {".mine.12.tmp.keep", "mine.12.tmp", ".mine.tmp", ".yours.12.tmp"}
     for name in (*others, ".mine.12.tmp"):
         (tmp_path / name).touch()
@@ -135,7 +135,7 @@ def test_what_a_killed_process_was_making_is_removed_and_nothing_else(tmp_path: 
     assert {path.name for path in tmp_path.iterdir()} == others - {".yours.12.tmp"}
 
 
-def test_the_second_waits_or_is_told_that_it_is_the_second(tmp_path: Path) -> None:
+def test_a_second_process_waits_or_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "made"
     order: list[str] = []
 
@@ -171,7 +171,7 @@ def test_json_lines_are_read_back_as_written(
 
 @pytest.mark.parametrize("separator", ["\u2028", "\x85", "\x1e"])
 def test_only_a_line_feed_ends_a_json_line(tmp_path: Path, separator: str) -> None:
-    """An attribution column may hold any character, and comes back from dev.jsonl."""
+    """An attribution may contain any character and must be read from dev.jsonl unchanged."""
     path = tmp_path / "a.jsonl"
     write_json_lines(path, [{"sources": [f"by{separator}me"]}])
     assert path.read_bytes().count(b"\n") == 1
@@ -202,14 +202,14 @@ def test_a_missing_json_file_is_named(tmp_path: Path) -> None:
         read_json_lines(tmp_path / "none.jsonl")
 
 
-def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
+def test_sha256_is_computed_from_the_bytes(tmp_path: Path) -> None:
     data = bytes(range(256)) * 1000
     (tmp_path / "a").write_bytes(data)
     assert sha256_of(tmp_path / "a") == hashlib.sha256(data).hexdigest()
 
 
 def test_a_fingerprint_is_the_same_in_every_process() -> None:
-    """Python's own hashes differ from process to process; a cached folder's name must not."""
+    """Python's hashes differ between processes, but the name of a cached folder must not."""
     module = "translator.system.checksums"
     code = f'from {module} import fingerprint; print(fingerprint(1, "é", {{"a": 1, "b": 2}}))'
     found = {
@@ -231,7 +231,7 @@ def test_a_fingerprint_changes_with_every_part() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="needs a place that takes no files")
-def test_a_lock_that_cannot_be_written_is_not_taken_for_a_held_one() -> None:
+def test_a_read_only_lock_file_does_not_look_held() -> None:
     with (
         pytest.raises(TranslatorError, match=r"\.run\.lock: can't be written"),
         locked(Path("/proc/run"), busy="another one"),
