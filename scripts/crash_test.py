@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from peers.records import Record, write_records
 from tabulate import tabulate
 
 from translator.errors import TranslatorError, exit_on_user_error
+from translator.runs.measurements import Measurement, read_measurements
 from translator.runs.run import Run
 from translator.training.checkpoint import load_state
 
@@ -68,8 +70,6 @@ EVALUATIONS = 3
 _STEPS_TO_EVALUATION = 20
 _EARLY = 0.4  # of a phase's time, for a machine that is twice as quick as it was the first time
 _PATIENCE = 900  # seconds without an end or the awaited moment: it hangs
-# In metrics.jsonl; all else must be equal.
-_TIMES = ("seconds", "evaluation_seconds", "tgt_tokens_per_second")
 
 
 class Training:
@@ -169,8 +169,8 @@ class Process:
 
     def measured_step(self) -> int:
         """Of the last measurement; 0 before the first step of this process."""
-        records = self.run.read_metrics() if self.resumed() else []
-        return int(records[-1]["step"]) if records else 0
+        measurements = read_measurements(self.run.metrics) if self.resumed() else []
+        return measurements[-1].step if measurements else 0
 
     def writing(self) -> str | None:
         """The phase, if it is a file of the training being written."""
@@ -242,7 +242,8 @@ def untouched(training: Training) -> dict[str, float]:
             before = now
         if process.popen.returncode:
             raise TranslatorError(f"the untouched training failed:\n{process.said()}")
-    measured = [r["evaluation_seconds"] for r in training.run.read_metrics() if "dev_bleu" in r]
+    measurements = read_measurements(training.run.metrics)
+    measured = [m.evaluation_seconds for m in measurements if m.evaluation_seconds is not None]
     seconds[EVALUATION] = sum(measured) / len(measured)
     seconds[STEPS] /= training.max_steps
     return seconds
@@ -371,18 +372,23 @@ def differences(killed: Training, reference: Training) -> list[str]:
         del state["progress"]["seconds"]
     found += [f"training_state.pt differs in {name}" for name in _unequal("", *states)]
     metrics = [
-        [{k: v for k, v in record.items() if k not in _TIMES} for record in run.read_metrics()]
+        [_without_times(measurement) for measurement in read_measurements(run.metrics)]
         for run in (killed.run, reference.run)
     ]
     if metrics[0] != metrics[1]:
         found.append("metrics.jsonl differs in more than times")
-    scores = [training.run.read_manifest().get("scores") for training in (killed, reference)]
-    if scores[0] != scores[1] or scores[0] is None:
+    scores = [training.run.read_manifest().scores for training in (killed, reference)]
+    if scores[0] != scores[1] or not scores[0]:
         found.append("the scores in run.json differ")
     left, wanted = killed.files(), reference.files()
     found += [f"{path} is left over" for path in sorted(left - wanted)]
     found += [f"{path} is missing" for path in sorted(wanted - left)]
     return found
+
+
+def _without_times(measurement: Measurement) -> Measurement:
+    """All else must be equal."""
+    return replace(measurement, seconds=0.0, evaluation_seconds=None, tgt_tokens_per_second=None)
 
 
 def _unequal(name: str, left: Any, right: Any) -> list[str]:

@@ -91,6 +91,7 @@ def run(path: Path) -> Target:
     from translator.config import Config
     from translator.inference.translator import load_translator
     from translator.runs.listing import list_runs
+    from translator.runs.measurements import read_measurements
     from translator.runs.run import Run
     from translator.training.checkpoint import load_state
 
@@ -115,7 +116,7 @@ def run(path: Path) -> Target:
 
     def use() -> None:
         of_run.read_manifest()
-        of_run.read_metrics()
+        read_measurements(of_run.metrics)
         list_runs(path.parent)
 
     def held_out(split: str) -> object:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from translator.data.batching import Batch
 from translator.data.tokenizer import PAD_ID
+from translator.model.alignment_head import guided_head
 from translator.model.transformer import Transformer
 from translator.training.cross_entropy import projected_cross_entropy
 
@@ -22,25 +23,19 @@ def batch_losses(model: Transformer, batch: Batch, smoothing: float) -> tuple[Te
     """
     src_padding_mask = batch.src_padding_mask
     memory = model.encode(batch.src, src_padding_mask)
-    guided = [] if batch.links is None else [guided_layer(len(model.decoder))]
+    guided = guided_head(len(model.decoder))
     states, weights = model.decode(
-        batch.tgt[:, :-1], memory, src_padding_mask, weights_of=guided
+        batch.tgt[:, :-1],
+        memory,
+        src_padding_mask,
+        weights_of=[] if batch.links is None else [guided.layer],
     )  # (B, T, D)
     targets = batch.tgt[:, 1:]  # (B, T)
     real = targets != PAD_ID
     loss = projected_cross_entropy(states[real], model.embedding.weight, targets[real], smoothing)
     if batch.links is None:
         return loss, torch.zeros_like(loss)
-    return loss, guided_alignment_loss(weights[0][:, GUIDED_HEAD], batch.links)
-
-
-# Of its layer; any would do.
-GUIDED_HEAD = 0
-
-
-def guided_layer(decoder_layers: int) -> int:
-    """The last decoder layer but one, which is far enough up (Garg et al. 2019)."""
-    return max(0, decoder_layers - 2)
+    return loss, guided_alignment_loss(weights[0][:, guided.head], batch.links)
 
 
 def guided_alignment_loss(weights: Tensor, links: Tensor) -> Tensor:
