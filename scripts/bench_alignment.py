@@ -24,7 +24,6 @@ from benchmarking.records import Record, write_records
 from tabulate import tabulate
 
 from translator.alignment.aligner import Aligner, links_of_both, load_aligner, training_pairs
-from translator.alignment.extraction import Reading
 from translator.alignment.scoring import GoldPair, parse_links, read_gold, score_links
 from translator.alignment.symmetrization import Links, grow_diag_final_and
 from translator.alignment.words import Pair
@@ -34,6 +33,7 @@ from translator.data.prepare import prepare_corpus
 from translator.data.tokenizer import PAD_ID
 from translator.errors import exit_on_user_error
 from translator.inference.pytorch import BATCH_POSITIONS, PyTorchEngine
+from translator.model.alignment_head import AlignmentHead
 from translator.runs.run import Run
 from translator.system.parallel import Workers
 
@@ -44,7 +44,7 @@ _STANDARD = "grow-diag-final-and"
 
 def last_layer(aligner: Aligner) -> Aligner:
     """The naive baseline: attention of the last layer at the step that predicts a token."""
-    return replace(aligner, reading=Reading(aligner.model.decoder_layers - 1, None, "output"))
+    return replace(aligner, reading=AlignmentHead(aligner.model.decoder_layers - 1, None, "output"))
 
 
 def eflomal_links(training: Sequence[Pair], gold: Sequence[GoldPair]) -> list[Links]:

@@ -33,6 +33,7 @@ from translator.errors import exit_on_user_error
 from translator.evaluation.metrics import score
 from translator.model.transformer import Transformer
 from translator.runs.figures import save_figure
+from translator.runs.measurements import read_measurements
 from translator.runs.run import Run
 from translator.system.device import describe_machine
 
@@ -87,7 +88,8 @@ def train_ours(options: list[str], folder: Path) -> tuple[Run, Curve]:
     """Run `translator train` as a user does, and measure it from the files of the run."""
     run = train_as_user(folder, options)
     manifest = run.read_manifest()
-    progress = manifest["progress"]
+    progress = manifest.progress
+    assert progress is not None
     config = run.load_config()
     prepared = prepare(config)
     # The mean time and FLOPs of a batch, over one epoch.
@@ -101,16 +103,17 @@ def train_ours(options: list[str], folder: Path) -> tuple[Run, Curve]:
     flops = statistics.fmean(batch_flops(config.model, vocab_size, batch) for batch in batches)
     muon = config.training.optimizer == "muon"
     extra = orthogonalization_flops(Transformer(config.model, vocab_size)) if muon else 0.0
-    steps_per_second = progress["step"] / progress["seconds"]
-    points = [(r["seconds"], r["dev_bleu"]) for r in run.read_metrics() if "dev_bleu" in r]
+    steps_per_second = progress.step / progress.seconds
+    measured = read_measurements(run.metrics)
+    points = [(m.seconds, m.dev_bleu) for m in measured if m.dev_bleu is not None]
     return run, Curve(
         points=points,
-        tgt_tokens_per_second=progress["tgt_tokens"] / progress["seconds"],
+        tgt_tokens_per_second=progress.tgt_tokens / progress.seconds,
         flops_per_second=(flops + extra) * steps_per_second,
         model_flops_per_second=flops * steps_per_second,
-        padding_share=manifest["padding_share"],
+        padding_share=manifest.padding_share,
         input_share=input_seconds * steps_per_second,
-        precision=manifest["precision"],
+        precision=manifest.precision,
     )
 
 

@@ -86,13 +86,14 @@ def measure(run: Run, gold: list[GoldPair]) -> dict[str, float]:
     """All measures of a run; `aer` only if there are gold alignments."""
     aligner = load_aligner(run)
     _, scores = evaluate(aligner.translator, read_examples(run.held_out("dev")), beam_size=1)
-    progress = run.read_manifest()["progress"]
-    measures = {"dev_bleu": float(scores["bleu"]), "dev_chrf": float(scores["chrf"])}
+    progress = run.read_manifest().progress
+    assert progress is not None
+    measures = {"dev_bleu": scores.bleu, "dev_chrf": scores.chrf}
     if gold:
         links = aligner.links([pair.pair for pair in gold])
         measures["aer"] = score_links(links, gold).aer
     measures |= attention_measures(aligner, run)
-    measures["target_tokens_per_second"] = progress["tgt_tokens"] / progress["seconds"]
+    measures["target_tokens_per_second"] = progress.tgt_tokens / progress.seconds
     return measures
 
 

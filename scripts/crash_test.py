@@ -16,6 +16,7 @@ import random
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,9 @@ from crashing.process import DOWNLOAD, EVALUATIONS, PHASES, PREPARING, TIMEOUT, 
 from tabulate import tabulate
 
 from translator.errors import exit_on_user_error
+from translator.runs.measurements import Measurement, read_measurements
 from translator.training.checkpoint import load_state
 
-# The fields of metrics.jsonl that may differ.
-_TIMES = ("seconds", "evaluation_seconds", "tgt_tokens_per_second")
 # A multiple of the 20 steps between two losses in metrics.jsonl: the loss of a step is logged just
 # before the evaluation of the same step, and so shows that this evaluation has begun.
 _STEPS_PER_EVALUATION = 20
@@ -53,18 +53,23 @@ def differences(killed: Training, reference: Training) -> list[str]:
         del state["progress"]["seconds"]
     found += [f"training_state.pt differs in {name}" for name in _unequal("", *states)]
     metrics = [
-        [{k: v for k, v in record.items() if k not in _TIMES} for record in run.read_metrics()]
+        [_without_times(measurement) for measurement in read_measurements(run.metrics)]
         for run in (killed.run, reference.run)
     ]
     if metrics[0] != metrics[1]:
         found.append("metrics.jsonl differs in more than times")
-    scores = [training.run.read_manifest().get("scores") for training in (killed, reference)]
-    if scores[0] != scores[1] or scores[0] is None:
+    scores = [training.run.read_manifest().scores for training in (killed, reference)]
+    if scores[0] != scores[1] or not scores[0]:
         found.append("the scores in run.json differ")
     left, wanted = killed.files(), reference.files()
     found += [f"{path} is left over" for path in sorted(left - wanted)]
     found += [f"{path} is missing" for path in sorted(wanted - left)]
     return found
+
+
+def _without_times(measurement: Measurement) -> Measurement:
+    """Everything else must be equal."""
+    return replace(measurement, seconds=0.0, evaluation_seconds=None, tgt_tokens_per_second=None)
 
 
 def _unequal(name: str, left: Any, right: Any) -> list[str]:

@@ -22,6 +22,7 @@ from crashing.process import (
     Training,
 )
 from translator.errors import TranslatorError
+from translator.runs.measurements import read_measurements
 
 
 class BrokenTrainingError(Exception):
@@ -47,7 +48,8 @@ def train_without_kills(training: Training) -> dict[str, float]:
             before = now
         if process.popen.returncode:
             raise TranslatorError(f"the training without kills failed:\n{process.output()}")
-    measured = [r["evaluation_seconds"] for r in training.run.read_metrics() if "dev_bleu" in r]
+    measurements = read_measurements(training.run.metrics)
+    measured = [m.evaluation_seconds for m in measurements if m.evaluation_seconds is not None]
     seconds[EVALUATION] = sum(measured) / len(measured)
     seconds[STEPS] /= training.max_steps
     return seconds

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from translator.runs.measurements import read_measurements
 from translator.runs.run import Run
 from translator.training.checkpoint import load_state
 
@@ -145,8 +146,8 @@ class Process:
 
     def measured_step(self) -> int:
         """The step of the last measurement; 0 before the first step of this process."""
-        records = self.run.read_metrics() if self.resumed() else []
-        return int(records[-1]["step"]) if records else 0
+        measurements = read_measurements(self.run.metrics) if self.resumed() else []
+        return measurements[-1].step if measurements else 0
 
     def writing(self) -> str | None:
         """The phase, if the process is writing a checkpoint or weights; None otherwise."""

@@ -92,6 +92,7 @@ def run(path: Path) -> Target:
     from translator.config import Config
     from translator.inference.translator import load_translator
     from translator.runs.listing import list_runs
+    from translator.runs.measurements import read_measurements
     from translator.runs.run import Run
     from translator.training.checkpoint import load_state
 
@@ -116,7 +117,7 @@ def run(path: Path) -> Target:
 
     def use() -> None:
         cached.read_manifest()
-        cached.read_metrics()
+        read_measurements(cached.metrics)
         list_runs(path.parent)
 
     def held_out(split: str) -> object:

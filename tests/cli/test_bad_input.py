@@ -39,7 +39,7 @@ from mistakes import (
 )
 
 from translator.cli import main
-from translator.runs.run import FORMAT
+from translator.runs.manifest import FORMAT
 
 MISTAKES = [
     # the command line
@@ -341,6 +341,20 @@ MISTAKES = [
         ("format 99", f"format {FORMAT}"),
     ),
     Mistake(
+        "a run of an older format, where all else is different",
+        on_run(
+            "translate",
+            "Hello.",
+            damage=replace_by("run.json", '{"format": 3, "versions": {"translator": "0.0.9"}}'),
+        ),
+        ("run", "format 3", f"format {FORMAT}", "train it again", "0.0.9"),
+    ),
+    Mistake(
+        "a run of an older format that says nothing else",
+        on_run("translate", "Hello.", damage=replace_by("run.json", '{"format": 2}')),
+        ("run", "format 2", f"format {FORMAT}", "unknown"),
+    ),
+    Mistake(
         "a run manifest cut off",
         on_run("translate", "Hello.", damage=cut_in_half("run.json")),
         ("run.json", "damaged"),
@@ -353,12 +367,12 @@ MISTAKES = [
     Mistake(
         "a run manifest that lacks something",
         on_run("translate", "Hello.", damage=edited("run.json", '"max_steps"', '"steps"')),
-        ("run.json", 'damaged ("max_steps" is missing)'),
+        ("run.json", "damaged", "missing", "`max_steps`"),
     ),
     Mistake(
         "a run manifest with null for something",
         on_run("evaluate", damage=lambda run: edit_manifest(run, scores=None)),
-        ('run.json: "scores"', "damaged"),
+        ("run.json", "damaged", "`$.scores`"),
     ),
     Mistake(
         "no weights yet",

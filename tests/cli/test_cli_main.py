@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from conftest import PAIRS, TINY_OPTIONS, Cli, assert_one_clear_line, contents
 
 from translator import load
 from translator.cli import COMMANDS, main
-from translator.runs.listing import list_runs
+from translator.runs.listing import describe_age, list_runs
 from translator.runs.run import Run
 
 FILES_OF_A_RUN = {
@@ -286,7 +287,14 @@ def test_runs_are_listed_with_their_state_and_scores(
     )
     assert done["direction"] == "en-es"
     assert rows["halfway"]["test BLEU"] is None
-    assert done["written"].endswith(" ago")
+    assert (done["step"], done["max_steps"]) == (60, 60)
+    written = datetime.fromisoformat(done["written"])
+    assert written.utcoffset() == timedelta(0)
+    assert timedelta(0) < datetime.now(UTC) - written < timedelta(hours=1)
+    [shown] = [line for line in table.splitlines() if line.startswith("done")]
+    assert " 60/60 " in shown
+    assert shown.endswith(" ago")
+    assert rows["broken"]["step"] is None
     assert [line.split()[0] for line in table.splitlines()[2:]] == list(rows)
     assert list(rows)[-1] == "done"  # the others were written later
 
@@ -306,8 +314,8 @@ def test_the_age_of_a_run_follows_this_clock(
     for path in run_copy.iterdir():
         os.utime(path, (1e9 + ahead, 1e9 + ahead))
     monkeypatch.setattr("translator.runs.listing.time.time", lambda: 1e9)
-    [row] = list_runs(run_copy.parent)
-    assert (row["state"], row["written"]) == ("finished", written)
+    [summary] = list_runs(run_copy.parent)
+    assert (summary.state, describe_age(summary.written)) == ("finished", written)
 
 
 def test_a_missing_run_is_reported(cli: Cli) -> None:

@@ -137,9 +137,8 @@ def stopped(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     run = Run(Path(shutil.copytree(trained_run, folder / "run")))
     prepare(replace(run.load_config(), data_dir=str(folder / "data")))  # used by this run only
     save_config(replace(run.load_config(), data_dir="data"), run.config)
-    manifest = run.read_manifest()
-    del manifest["reading"]  # so that it is chosen on dev again
-    run.write_manifest(manifest | {"state": "training"})
+    # Without an alignment head, so that it is chosen on dev.
+    run.write_manifest(replace(run.read_manifest(), alignment_head=None, state="training"))
     export_ctranslate2(run)
     return folder
 

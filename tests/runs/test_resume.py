@@ -100,7 +100,7 @@ def assert_equal_tensors(left: dict[str, torch.Tensor], right: dict[str, torch.T
 
 
 def assert_same_end(run: Run, reference: Run) -> None:
-    assert run.read_manifest()["state"] == "finished"
+    assert run.read_manifest().state == "finished"
     assert_equal_tensors(load_file(run.weights), load_file(reference.weights))
     assert_equal_tensors(model_in_state(run), model_in_state(reference))
 
@@ -153,7 +153,7 @@ def killed(data_dir: Path) -> Run:
         process.kill()
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-        assert run.read_manifest()["state"] == "training"
+        assert run.read_manifest().state == "training"
     process = start(run.path, data_dir)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
@@ -291,8 +291,9 @@ def test_patience_ends_a_training_that_gains_nothing(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     pipeline.train(config, run)
     assert [step for step, _, bleu in measurements(run) if bleu is not None] == [2, 4, 6]
-    progress = run.read_manifest()["progress"]
-    assert (progress["step"], progress["best_step"]) == (6, 2)
+    progress = run.read_manifest().progress
+    assert progress is not None
+    assert (progress.step, progress.best_step) == (6, 2)
 
 
 def test_minutes_become_steps_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,12 +311,14 @@ def test_minutes_become_steps_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         patch.setattr(Trainer, "train", interrupt)
         with pytest.raises(KeyboardInterrupt):
             pipeline.train(config, run)
-    max_steps = run.read_manifest()["max_steps"]
+    max_steps = run.read_manifest().max_steps
+    assert max_steps is not None
     assert max_steps >= 1
     monkeypatch.setattr(pipeline, "estimate_steps", measure_again)
     pipeline.train(config, run)
     manifest = run.read_manifest()
-    assert (manifest["max_steps"], manifest["progress"]["step"]) == (max_steps, max_steps)
+    assert manifest.progress is not None
+    assert (manifest.max_steps, manifest.progress.step) == (max_steps, max_steps)
 
 
 def test_a_changed_corpus_prevents_resuming(stopped_copy: Run) -> None:
@@ -400,4 +403,4 @@ def test_changes_that_affect_rounding_are_reported(
     assert "precision bfloat16, now with float32" in said
     assert "--training.precision bfloat16 prevents that" in said
     assert "threads 1, now" not in said
-    assert stopped_copy.read_manifest()["state"] == "finished"
+    assert stopped_copy.read_manifest().state == "finished"

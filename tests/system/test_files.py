@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from translator.errors import TranslatorError
@@ -17,10 +16,8 @@ from translator.system.files import (
     locked,
     os_errors_for,
     partial_folder,
-    read_json_lines,
     remove_temporaries,
     write_atomically,
-    write_json_lines,
     write_text,
 )
 
@@ -157,49 +154,6 @@ def test_a_second_process_waits_or_is_refused(tmp_path: Path) -> None:
 def test_text_is_utf_8_with_lf(tmp_path: Path) -> None:
     write_text(tmp_path / "a.txt", "señal\nno\n")
     assert (tmp_path / "a.txt").read_bytes() == b"se\xc3\xb1al\nno\n"
-
-
-@settings(max_examples=50, deadline=None)
-@given(records=st.lists(st.dictionaries(UTF8_TEXT, UTF8_TEXT | st.integers() | st.none())))
-def test_json_lines_are_read_back_as_written(
-    tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, object]]
-) -> None:
-    path = tmp_path_factory.mktemp("json") / "a.jsonl"
-    write_json_lines(path, records)
-    assert read_json_lines(path) == records
-
-
-@pytest.mark.parametrize("separator", ["\u2028", "\x85", "\x1e"])
-def test_only_a_line_feed_ends_a_json_line(tmp_path: Path, separator: str) -> None:
-    """An attribution may contain any character and must be read from dev.jsonl unchanged."""
-    path = tmp_path / "a.jsonl"
-    write_json_lines(path, [{"sources": [f"by{separator}me"]}])
-    assert path.read_bytes().count(b"\n") == 1
-    assert read_json_lines(path) == [{"sources": [f"by{separator}me"]}]
-
-
-def test_accents_stay_readable_in_json_lines(tmp_path: Path) -> None:
-    write_json_lines(tmp_path / "a.jsonl", [{"tgt": "¿Qué?"}])
-    assert "¿Qué?" in (tmp_path / "a.jsonl").read_text(encoding="utf-8")
-
-
-def test_a_damaged_json_line_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_text('{"a": 1}\n{"a": \n')
-    with pytest.raises(TranslatorError, match=r"a\.jsonl, line 2: not JSON"):
-        read_json_lines(path)
-
-
-def test_a_json_line_cut_inside_a_character_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_bytes('{"a": 1}\n{"a": "ñ'.encode()[:-1])
-    with pytest.raises(TranslatorError, match=r"a\.jsonl, line 2: not JSON"):
-        read_json_lines(path)
-
-
-def test_a_missing_json_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TranslatorError, match=r"none\.jsonl"):
-        read_json_lines(tmp_path / "none.jsonl")
 
 
 def test_sha256_is_computed_from_the_bytes(tmp_path: Path) -> None:

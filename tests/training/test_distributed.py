@@ -24,6 +24,7 @@ from translator.data.batching import PairIds, make_batch
 from translator.errors import TranslatorError
 from translator.model.transformer import Transformer
 from translator.pipeline import train
+from translator.runs.measurements import read_measurements
 from translator.runs.run import Run
 from translator.training.distributed import World, process_group
 from translator.training.learner import Learner
@@ -149,12 +150,12 @@ def two(data_dir: Path, tmp_path: Path) -> Iterator[tuple[Run, list[subprocess.P
 
 def assert_same_end(run: Run, reference: Run) -> None:
     """Up to roundings, which the steps since have made larger."""
-    assert run.read_manifest()["state"] == "finished"
+    assert run.read_manifest().state == "finished"
     expected = load_file(reference.weights)
     for name, weight in load_file(run.weights).items():
         assert (weight - expected[name]).norm() < 0.1 * expected[name].norm(), name
     losses = [
-        [record["loss"] for record in read.read_metrics() if "loss" in record]
+        [m.loss for m in read_measurements(read.metrics) if m.loss is not None]
         for read in (run, reference)
     ]
     assert losses[0] == pytest.approx(losses[1], abs=0.02)

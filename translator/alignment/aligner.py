@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from translator.alignment.extraction import Reading, candidate_heads, consistency, word_weights
+from translator.alignment.extraction import candidate_heads, consistency, word_weights
 from translator.alignment.symmetrization import Links, best_links, symmetrize
 from translator.alignment.words import Floats, Pair, Words, split_words
 from translator.config import ModelConfig
 from translator.data.tokenizer import UNK_ID
 from translator.errors import TranslatorError
 from translator.inference.translator import Translator, load_translator
+from translator.model.alignment_head import AlignmentHead, guided_head
 from translator.runs.run import Run
-from translator.training.objectives import GUIDED_HEAD, guided_layer
 
 # Source times target characters of the pairs whose attention is in memory at once; a piece has
 # about four, so these are 250,000 weights of each head.
@@ -23,7 +23,7 @@ _CHUNK_CELLS = 4_000_000
 
 
 def attention_between_words(
-    translator: Translator, pairs: Sequence[Pair], chosen: Sequence[Reading]
+    translator: Translator, pairs: Sequence[Pair], chosen: Sequence[AlignmentHead]
 ) -> Iterator[Floats]:
     """What the target words of each pair look at, read in several ways.
 
@@ -76,7 +76,7 @@ def _known_pieces(
 
 
 def links_by_reading(
-    translator: Translator, pairs: Sequence[Pair], chosen: Sequence[Reading]
+    translator: Translator, pairs: Sequence[Pair], chosen: Sequence[AlignmentHead]
 ) -> list[tuple[Links, ...]]:
     """For each reading the `best_links` of all pairs."""
     found = [
@@ -96,11 +96,11 @@ def training_pairs(corpus_dir: Path) -> Iterator[Pair]:
         yield from zip(map(split_words, batch["src"]), map(split_words, batch["tgt"]), strict=True)
 
 
-def choose_alignment_head(translator: Translator, run: Run) -> Reading:
+def choose_alignment_head(translator: Translator, run: Run) -> AlignmentHead:
     """The reading whose links are most consistent (see `consistency`) on a run's dev pairs."""
     config = run.load_config()
     if config.training.guided_alignment:  # it was trained to be read like this
-        return Reading(guided_layer(config.model.decoder_layers), GUIDED_HEAD, "input")
+        return guided_head(config.model.decoder_layers)
     pairs = [
         (split_words(example.src), split_words(example.references[0]))
         for example in run.read_held_out("dev")
@@ -123,7 +123,7 @@ class Aligner:
     """
 
     translator: Translator
-    reading: Reading
+    reading: AlignmentHead
     model: ModelConfig
     languages: tuple[str, str]
 
@@ -170,11 +170,11 @@ def load_aligner(run: Run, device: str = "auto") -> Aligner:
     translator = load_translator(run, device)
     manifest, config = run.read_manifest(), run.load_config()
     every = candidate_heads(config.model.decoder_layers, [None, *range(config.model.n_heads)])
-    known = [reading for reading in every if asdict(reading) == manifest.get("reading")]
-    reading = known[0] if known else choose_alignment_head(translator, run)
-    # Before a run is finished, the manifest is the training's.
-    if not known and manifest["state"] == "finished":
-        with suppress(TranslatorError):  # a run that can't be written aligns as well
-            run.write_manifest(manifest | {"reading": asdict(reading)})
+    known = manifest.alignment_head
+    reading = known if known in every else choose_alignment_head(translator, run)
+    # Until a run is finished, its training may replace the manifest.
+    if reading != known and manifest.state == "finished":
+        with suppress(TranslatorError):  # a run that is read-only can be aligned with all the same
+            run.write_manifest(replace(manifest, alignment_head=reading))
     languages = (config.corpus.src_lang, config.corpus.tgt_lang)
     return Aligner(translator, reading, config.model, languages)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from translator.alignment.aligner import Aligner, attention_between_words
-from translator.alignment.extraction import STEPS, candidate_heads
+from translator.alignment.extraction import candidate_heads
 from translator.alignment.words import Floats, Pair
+from translator.model.alignment_head import STEPS
 from translator.system.files import write_text
 
 # From no weight to all of it.

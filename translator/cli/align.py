@@ -129,11 +129,12 @@ def _pairs_of_file(path: Path) -> "Iterator[Pair]":
 
 def _pairs_of_training(run: Run) -> "Iterator[Pair]":
     from translator.alignment.aligner import training_pairs
-    from translator.data.prepare import prepare_corpus, read_report
+    from translator.data.prepare import prepare_corpus
+    from translator.data.report import CorpusReport, read_report
 
     corpus_dir = prepare_corpus(run.load_config())
-    trained_on = run.read_manifest()["corpus"]["train_sha256"]
-    if read_report(corpus_dir)["train_sha256"] != trained_on:
+    trained_on = run.read_manifest().corpus.train_sha256
+    if read_report(corpus_dir, CorpusReport).train_sha256 != trained_on:
         raise TranslatorError(
             f"{run.path}: its corpus has changed since it was trained; restore it, or train again"
         )

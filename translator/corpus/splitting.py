@@ -111,9 +111,9 @@ def split(pairs: Dataset, config: CorpusConfig) -> Split:
         unused += len(taken) - sum(len(example.references) for example in examples)
     test, dev = parts
     groups.close()  # it holds a list of all rows
-    # Without the column that is in memory, which would be sent to every process.
+    # Without the groups: nothing reads them after the split, and this column is in memory, so it
+    # would be sent to every process.
     train = keep(pairs.remove_columns("group"), trained, "hold out dev and test")
-    train = train.add_column("group", group_of_pair[trained])
     return Split(train=train, dev=dev, test=test, unused_pairs=unused)
 
 

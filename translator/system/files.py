@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -152,51 +152,16 @@ def is_utf8(text: str) -> bool:
     return text.encode(errors="ignore").decode() == text
 
 
-def write_json_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    """Write one JSON object per line, atomically."""
-    write_text(path, "".join(json_line(record) for record in records))
-
-
 def json_line(record: dict[str, Any] | list[Any]) -> str:
     """One JSON value as a line, accents readable."""
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
-def parse_json(data: bytes, place: str) -> Any:
-    """What JSON says.
-
-    Args:
-        data: the JSON
-        place: where it stands, for the message
-
-    Raises:
-        TranslatorError: it is not JSON.
-    """
-    try:
-        return json.loads(data)
-    # Bad JSON, or a character cut in two; and brackets in brackets, without an end.
-    except (ValueError, RecursionError) as error:
-        raise TranslatorError(f"{place}: not JSON, so it is damaged ({error})") from error
-
-
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Read what `write_json_lines` wrote.
-
-    Raises:
-        TranslatorError: the file is missing, or a line of it is not JSON.
-    """
-    # As bytes, of which LF alone ends a line: a text may hold U+2028 and other ends of lines.
-    with os_errors_for(path), path.open("rb") as file:
-        return [
-            parse_json(line, f"{path}, line {number}") for number, line in enumerate(file, start=1)
-        ]
-
-
 def prepared_data_error(path: Path, folder: Path) -> TranslatorError:
-    """What is said of prepared data that can't be used.
+    """The error for prepared data that can't be used.
 
     Args:
-        path: what is missing or damaged
-        folder: what to delete; it is made again when it is needed
+        path: the file that is missing or damaged
+        folder: the folder to delete; it is regenerated when it is needed
     """
-    return TranslatorError(f"{path}: missing or damaged; delete {folder}, and it is made again")
+    return TranslatorError(f"{path}: missing or damaged; delete {folder}, and it is regenerated")

@@ -10,6 +10,7 @@ from torch import Tensor
 from translator.config import TrainingConfig
 from translator.data.batching import Batch
 from translator.data.tokenizer import PAD_ID
+from translator.model.alignment_head import guided_head
 from translator.model.transformer import Transformer
 from translator.training.cross_entropy import projected_cross_entropy
 
@@ -130,12 +131,12 @@ class GuidedAlignment:
 
     Attributes:
         layer: of the decoder, counted from 0
-        head: of that layer, counted from 0
+        head: of that layer, counted from 0; None for the mean of all
         weight: relative to the cross-entropy
     """
 
     layer: int
-    head: int
+    head: int | None
     weight: float
     name: str = "guided_alignment"
 
@@ -148,7 +149,8 @@ class GuidedAlignment:
         """As `Loss`: -log of the weight on linked tokens, summed over the tokens with links."""
         if batch.links is None:
             raise ValueError("guided alignment needs batches with links")
-        weights = output.attention[self.layer][:, self.head]  # (B, T, S)
+        of_layer = output.attention[self.layer]  # (B, H, T, S)
+        weights = of_layer.mean(dim=1) if self.head is None else of_layer[:, self.head]
         return guided_alignment_loss(weights, batch.links)
 
 
@@ -164,19 +166,10 @@ def guided_alignment_loss(weights: Tensor, links: Tensor) -> Tensor:
     return -on_links.clamp(min=_MIN_WEIGHT).log().sum()
 
 
-# The head of its layer that learns alignments; any would do.
-GUIDED_HEAD = 0
-
-
-def guided_layer(decoder_layers: int) -> int:
-    """The second to last decoder layer, which is high enough (Garg et al. 2019)."""
-    return max(0, decoder_layers - 2)
-
-
 def make_objective(config: TrainingConfig, decoder_layers: int) -> SupervisedObjective:
     """The objective that a configuration asks for."""
     losses: list[Loss] = [CrossEntropy(config.label_smoothing)]
     if config.guided_alignment:
-        layer = guided_layer(decoder_layers)
-        losses.append(GuidedAlignment(layer, GUIDED_HEAD, config.guided_alignment_weight))
+        guided = guided_head(decoder_layers)
+        losses.append(GuidedAlignment(guided.layer, guided.head, config.guided_alignment_weight))
     return SupervisedObjective(losses)

@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -16,8 +15,14 @@ from translator.config import TrainingConfig
 from translator.errors import TranslatorError
 from translator.model.transformer import Transformer
 from translator.model.weights import save_weights
+from translator.runs.manifest import Progress
+from translator.runs.measurements import (
+    Measurement,
+    append_measurement,
+    read_measurements,
+    write_measurements,
+)
 from translator.runs.run import Run
-from translator.system.files import write_json_lines
 from translator.training.checkpoint import load_state, save_state
 from translator.training.distributed import World
 from translator.training.learner import Learner
@@ -38,37 +43,6 @@ _SET_BY = {
 
 class TrainingStoppedError(Exception):
     """The user stopped the training; the state is saved."""
-
-
-@dataclass
-class Progress:
-    """Where a training stands.
-
-    Attributes:
-        step: optimizer steps made
-        seconds: time spent on them, evaluation not counted
-        tgt_tokens: target pieces learnt from
-        best_bleu: best dev BLEU so far, -1 before the first
-        best_step: the step of it
-        evaluations_without_gain: since then
-        dev_bleu: the latest
-        loss_sums: by name, in nats, since the last line in metrics.jsonl
-        loss_tokens: target pieces it was summed over
-        loss: the mean in that line, in nats a piece
-        lowest_loss: the lowest of these
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    tgt_tokens: int = 0
-    best_bleu: float = -1.0
-    best_step: int = 0
-    evaluations_without_gain: int = 0
-    dev_bleu: float = 0.0
-    loss_sums: dict[str, float] = field(default_factory=dict)
-    loss_tokens: int = 0
-    loss: float = 0.0
-    lowest_loss: float = float("inf")
 
 
 class Trainer:
@@ -151,21 +125,22 @@ class Trainer:
                 save_weights(model, self.run.weights)
         else:
             progress.evaluations_without_gain += 1
-        record = {
-            "step": progress.step,
-            "seconds": round(progress.seconds, 2),
-            "dev_bleu": progress.dev_bleu,
-            "evaluation_seconds": round(time.perf_counter() - started, 2),
-        }
-        self._record(record)
+        measurement = Measurement(
+            step=progress.step,
+            seconds=round(progress.seconds, 2),
+            dev_bleu=progress.dev_bleu,
+            evaluation_seconds=round(time.perf_counter() - started, 2),
+        )
+        self._record(measurement)
         self.save()
         with bar.external_write_mode(file=sys.stderr):
             self.world.say(
                 f"step {progress.step}, {progress.seconds:.0f} s: dev BLEU {progress.dev_bleu:.2f}"
             )
-            if progress.loss > progress.lowest_loss + _DIVERGED:
+            lowest = progress.lowest_loss
+            if lowest is not None and progress.loss > lowest + _DIVERGED:
                 self.world.say(
-                    f"warning: the training loss has risen from {progress.lowest_loss:.2f} to "
+                    f"warning: the training loss has risen from {lowest:.2f} to "
                     f"{progress.loss:.2f} nats; with lower rates (--training.lr, "
                     "--training.muon_lr) it may fall"
                 )
@@ -173,31 +148,31 @@ class Trainer:
     def _record_loss(self, bar: "tqdm[NoReturn]") -> None:
         progress = self.progress
         losses = {name: total / progress.loss_tokens for name, total in progress.loss_sums.items()}
-        loss = losses.pop("loss")
-        progress.loss, progress.lowest_loss = loss, min(loss, progress.lowest_loss)
+        loss, lowest = losses.pop("loss"), progress.lowest_loss
+        progress.loss, progress.lowest_loss = loss, loss if lowest is None else min(loss, lowest)
         progress.loss_sums, progress.loss_tokens = {}, 0
         speed = progress.tgt_tokens / progress.seconds
-        record: dict[str, Any] = {
-            "step": progress.step,
-            "seconds": round(progress.seconds, 2),
-            "epoch": self.learner.batches.epoch,
-            "loss": round(loss, 5),
-            "tgt_tokens_per_second": round(speed),
-        }
-        if len(losses) > 1:  # a single loss is the sum
-            record["losses"] = {name: round(part, 5) for name, part in losses.items()}
-        self._record(record)
+        parts = {name: round(part, 5) for name, part in losses.items()}
+        measurement = Measurement(
+            step=progress.step,
+            seconds=round(progress.seconds, 2),
+            epoch=self.learner.batches.epoch,
+            loss=round(loss, 5),
+            losses=parts if len(parts) > 1 else None,  # a single loss is the sum
+            tgt_tokens_per_second=round(speed),
+        )
+        self._record(measurement)
         bar.set_postfix_str(
             f"loss {loss:.3f}, {speed:.0f} tokens/s, dev BLEU {progress.dev_bleu:.1f}",
             refresh=False,
         )
 
-    def _record(self, record: dict[str, Any]) -> None:
+    def _record(self, measurement: Measurement) -> None:
         """Add a measurement to the run."""
         if self.world.is_main:
-            self.run.append_metrics(record)
+            append_measurement(self.run.metrics, measurement)
         if self._events:
-            self._events.append(record)
+            self._events.append(measurement)
 
     def _bar(self) -> "tqdm[NoReturn]":
         return tqdm(
@@ -233,9 +208,11 @@ class Trainer:
         if not self.world.is_main:
             return
         # What was measured after the state was saved will be measured again.
-        records = self.run.read_metrics()
-        kept = [record for record in records if record["step"] <= self.progress.step]
-        write_json_lines(self.run.metrics, kept)
+        measurements = read_measurements(self.run.metrics)
+        kept = [
+            measurement for measurement in measurements if measurement.step <= self.progress.step
+        ]
+        write_measurements(self.run.metrics, kept)
         if self.config.tensorboard:
             self._events = EventFile(self.run.tensorboard, kept)
 
