@@ -281,7 +281,12 @@ def _validator(
     pictures = AttentionSnapshots(run.attention, examples, config.model.decoder_layers)
 
     def dev_bleu(model: Transformer, step: int) -> float:
-        translator = Translator(PyTorchEngine(model), tokenizer)
+        translator = Translator(
+            PyTorchEngine(model),
+            tokenizer,
+            src_lang=config.corpus.src_lang,
+            tgt_lang=config.corpus.tgt_lang,
+        )
         lines, scores = evaluate(translator, examples, beam_size=1)
         if len(set(lines)) == 1 < len(lines):
             print(f'warning: every translation is "{lines[0]}"', file=sys.stderr)

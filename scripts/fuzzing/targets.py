@@ -197,7 +197,7 @@ def text(path: Path) -> Target:
     from translator.text.normalization import normalize
 
     searching = load_translator(Run(path), "cpu")
-    echoing = Translator(Echo(), searching.tokenizer)
+    echoing = Translator(Echo(), searching.tokenizer, src_lang="en", tgt_lang="es")
 
     def target(data: bytes) -> None:
         how = data[0] if data else 0

@@ -36,7 +36,7 @@ def aligner(trained_run: Path) -> Aligner:
 def test_the_training_has_chosen_the_reading(trained_run: Path, aligner: Aligner) -> None:
     manifest = json.loads((trained_run / "run.json").read_text())
     assert AlignmentHead(**manifest["alignment_head"]) == aligner.reading
-    assert aligner.languages == ("en", "es")
+    assert (aligner.translator.src_lang, aligner.translator.tgt_lang) == ("en", "es")
 
 
 def test_an_older_run_gets_its_reading_once(trained_run: Path, tmp_path: Path) -> None:

@@ -119,13 +119,11 @@ class Aligner:
         translator: its model
         reading: how its attention is read
         model: the shape of its model
-        languages: of source and target
     """
 
     translator: Translator
     reading: AlignmentHead
     model: ModelConfig
-    languages: tuple[str, str]
 
     def weights(self, pairs: Sequence[Pair]) -> Iterator[Floats]:
         """What the target words of each pair look at, (V, W): see `word_weights`."""
@@ -176,5 +174,4 @@ def load_aligner(run: Run, device: str = "auto") -> Aligner:
     if reading != known and manifest.state == "finished":
         with suppress(TranslatorError):  # a run that is read-only can be aligned with all the same
             run.write_manifest(replace(manifest, alignment_head=reading))
-    languages = (config.corpus.src_lang, config.corpus.tgt_lang)
-    return Aligner(translator, reading, config.model, languages)
+    return Aligner(translator, reading, config.model)

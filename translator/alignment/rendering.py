@@ -57,7 +57,7 @@ def write_html(aligner: Aligner, pairs: Sequence[Pair], path: Path) -> None:
         shown.append({"src": src.words, "tgt": tgt.words, **of_steps})
     data = {
         "reading": asdict(aligner.reading),
-        "languages": dict(zip(("src", "tgt"), aligner.languages, strict=True)),
+        "languages": {"src": aligner.translator.src_lang, "tgt": aligner.translator.tgt_lang},
         "pairs": shown,
     }
     # Nothing in the data may end the script that it stands in, or begin another.

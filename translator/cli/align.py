@@ -71,10 +71,11 @@ def align_command(argv: list[str]) -> None:
     reverse = None
     if options.reverse_run:
         reverse = load_aligner(Run(Path(options.reverse_run)), options.device)
-        if reverse.languages != aligner.languages[::-1]:
+        src_lang, tgt_lang = reverse.translator.src_lang, reverse.translator.tgt_lang
+        if (tgt_lang, src_lang) != (aligner.translator.src_lang, aligner.translator.tgt_lang):
             raise TranslatorError(
-                f"--reverse-run {options.reverse_run} translates from {reverse.languages[0]} to "
-                f"{reverse.languages[1]}; it must be the opposite of the run's direction"
+                f"--reverse-run {options.reverse_run} translates from {src_lang} to {tgt_lang}; "
+                "it must be the opposite of the run's direction"
             )
     print(f"reading {aligner.reading}", file=sys.stderr)
     if options.gold:
