@@ -150,7 +150,7 @@ class Process:
         return path.with_name(f".{path.name}.{self.popen.pid}.tmp").exists()
 
     def _making(self, where: str) -> bool:
-        return bool(self.training.prepared(f"{where}.*.{self.popen.pid}.partial"))
+        return bool(self.training.prepared(f"{where}.*.{self.popen.pid}.tmp"))
 
     def step(self) -> int:
         """Of the saved state."""

