@@ -16,6 +16,7 @@ from datasets import Dataset
 from translator.config import Config, CorpusConfig, TokenizerConfig
 from translator.corpus import parallel_map as steps
 from translator.corpus.parallel_map import keep, map_batches
+from translator.corpus.sources import Source
 from translator.data import prepare as preparing
 from translator.data.prepare import Prepared, identity, load_pairs, prepare
 from translator.errors import TranslatorError
@@ -184,8 +185,11 @@ def test_the_tokenizer_learns_from_blocks_all_over_a_large_corpus(
     assert sorted(numbers()) == sorted(blocks * 2)
 
 
-def test_lines_as_long_as_documents_come_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_as_long_as_documents_come_in_small_batches(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(preparing, "BATCH_BYTES", 100)
     rows = [{"src": "s" * n, "tgt": "t" * n, "source": ""} for n in (5, 50, 60, 1, 1)]
-    assert [len(batch) for batch in preparing._batches(rows)] == [2, 1, 2]
-    assert list(preparing._batches([])) == []
+    pairs = preparing._read(Source("", "", "", lambda: iter(rows)), tmp_path / "work")
+    batches = pairs.data.column("src").chunks
+    assert [len(batch) for batch in batches] == [2, 1, 2]

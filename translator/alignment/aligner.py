@@ -9,12 +9,13 @@ import numpy as np
 
 from translator.alignment.extraction import Reading, candidate_heads, consistency, word_weights
 from translator.alignment.symmetrization import Links, best_links, symmetrize
-from translator.alignment.words import Floats, Pair, Words, split_words
+from translator.alignment.words import Floats, Pair, Span, Words, split_words
 from translator.config import ModelConfig
 from translator.data.tokenizer import UNK_ID
 from translator.errors import TranslatorError
 from translator.inference.translator import Translator, load_translator
 from translator.runs.run import Run
+from translator.system.parallel import chunked
 from translator.training.objectives import GUIDED_HEAD, guided_layer
 
 # Source times target characters of the pairs whose attention is in memory at once; a piece has
@@ -39,36 +40,28 @@ def attention_between_words(
         TranslatorError: the engine doesn't show its attention.
     """
     layers = sorted({reading.layer for reading in chosen})
-    for some in _chunks(pairs):
-        src, tgt = (_known_pieces(translator, [pair[side] for pair in some]) for side in (0, 1))
+    for chunk in chunked(pairs, len(pairs), size=_cells, max_size=_CHUNK_CELLS):
+        src, tgt = (_known_tokens(translator, [pair[side] for pair in chunk]) for side in (0, 1))
         src_ids, tgt_ids = ([ids for ids, _ in side] for side in (src, tgt))
         attention = translator.engine.cross_attention(src_ids, tgt_ids, layers)
         for pair, of_pair, (_, src_spans), (_, tgt_spans) in zip(
-            some, attention, src, tgt, strict=True
+            chunk, attention, src, tgt, strict=True
         ):
             of_layers = dict(zip(layers, of_pair.double().numpy(), strict=True))
             rows = np.stack([reading.select(of_layers[reading.layer]) for reading in chosen])
             yield word_weights(rows, *pair, src_spans, tgt_spans)
 
 
-def _chunks(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
-    chunk: list[Pair] = []
-    size = 0
-    for src, tgt in pairs:
-        chunk.append((src, tgt))
-        size += len(src.text) * len(tgt.text)
-        if size > _CHUNK_CELLS:
-            yield chunk
-            chunk, size = [], 0
-    yield chunk
+def _cells(pair: Pair) -> int:
+    return len(pair[0].text) * len(pair[1].text)
 
 
-def _known_pieces(
+def _known_tokens(
     translator: Translator, sentences: Sequence[Words]
-) -> list[tuple[list[int], list[tuple[int, int]]]]:
-    """Ids and spans, without the pieces that no model knows what to do with."""
+) -> list[tuple[list[int], list[Span]]]:
+    """The ids of the tokens of each sentence, and their spans; unknown tokens are left out."""
     encoded = translator.tokenizer.encode_with_spans([sentence.text for sentence in sentences])
-    known = [[i for i, piece in enumerate(ids) if piece != UNK_ID] for ids, _ in encoded]
+    known = [[i for i, token in enumerate(ids) if token != UNK_ID] for ids, _ in encoded]
     return [
         ([ids[i] for i in kept], [spans[i] for i in kept])
         for (ids, spans), kept in zip(encoded, known, strict=True)

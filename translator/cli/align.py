@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from jsonargparse import Namespace
 from translator.cli.options import add_run_options, command_parser, parse, selected_run
 from translator.errors import TranslatorError
 from translator.runs.run import Run
+from translator.system.parallel import chunked
 
 if TYPE_CHECKING:
     from translator.alignment.aligner import Aligner
@@ -81,8 +81,8 @@ def align_command(argv: list[str]) -> None:
         _score(options, aligner, reverse)
     elif options.pairs or options.train:
         pairs = _pairs_of_file(Path(options.pairs)) if options.pairs else _pairs_of_training(run)
-        for some in _chunks(pairs):
-            _print_pairs(options, aligner, reverse, some)
+        for chunk in chunked(pairs, _CHUNK_PAIRS):
+            _print_pairs(options, aligner, reverse, chunk)
     else:
         pair = _pair_of_texts(options.texts, aligner)
         [weights] = _print_pairs(options, aligner, reverse, [pair])
@@ -138,11 +138,6 @@ def _pairs_of_training(run: Run) -> "Iterator[Pair]":
             f"{run.path}: its corpus has changed since it was trained; restore it, or train again"
         )
     return training_pairs(corpus_dir)
-
-
-def _chunks(pairs: "Iterator[Pair]") -> "Iterator[list[Pair]]":
-    while some := list(islice(pairs, _CHUNK_PAIRS)):
-        yield some
 
 
 def _print_pairs(

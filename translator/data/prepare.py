@@ -15,7 +15,7 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ from translator.system.files import (
     write_json_lines,
     write_text,
 )
+from translator.system.parallel import chunked
 
 # Part of every hash: raise it when the same settings lead to other files than before.
 PREPARE_VERSION = 3
@@ -226,7 +227,7 @@ def _read(source: Source, work: Path) -> datasets.Dataset:
     path = work / "read.arrow"
     rows = tqdm(source.rows(), "read", unit="pair", unit_scale=True, disable=None)
     with pa.ipc.new_stream(path, schema) as writer:
-        for batch in _batches(rows):
+        for batch in chunked(rows, BATCH, size=_characters, max_size=BATCH_BYTES):
             writer.write_batch(pa.RecordBatch.from_pylist(batch, schema))
     pairs = datasets.Dataset.from_file(str(path))
     if len(pairs) == 0:
@@ -234,17 +235,8 @@ def _read(source: Source, work: Path) -> datasets.Dataset:
     return pairs
 
 
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    batch: list[Row] = []
-    characters = 0
-    for row in rows:
-        batch.append(row)
-        characters += len(row["src"]) + len(row["tgt"])
-        if len(batch) == BATCH or characters > BATCH_BYTES:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch
+def _characters(row: Row) -> int:
+    return len(row["src"]) + len(row["tgt"])
 
 
 def _references(examples: list[Example]) -> int:
