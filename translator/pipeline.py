@@ -68,7 +68,7 @@ def train(config: Config, run: Run) -> None:
         with process_group(device) as world:
             manifest = _open_run(config, run)
             if manifest and manifest["state"] == "finished":
-                world.say(f"{run.path} is finished: see {run.path / 'report.md'}")
+                world.log(f"{run.path} is finished: see {run.path / 'report.md'}")
                 return
             if world.is_main:
                 if config.training.tensorboard:
@@ -99,7 +99,7 @@ def _train(config: Config, run: Run, device: torch.device, world: World) -> Trai
     with world.main_process_first():
         manifest = _open_run(config, run)
         if manifest is None and world.is_main:
-            world.say(prepared.table())
+            world.log(prepared.table())
             manifest = _start_run(config, run, prepared, model, make_batches())
     if manifest is None:
         raise TranslatorError(
@@ -116,7 +116,7 @@ def _train(config: Config, run: Run, device: torch.device, world: World) -> Trai
     )
     max_steps = manifest["max_steps"]
     if max_steps is None:
-        world.say("measuring the speed of this machine …")
+        world.log("measuring the speed of this machine …")
         max_steps = estimate_steps(training, model, make_batches, world)
         if world.is_main:
             run.write_manifest(manifest | {"max_steps": max_steps})
@@ -133,7 +133,7 @@ def _train(config: Config, run: Run, device: torch.device, world: World) -> Trai
     trainer.resume()
     trainer.progress.seconds += warm_start_seconds  # it is a part of the training
     if trainer.progress.step:
-        world.say(f"resuming {run.path} at step {trainer.progress.step}")
+        world.log(f"resuming {run.path} at step {trainer.progress.step}")
     trainer.train()
     return trainer
 

@@ -15,7 +15,7 @@ from datasets import Dataset
 
 from translator.config import Config, CorpusConfig, TokenizerConfig
 from translator.corpus import parallel_map as steps
-from translator.corpus.parallel_map import keep, map_batches
+from translator.corpus.parallel_map import filter_rows, map_batches
 from translator.corpus.sources import Source
 from translator.data import prepare as preparing
 from translator.data.prepare import Prepared, identity, load_pairs, prepare
@@ -77,11 +77,11 @@ def test_keep(monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = Dataset.from_dict({"src": [str(n) for n in range(2500)], "n": list(range(2500))})
     kept = np.arange(2500) % 7 == 3
     kept[:1200] = False  # nothing of the first batch, and a part of the next
-    result = keep(pairs, kept, "keep")
+    result = filter_rows(pairs, kept, "keep")
     assert result["n"][:] == np.flatnonzero(kept).tolist()
     assert result.column_names == pairs.column_names
     assert result.features == pairs.features
-    assert len(keep(pairs, np.zeros(2500, dtype=np.bool_), "none")) == 0
+    assert len(filter_rows(pairs, np.zeros(2500, dtype=np.bool_), "none")) == 0
 
 
 # Two processes, of which one is done at once and the other never is.

@@ -130,7 +130,7 @@ class Aligner:
         return [best_links(weights) for weights in self.weights(pairs)]
 
 
-def weights_of_both(
+def bidirectional_weights(
     forward: Aligner, backward: Aligner, pairs: Sequence[Pair]
 ) -> Iterator[tuple[Floats, Floats]]:
     """What the words of each pair look at in two runs of opposite directions.
@@ -147,11 +147,11 @@ def weights_of_both(
     return zip(forward.weights(pairs), backward.weights(turned), strict=True)
 
 
-def links_of_both(
+def bidirectional_links(
     forward: Aligner, backward: Aligner, pairs: Sequence[Pair], how: str
 ) -> list[Links]:
-    """The links of each pair by `weights_of_both`, joined as `symmetrize` does."""
-    return [symmetrize(how, *both) for both in weights_of_both(forward, backward, pairs)]
+    """The links of each pair by `bidirectional_weights`, joined as `symmetrize` does."""
+    return [symmetrize(how, *both) for both in bidirectional_weights(forward, backward, pairs)]
 
 
 def load_aligner(run: Run, device: str = "auto") -> Aligner:

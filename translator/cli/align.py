@@ -144,7 +144,7 @@ def _print_pairs(
     options: Namespace, aligner: "Aligner", reverse: "Aligner | None", pairs: "list[Pair]"
 ) -> "list[Floats]":
     """Print the pairs; return what their target words look at."""
-    from translator.alignment.aligner import weights_of_both
+    from translator.alignment.aligner import bidirectional_weights
     from translator.alignment.symmetrization import best_links, symmetrize
 
     found: list[tuple[Floats, ...]]
@@ -152,7 +152,7 @@ def _print_pairs(
         found = [(weights,) for weights in aligner.weights(pairs)]
         links = [best_links(weights) for (weights,) in found]
     else:
-        both = list(weights_of_both(aligner, reverse, pairs))
+        both = list(bidirectional_weights(aligner, reverse, pairs))
         found, links = [*both], [symmetrize(_how(options), *of_pair) for of_pair in both]
     for (src, tgt), weights, of_pair in zip(pairs, found, links, strict=True):
         if options.json:
@@ -191,7 +191,7 @@ def _draw(options: Namespace, aligner: "Aligner", pair: "Pair", weights: "Floats
 def _score(options: Namespace, aligner: "Aligner", reverse: "Aligner | None") -> None:
     from tabulate import tabulate
 
-    from translator.alignment.aligner import links_of_both
+    from translator.alignment.aligner import bidirectional_links
     from translator.alignment.scoring import read_gold, score_links
 
     gold = read_gold(Path(options.gold), options.gold_base or 0)
@@ -200,9 +200,10 @@ def _score(options: Namespace, aligner: "Aligner", reverse: "Aligner | None") ->
         print(tabulate(rows, headers="keys", floatfmt=".3f", missingval="-"))
         return
     pairs = [pair.pair for pair in gold]
-    links = (
-        links_of_both(aligner, reverse, pairs, _how(options)) if reverse else aligner.links(pairs)
-    )
+    if reverse:
+        links = bidirectional_links(aligner, reverse, pairs, _how(options))
+    else:
+        links = aligner.links(pairs)
     scores = asdict(score_links(links, gold)) | {"pairs": len(gold)}
     if options.json:
         print(json.dumps(scores))

@@ -49,7 +49,7 @@ class World:
         """Whether this is the process that writes and talks."""
         return self.rank == 0
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Print a line to standard error, once for all."""
         if self.is_main:
             print(line, file=sys.stderr)
@@ -132,7 +132,7 @@ def process_group(device: torch.device) -> Iterator[World]:
             f"several processes can't share {device.type}: train without torchrun"
         )
     world = World(int(os.environ["RANK"]), size)
-    world.say(f"waiting for the other processes, {size - 1} of them …")
+    world.log(f"waiting for the other processes, {size - 1} of them …")
     with _peer_errors():
         dist.init_process_group(timeout=_TIMEOUT)
     yield world
