@@ -23,7 +23,7 @@ from benchmarking.options import ScriptParser
 from benchmarking.records import Record, write_records
 from tabulate import tabulate
 
-from translator.alignment.aligner import Aligner, links_of_both, load_aligner, training_pairs
+from translator.alignment.aligner import Aligner, bidirectional_links, load_aligner, training_pairs
 from translator.alignment.scoring import GoldPair, parse_links, read_gold, score_links
 from translator.alignment.symmetrization import Links, grow_diag_final_and
 from translator.alignment.words import Pair
@@ -127,9 +127,9 @@ def main() -> None:
     gold = read_gold(arguments.gold)
     pairs = [pair.pair for pair in gold]
     found = {
-        "translator": links_of_both(forward, backward, pairs, "agreement"),
-        "translator-grow-diag": links_of_both(forward, backward, pairs, _STANDARD),
-        "translator-last-layer": links_of_both(
+        "translator": bidirectional_links(forward, backward, pairs, "agreement"),
+        "translator-grow-diag": bidirectional_links(forward, backward, pairs, _STANDARD),
+        "translator-last-layer": bidirectional_links(
             last_layer(forward), last_layer(backward), pairs, _STANDARD
         ),
     }

@@ -45,7 +45,7 @@ from translator.system.device import (
     pick_precision,
     reuse_freed_memory,
 )
-from translator.system.files import os_errors_for
+from translator.system.files import atomic_path, remove_temporaries
 from translator.training.distributed import World, process_group
 from translator.training.embedding_init import init_from_cooccurrence
 from translator.training.learner import Learner, estimate_steps
@@ -70,7 +70,7 @@ def train(config: Config, run: Run) -> None:
         with process_group(device) as world:
             manifest = _open_run(config, run)
             if manifest and manifest.state == "finished":
-                world.say(f"{run.path} is finished: see {run.path / 'report.md'}")
+                world.log(f"{run.path} is finished: see {run.path / 'report.md'}")
                 return
             if world.is_main:
                 if config.training.tensorboard:
@@ -102,7 +102,7 @@ def _train(config: Config, run: Run, device: torch.device, world: World) -> Trai
     trainer.resume()
     trainer.progress.seconds += initialization_seconds  # it is a part of the training
     if trainer.progress.step:
-        world.say(f"resuming {run.path} at step {trainer.progress.step}")
+        world.log(f"resuming {run.path} at step {trainer.progress.step}")
     trainer.train()
     return trainer
 
@@ -134,7 +134,7 @@ def _open_or_start_run(
     with world.main_process_first():
         manifest = _open_run(config, run)
         if manifest is None and world.is_main:
-            world.say(prepared.report.table())
+            world.log(prepared.report.table())
             manifest = _start_run(config, run, prepared, model, make_batches())
     if manifest is None:
         raise TranslatorError(
@@ -168,7 +168,7 @@ def _max_steps(
     """The last step of the run; a time budget is turned into steps once."""
     if manifest.max_steps is not None:
         return manifest.max_steps
-    world.say("measuring the speed of this machine …")
+    world.log("measuring the speed of this machine …")
     max_steps = estimate_steps(training, model, objective, make_batches, world)
     if world.is_main:
         run.write_manifest(replace(manifest, max_steps=max_steps))
@@ -241,17 +241,15 @@ def _start_run(
         precision=pick_precision(config.training.precision, device),
         guided_alignment_sha256=sha256_of(Path(links)) if links else None,
     )
-    partial = run.path.with_name(f".{run.path.name}.partial")
-    with os_errors_for(run.path):
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        new = Run(partial)
+    remove_temporaries(run.path.parent, run.path.name)
+    with atomic_path(run.path, replace=False) as temporary:
+        temporary.mkdir(parents=True)
+        new = Run(temporary)
         save_config(config, new.config)
         shutil.copyfile(prepared.tokenizer_dir / "tokenizer.model", new.tokenizer)
         for split in ("dev", "test"):
             shutil.copyfile(prepared.corpus_dir / f"{split}.jsonl", new.held_out(split))
         new.write_manifest(manifest)
-        partial.replace(run.path)
     print(
         f"training {manifest.parameters:,} parameters in {manifest.precision} on "
         f"{manifest.machine}; padding is {manifest.padding_share:.1%} of the batches",

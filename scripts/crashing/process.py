@@ -127,7 +127,7 @@ class Process:
         return path.with_name(f".{path.name}.{self.popen.pid}.tmp").exists()
 
     def _is_preparing(self, where: str) -> bool:
-        return bool(self.training.prepared(f"{where}.*.{self.popen.pid}.partial"))
+        return bool(self.training.prepared(f"{where}.*.{self.popen.pid}.tmp"))
 
     def step(self) -> int:
         """The step of the saved state."""

@@ -84,7 +84,7 @@ def test_a_preparation_that_did_not_fit_is_completed_later(
     assert_one_clear_line(result, "data/prepared/", "File too large")
     after = {path: content for path, content in contents(data).items() if path.suffix != ".lock"}
     assert after == before
-    assert not list(data.rglob("*.partial"))
+    assert not list(data.rglob("*.tmp"))
     prepare(tiny_config(data))
 
 

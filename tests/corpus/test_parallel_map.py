@@ -15,7 +15,8 @@ from datasets import Dataset
 
 from translator.config import Config, CorpusConfig, TokenizerConfig
 from translator.corpus import parallel_map as steps
-from translator.corpus.parallel_map import keep, map_batches
+from translator.corpus.parallel_map import filter_rows, map_batches
+from translator.corpus.sources import Source
 from translator.data import prepare as preparing
 from translator.data.prepare import Prepared, load_pairs, prepare
 from translator.errors import TranslatorError
@@ -76,11 +77,11 @@ def test_keep(monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = Dataset.from_dict({"src": [str(n) for n in range(2500)], "n": list(range(2500))})
     kept = np.arange(2500) % 7 == 3
     kept[:1200] = False  # drop the first batch and a part of the next
-    result = keep(pairs, kept, "keep")
+    result = filter_rows(pairs, kept, "keep")
     assert result["n"][:] == np.flatnonzero(kept).tolist()
     assert result.column_names == pairs.column_names
     assert result.features == pairs.features
-    assert len(keep(pairs, np.zeros(2500, dtype=np.bool_), "none")) == 0
+    assert len(filter_rows(pairs, np.zeros(2500, dtype=np.bool_), "none")) == 0
 
 
 # Two processes: one ends at once, the other never does.
@@ -184,8 +185,11 @@ def test_the_tokenizer_learns_from_blocks_all_over_a_large_corpus(
     assert sorted(numbers()) == sorted(blocks * 2)
 
 
-def test_lines_as_long_as_documents_come_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_as_long_as_documents_come_in_small_batches(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(preparing, "BATCH_BYTES", 100)
     rows = [{"src": "s" * n, "tgt": "t" * n, "source": ""} for n in (5, 50, 60, 1, 1)]
-    assert [len(batch) for batch in preparing._batches(rows)] == [2, 1, 2]
-    assert list(preparing._batches([])) == []
+    pairs = preparing._read(Source("", "", "", lambda: iter(rows)), tmp_path / "work")
+    batches = pairs.data.column("src").chunks
+    assert [len(batch) for batch in batches] == [2, 1, 2]

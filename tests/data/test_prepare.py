@@ -30,13 +30,13 @@ def test_what_a_kill_has_left_is_removed(tmp_path: Path) -> None:
     """Even if its number was that of this process, which is no rarity in a container."""
     untouched = prepare(tiny_config(tmp_path / "untouched"))
     corpus, tokenizer = untouched.corpus_dir.name, untouched.tokenizer_dir.name
-    left = [tmp_path / "data" / "prepared" / f".{corpus}.{n}.partial" for n in (os.getpid(), 1)]
+    left = [tmp_path / "data" / "prepared" / f".{corpus}.{n}.tmp" for n in (os.getpid(), 1)]
     for folder in left:
         (folder / "work").mkdir(parents=True)
     prepared = prepare(tiny_config(tmp_path / "data"))
     assert prepared_files(prepared) == prepared_files(untouched)
     assert not [folder for folder in left if folder.exists()]
-    half = prepared.tokenizer_dir.rename(prepared.corpus_dir / f".{tokenizer}.1.partial")
+    half = prepared.tokenizer_dir.rename(prepared.corpus_dir / f".{tokenizer}.1.tmp")
     prepared = prepare(tiny_config(tmp_path / "data"))
     assert prepared_files(prepared) == prepared_files(untouched)
     assert not half.exists()

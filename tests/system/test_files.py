@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from translator.errors import TranslatorError
 from translator.system.checksums import fingerprint, sha256_of
 from translator.system.files import (
+    atomic_path,
     locked,
     os_errors_for,
-    partial_folder,
     remove_temporaries,
-    write_atomically,
     write_text,
 )
 
@@ -31,12 +30,13 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(
     path = tmp_path / "kept.txt"
     path.write_text("old")
 
-    def write_half(temporary: Path) -> None:
-        temporary.write_text("ne")
-        raise failure
+    def write_half() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("ne")
+            raise failure
 
     with pytest.raises((TranslatorError, ValueError)):
-        write_atomically(path, write_half)
+        write_half()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -78,9 +78,10 @@ def test_readers_never_see_half_a_file(tmp_path: Path) -> None:
     assert wrong == []
 
 
-def fill(path: Path, text: str, failure: Exception | None = None) -> None:
-    with partial_folder(path) as partial:
-        (partial / "file").write_text(text)
+def fill(path: Path, text: str, failure: Exception | None = None, *, replace: bool = True) -> None:
+    with atomic_path(path, replace=replace) as temporary:
+        temporary.mkdir(parents=True)
+        (temporary / "file").write_text(text)
         if failure:
             raise failure
 
@@ -93,7 +94,7 @@ def test_a_folder_replaces_the_old_one(tmp_path: Path) -> None:
         assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_folder_that_can_not_be_filled_keeps_the_old_one(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_filled_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "folder"
     fill(path, "first")
     with pytest.raises(ValueError, match="no"):
@@ -102,7 +103,7 @@ def test_a_folder_that_can_not_be_filled_keeps_the_old_one(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_failed_replacement_restores_the_old_folder(
+def test_a_folder_that_cannot_be_renamed_leaves_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "folder"
@@ -110,7 +111,7 @@ def test_a_failed_replacement_restores_the_old_folder(
     rename = Path.rename
 
     def refuse_the_new_one(old: Path, new: Path) -> Path:
-        if old.name.endswith(".partial"):
+        if (old / "file").read_text() == "second":
             raise OSError(28, "No space left on device")
         return rename(old, new)
 
@@ -121,18 +122,89 @@ def test_a_failed_replacement_restores_the_old_folder(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_only_leftovers_of_killed_processes_are_removed(tmp_path: Path) -> None:
+def test_an_older_folder_stays_unless_it_is_to_be_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    fill(path, "old")
+    with pytest.raises(TranslatorError, match="folder: Directory not empty"):
+        fill(path, "new", replace=False)
+    assert (path / "file").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_older_file_stays_unless_it_is_to_be_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def write() -> None:
+        with atomic_path(path, replace=False) as temporary:
+            temporary.write_text("new")
+
+    with pytest.raises(TranslatorError, match="file: File exists"):
+        write()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_empty_folder_is_replaced_in_any_case(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    path.mkdir()
+    fill(path, "new", replace=False)
+    assert (path / "file").read_text() == "new"
+
+
+@pytest.mark.parametrize("left", ["file", "folder"])
+def test_a_temporary_of_a_killed_process_with_the_same_id_is_no_obstacle(
+    tmp_path: Path, left: str
+) -> None:
+    path = tmp_path / "folder"
+    temporary = tmp_path / f".folder.{os.getpid()}.tmp"
+    if left == "file":
+        temporary.touch()
+    else:
+        (temporary / "half").mkdir(parents=True)
+    fill(path, "whole")
+    assert [file.name for file in path.iterdir()] == ["file"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_every_file_is_flushed_before_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "folder"
+    flushed: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        assert not path.exists()
+        flushed.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with atomic_path(path) as temporary:
+        for name in ("a", "inner/b"):
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            (temporary / name).write_text(name)
+    assert set(flushed) == {(path / name).stat().st_ino for name in ("a", "inner/b")}
+
+
+def test_temporaries_of_killed_processes_are_removed_and_nothing_else(tmp_path: Path) -> None:
     others = {".mine.12.tmp.keep", "mine.12.tmp", ".mine.tmp", ".yours.12.tmp"}
     for name in (*others, ".mine.12.tmp"):
         (tmp_path / name).touch()
-    (tmp_path / ".mine.345.partial" / "folder").mkdir(parents=True)
+    (tmp_path / ".mine.345.tmp" / "folder").mkdir(parents=True)
+    (tmp_path / ".mine.345.old.tmp" / "folder").mkdir(parents=True)
     remove_temporaries(tmp_path, "mine")
     assert {path.name for path in tmp_path.iterdir()} == others
     remove_temporaries(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == others - {".yours.12.tmp"}
 
 
-def test_a_second_process_waits_or_is_refused(tmp_path: Path) -> None:
+def test_a_name_with_brackets_is_not_a_pattern(tmp_path: Path) -> None:
+    for name in (".run[1].12.tmp", ".run1.12.tmp"):
+        (tmp_path / name).touch()
+    remove_temporaries(tmp_path, "run[1]")
+    assert [path.name for path in tmp_path.iterdir()] == [".run1.12.tmp"]
+
+
+def test_the_second_process_waits_or_gets_an_error(tmp_path: Path) -> None:
     path = tmp_path / "made"
     order: list[str] = []
 

@@ -82,7 +82,7 @@ def free_port() -> int:
 @pytest.mark.parametrize("size", [1, 2, 3, 50])
 def test_each_pair_is_in_one_share(size: int) -> None:
     batch = make_batch(random_pairs(30), np.arange(30))
-    shares = [batch.share(rank, size) for rank in range(size)]
+    shares = [batch.shard(rank, size) for rank in range(size)]
     pairs = [
         (src.tolist(), tgt.tolist(), links.tolist())
         for share in shares

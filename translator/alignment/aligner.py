@@ -9,13 +9,14 @@ import numpy as np
 
 from translator.alignment.extraction import candidate_heads, consistency, word_weights
 from translator.alignment.symmetrization import Links, best_links, symmetrize
-from translator.alignment.words import Floats, Pair, Words, split_words
+from translator.alignment.words import Floats, Pair, Span, Words, split_words
 from translator.config import ModelConfig
 from translator.data.tokenizer import UNK_ID
 from translator.errors import TranslatorError
 from translator.inference.translator import Translator, load_translator
 from translator.model.alignment_head import AlignmentHead, guided_head
 from translator.runs.run import Run
+from translator.system.parallel import chunked
 
 # Source times target characters of the pairs whose attention is in memory at once; a piece has
 # about four, so these are 250,000 weights of each head.
@@ -39,36 +40,28 @@ def attention_between_words(
         TranslatorError: the engine doesn't show its attention.
     """
     layers = sorted({reading.layer for reading in chosen})
-    for some in _chunks(pairs):
-        src, tgt = (_known_pieces(translator, [pair[side] for pair in some]) for side in (0, 1))
+    for chunk in chunked(pairs, len(pairs), size=_cells, max_size=_CHUNK_CELLS):
+        src, tgt = (_known_tokens(translator, [pair[side] for pair in chunk]) for side in (0, 1))
         src_ids, tgt_ids = ([ids for ids, _ in side] for side in (src, tgt))
         attention = translator.engine.cross_attention(src_ids, tgt_ids, layers)
         for pair, of_pair, (_, src_spans), (_, tgt_spans) in zip(
-            some, attention, src, tgt, strict=True
+            chunk, attention, src, tgt, strict=True
         ):
             of_layers = dict(zip(layers, of_pair.double().numpy(), strict=True))
             rows = np.stack([reading.select(of_layers[reading.layer]) for reading in chosen])
             yield word_weights(rows, *pair, src_spans, tgt_spans)
 
 
-def _chunks(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
-    chunk: list[Pair] = []
-    size = 0
-    for src, tgt in pairs:
-        chunk.append((src, tgt))
-        size += len(src.text) * len(tgt.text)
-        if size > _CHUNK_CELLS:
-            yield chunk
-            chunk, size = [], 0
-    yield chunk
+def _cells(pair: Pair) -> int:
+    return len(pair[0].text) * len(pair[1].text)
 
 
-def _known_pieces(
+def _known_tokens(
     translator: Translator, sentences: Sequence[Words]
-) -> list[tuple[list[int], list[tuple[int, int]]]]:
-    """Ids and spans, without the pieces that no model knows what to do with."""
+) -> list[tuple[list[int], list[Span]]]:
+    """The ids of the tokens of each sentence, and their spans; unknown tokens are left out."""
     encoded = translator.tokenizer.encode_with_spans([sentence.text for sentence in sentences])
-    known = [[i for i, piece in enumerate(ids) if piece != UNK_ID] for ids, _ in encoded]
+    known = [[i for i, token in enumerate(ids) if token != UNK_ID] for ids, _ in encoded]
     return [
         ([ids[i] for i in kept], [spans[i] for i in kept])
         for (ids, spans), kept in zip(encoded, known, strict=True)
@@ -135,7 +128,7 @@ class Aligner:
         return [best_links(weights) for weights in self.weights(pairs)]
 
 
-def weights_of_both(
+def bidirectional_weights(
     forward: Aligner, backward: Aligner, pairs: Sequence[Pair]
 ) -> Iterator[tuple[Floats, Floats]]:
     """What the words of each pair look at in two runs of opposite directions.
@@ -152,11 +145,11 @@ def weights_of_both(
     return zip(forward.weights(pairs), backward.weights(turned), strict=True)
 
 
-def links_of_both(
+def bidirectional_links(
     forward: Aligner, backward: Aligner, pairs: Sequence[Pair], how: str
 ) -> list[Links]:
-    """The links of each pair by `weights_of_both`, joined as `symmetrize` does."""
-    return [symmetrize(how, *both) for both in weights_of_both(forward, backward, pairs)]
+    """The links of each pair by `bidirectional_weights`, joined as `symmetrize` does."""
+    return [symmetrize(how, *both) for both in bidirectional_weights(forward, backward, pairs)]
 
 
 def load_aligner(run: Run, device: str = "auto") -> Aligner:

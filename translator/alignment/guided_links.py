@@ -1,7 +1,6 @@
 """Links between words, as what one head of cross-attention is to learn."""
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from translator.data.arrays import Ragged
 from translator.data.batching import LINK_BASE, PairIds
 from translator.data.tokenizer import Tokenizer
 from translator.errors import TranslatorError
+from translator.system.parallel import chunked
 
 _CHUNK_PAIRS = 1000
 
@@ -65,9 +65,9 @@ def _with_spans(
 ) -> Iterator[tuple[Pair, list[Span], list[Span]]]:
     """Each pair with where its pieces stand, source and target."""
     # Many at once, since a call of SentencePiece costs more than a sentence.
-    while some := list(islice(pairs, _CHUNK_PAIRS)):
+    for chunk in chunked(pairs, _CHUNK_PAIRS):
         src, tgt = (
-            [spans for _, spans in tokenizer.encode_with_spans([pair[side].text for pair in some])]
+            [spans for _, spans in tokenizer.encode_with_spans([pair[side].text for pair in chunk])]
             for side in (0, 1)
         )
-        yield from zip(some, src, tgt, strict=True)
+        yield from zip(chunk, src, tgt, strict=True)

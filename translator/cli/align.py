@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from jsonargparse import Namespace
 from translator.cli.options import add_run_options, command_parser, parse, selected_run
 from translator.errors import TranslatorError
 from translator.runs.run import Run
+from translator.system.parallel import chunked
 
 if TYPE_CHECKING:
     from translator.alignment.aligner import Aligner
@@ -82,8 +82,8 @@ def align_command(argv: list[str]) -> None:
         _score(options, aligner, reverse)
     elif options.pairs or options.train:
         pairs = _pairs_of_file(Path(options.pairs)) if options.pairs else _pairs_of_training(run)
-        for some in _chunks(pairs):
-            _print_pairs(options, aligner, reverse, some)
+        for chunk in chunked(pairs, _CHUNK_PAIRS):
+            _print_pairs(options, aligner, reverse, chunk)
     else:
         pair = _pair_of_texts(options.texts, aligner)
         [weights] = _print_pairs(options, aligner, reverse, [pair])
@@ -142,16 +142,11 @@ def _pairs_of_training(run: Run) -> "Iterator[Pair]":
     return training_pairs(corpus_dir)
 
 
-def _chunks(pairs: "Iterator[Pair]") -> "Iterator[list[Pair]]":
-    while some := list(islice(pairs, _CHUNK_PAIRS)):
-        yield some
-
-
 def _print_pairs(
     options: Namespace, aligner: "Aligner", reverse: "Aligner | None", pairs: "list[Pair]"
 ) -> "list[Floats]":
     """Print the pairs; return what their target words look at."""
-    from translator.alignment.aligner import weights_of_both
+    from translator.alignment.aligner import bidirectional_weights
     from translator.alignment.symmetrization import best_links, symmetrize
 
     found: list[tuple[Floats, ...]]
@@ -159,7 +154,7 @@ def _print_pairs(
         found = [(weights,) for weights in aligner.weights(pairs)]
         links = [best_links(weights) for (weights,) in found]
     else:
-        both = list(weights_of_both(aligner, reverse, pairs))
+        both = list(bidirectional_weights(aligner, reverse, pairs))
         found, links = [*both], [symmetrize(_how(options), *of_pair) for of_pair in both]
     for (src, tgt), weights, of_pair in zip(pairs, found, links, strict=True):
         if options.json:
@@ -198,7 +193,7 @@ def _draw(options: Namespace, aligner: "Aligner", pair: "Pair", weights: "Floats
 def _score(options: Namespace, aligner: "Aligner", reverse: "Aligner | None") -> None:
     from tabulate import tabulate
 
-    from translator.alignment.aligner import links_of_both
+    from translator.alignment.aligner import bidirectional_links
     from translator.alignment.scoring import read_gold, score_links
 
     gold = read_gold(Path(options.gold), options.gold_base or 0)
@@ -207,9 +202,10 @@ def _score(options: Namespace, aligner: "Aligner", reverse: "Aligner | None") ->
         print(tabulate(rows, headers="keys", floatfmt=".3f", missingval="-"))
         return
     pairs = [pair.pair for pair in gold]
-    links = (
-        links_of_both(aligner, reverse, pairs, _how(options)) if reverse else aligner.links(pairs)
-    )
+    if reverse:
+        links = bidirectional_links(aligner, reverse, pairs, _how(options))
+    else:
+        links = aligner.links(pairs)
     scores = asdict(score_links(links, gold)) | {"pairs": len(gold)}
     if options.json:
         print(json.dumps(scores))

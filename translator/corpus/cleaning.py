@@ -1,4 +1,4 @@
-"""Normalize text, and drop pairs that can't teach; every dropped pair is counted by reason."""
+"""Normalize text and drop unusable pairs, counted by reason."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ import numpy.typing as npt
 from datasets import Dataset
 
 from translator.config import CorpusConfig
-from translator.corpus.parallel_map import keep, map_batches
+from translator.corpus.parallel_map import filter_rows, map_batches
 from translator.text.normalization import normalize, text_key
 
-# Why a pair is dropped, by number; 0 means that it is kept.
+# Reasons to drop a pair, stored as an index; index 0 means that the pair is kept.
 _REASONS = (None, "empty side", "too long", "copied side", "length ratio")
 
 
 def reason_to_drop(src: str, tgt: str, config: CorpusConfig) -> str | None:
-    """Why a normalised pair is dropped, or None if it is kept."""
+    """The reason to drop a normalized pair, or None if it is kept."""
     if not src or not tgt:
         return "empty side"
     if max(len(src), len(tgt)) > config.max_chars:
@@ -29,17 +29,17 @@ def reason_to_drop(src: str, tgt: str, config: CorpusConfig) -> str | None:
 
 
 def clean(pairs: Dataset, config: CorpusConfig) -> tuple[Dataset, dict[str, int]]:
-    """Normalize `src` and `tgt`, and drop what can't teach.
+    """Normalize `src` and `tgt`, and drop unusable pairs and exact duplicates.
 
     Args:
         pairs: columns src, tgt, source
-        config: limits of length and ratio
+        config: the limits of length and length ratio
 
     Returns:
-        The kept pairs, in their order, and the count of dropped pairs under each reason.
+        The kept pairs, in their order, and the number of dropped pairs by reason.
     """
 
-    def examine(batch: dict[str, list[str]]) -> dict[str, list[str] | npt.NDArray[Any]]:
+    def normalize_and_judge(batch: dict[str, list[str]]) -> dict[str, list[str] | npt.NDArray[Any]]:
         src = [normalize(text) for text in batch["src"]]
         tgt = [normalize(text) for text in batch["tgt"]]
         sides = list(zip(src, tgt, strict=True))
@@ -52,14 +52,15 @@ def clean(pairs: Dataset, config: CorpusConfig) -> tuple[Dataset, dict[str, int]
             "pair_key": np.array(keys, np.int64),
         }
 
-    examined = map_batches(pairs, examine, "clean")
-    kept, dropped = _first_good(examined)
-    return keep(examined.remove_columns(["reason", "pair_key"]), kept, "drop the others"), dropped
+    judged = map_batches(pairs, normalize_and_judge, "clean")
+    kept, dropped = _rows_to_keep(judged)
+    judged = judged.remove_columns(["reason", "pair_key"])
+    return filter_rows(judged, kept, "drop the others"), dropped
 
 
-def _first_good(examined: Dataset) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
-    """Whether each pair is good, and the first of its like; and the counts of the others."""
-    columns = examined.with_format("numpy")
+def _rows_to_keep(judged: Dataset) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
+    """A mask of the usable pairs without their later duplicates, and the counts of the others."""
+    columns = judged.with_format("numpy")
     reasons = np.asarray(columns["reason"][:])
     candidates = np.flatnonzero(reasons == 0)
     keys = np.asarray(columns["pair_key"][:])[candidates]
@@ -68,6 +69,6 @@ def _first_good(examined: Dataset) -> tuple[npt.NDArray[np.bool_], dict[str, int
     dropped = {reason: n for reason, n in zip(_REASONS, counts, strict=True) if reason and n}
     if len(first) < len(candidates):
         dropped["exact duplicate"] = len(candidates) - len(first)
-    kept = np.zeros(len(examined), dtype=np.bool_)
+    kept = np.zeros(len(judged), dtype=np.bool_)
     kept[candidates[first]] = True
     return kept, dict(sorted(dropped.items()))

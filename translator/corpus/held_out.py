@@ -1,4 +1,4 @@
-"""Sentences to measure a translator on: those held out by the split, or a user's own files."""
+"""Sentences to evaluate on: those held out by the split, or a user's own files."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ class Example:
 
     Attributes:
         src: the sentence to translate
-        references: all translations of it in the corpus
+        references: all its translations in the corpus
         sources: the attribution of each of these pairs
-        near: whether a training source differs from it by one word only; None if not known
+        near: whether a training source differs from it by one word only; None if unknown
     """
 
     src: str
@@ -28,7 +28,7 @@ class Example:
 
 
 def content_hash(examples: list[Example]) -> str:
-    """SHA-256 of what is translated and compared with: the same exactly if these are the same."""
+    """SHA-256 of the sources and references; equal hashes mean equal sentences."""
     return hashlib.sha256(
         "".join(json_line([example.src, *example.references]) for example in examples).encode()
     ).hexdigest()
@@ -55,7 +55,7 @@ def read_examples(path: Path) -> list[Example]:
 
 
 def read_test_files(src: Path, references: list[Path]) -> list[Example]:
-    """Sentences to evaluate on, from line-aligned files.
+    """Read sentences to evaluate on from line-aligned files.
 
     Raises:
         TranslatorError: a file is missing, empty or unreadable, or the line counts differ.

@@ -1,4 +1,4 @@
-"""How much of the held-out sentences training has seen: the check of a split."""
+"""Check a split: how many held-out sentences also occur in training."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +12,14 @@ from translator.text.normalization import fold
 
 @dataclass(frozen=True)
 class LeakReport:
-    """How much of a held-out part training has seen.
+    """How many sentences of a held-out part also occur in training.
 
     Attributes:
-        sentences: held-out source sentences
-        src_seen: of them, sources that occur in training, case and punctuation folded
-        tgt_seen: of them, those with a reference that occurs in training, folded likewise
-        near: sources of which a training source differs by one word (replaced, added or left out)
+        sentences: number of held-out source sentences
+        src_seen: how many of them occur in training, with case and punctuation folded
+        tgt_seen: how many of them have a reference that occurs in training, folded likewise
+        near: how many of them differ by one word (replaced, added or deleted) from a training
+            source
     """
 
     sentences: int
@@ -30,12 +31,12 @@ class LeakReport:
 def check_leaks(
     train: Dataset, parts: Sequence[list[Example]]
 ) -> list[tuple[LeakReport, list[Example]]]:
-    """Compare held-out sentences with the training side, by their text and not by their group.
+    """Compare held-out sentences with the training pairs, by text rather than by group.
 
-    Only the held-out sides are kept in memory; training is read through once.
+    Only the held-out sentences are kept in memory; the training pairs are read once.
 
     Returns:
-        For each held-out part the report, and the examples with `near` set.
+        For each held-out part, the report and the examples with `near` set.
     """
     examples = [example for part in parts for example in part]
     wanted = {
@@ -62,11 +63,11 @@ def check_leaks(
     for batch in found.iter(BATCH):
         for kind, key in zip(batch["kind"], batch["key"], strict=True):
             seen[kind].add(key)
-    return [_leaks(part, seen) for part in parts]
+    return [_report(part, seen) for part in parts]
 
 
-def _leaks(examples: list[Example], seen: dict[str, set[str]]) -> tuple[LeakReport, list[Example]]:
-    """What `check_leaks` returns for one part, from the keys that training has too."""
+def _report(examples: list[Example], seen: dict[str, set[str]]) -> tuple[LeakReport, list[Example]]:
+    """The result of `check_leaks` for one part, given the keys that also occur in training."""
     sources = [fold(example.src) for example in examples]
     checked = [
         replace(example, near=not seen["near"].isdisjoint(_near_keys(text)))
@@ -84,10 +85,10 @@ def _leaks(examples: list[Example], seen: dict[str, set[str]]) -> tuple[LeakRepo
 
 
 def _near_keys(text: str) -> Iterator[str]:
-    """Keys of which two sentences share one exactly if at most one word separates them.
+    """Keys of a sentence; two sentences share a key if and only if at most one word differs.
 
-    With a hole in place of word i, two sentences that differ in word i alone are equal; with a
-    hole before word i, a sentence is equal to the one that has a word more there.
+    With word i replaced by a hole, two sentences that differ in word i only become equal. With a
+    hole inserted before word i, a sentence equals one that has an additional word there.
     """
     words = text.split()
     for i in range(len(words)):

@@ -1,4 +1,4 @@
-"""Steps over a whole corpus: batch by batch from disk to disk, on all cores where it is large."""
+"""Map and filter a corpus on disk, batch by batch; a large corpus uses several processes."""
 
 import os
 import signal
@@ -16,36 +16,36 @@ from translator.errors import TranslatorError
 from translator.system.checksums import fingerprint
 from translator.system.parallel import usable_cores
 
-# A further process is started for so many pairs: for fewer, it takes longer to start than it saves.
+# Pairs for each process. With fewer pairs, starting a process takes longer than it saves.
 PAIRS_PER_PROCESS = 100_000
-# Each takes some 100 MB, and all of them read from one disk.
+# Each process takes about 100 MB, and all of them share one disk.
 _MAX_PROCESSES = 16
 
-# Pairs in memory at once. On disk as well they lie in batches of this size, column by column, so
-# that one column of a large corpus can be read without mapping the others into memory.
+# Pairs in memory at once. The Arrow files have batches of this size too, stored column by column,
+# so that one column of a large corpus can be read without mapping the others into memory.
 BATCH = 10_000
-# Of so many bytes, where lines are as long as documents.
+# Bytes in memory at once, for lines as long as documents.
 BATCH_BYTES = 64 * 2**20
 
 
 def map_batches(
     pairs: Dataset, function: Callable[..., Any], description: str, **options: Any
 ) -> Dataset:
-    """`Dataset.map` in batches; the order of the pairs stays.
+    """Call `Dataset.map` in batches; the pairs keep their order.
 
     Args:
-        pairs: what to go through
-        function: takes the columns of a batch, gives new ones; runs in other processes
-        description: of the progress bar
+        pairs: any number
+        function: maps the columns of a batch to new columns; it may run in other processes
+        description: the label of the progress bar
         options: passed on to `Dataset.map`
 
     Raises:
-        TranslatorError: a process was killed, as it is where memory is short.
+        TranslatorError: a process was killed, usually because memory was short.
     """
     processes = min(usable_cores(), _MAX_PROCESSES, len(pairs) // PAIRS_PER_PROCESS)
     batch_size = max(1, min(BATCH, BATCH_BYTES * len(pairs) // max(1, pairs.data.nbytes)))
-    # The same corpus gives the same files, byte for byte. Left alone, `datasets` would mark them
-    # with a hash of the function and of where the pairs lie, and take up what an earlier call left.
+    # The same corpus must give the same files, byte for byte. By default, `datasets` marks them
+    # with a hash of the function and of the pairs' path, and reuses the cache of an earlier call.
     options |= {
         "new_fingerprint": fingerprint(description),
         "load_from_cache_file": False,
@@ -61,38 +61,45 @@ def map_batches(
     try:
         return pairs.map(function, num_proc=processes, **options)
     except Exception as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # what it led to is of no interest
+        if isinstance(error.__context__, KeyboardInterrupt):  # hide the errors that followed it
             raise KeyboardInterrupt from None
         if "abruptly died" not in str(error):
             raise
         raise TranslatorError(
-            f"one of {processes} processes was killed while the corpus was worked on "
+            f"one of {processes} processes was killed while it prepared the corpus "
             f'("{description}"), perhaps because memory was short; run the command again'
         ) from error
     finally:
         _parent = None
 
 
-def keep(pairs: Dataset, kept: npt.NDArray[np.bool_], description: str) -> Dataset:
-    """The pairs where `kept` is true, written anew: to read them through a list of row numbers, as
-    after `Dataset.select`, takes ten times as long.
+def filter_rows(pairs: Dataset, kept: npt.NDArray[np.bool_], description: str) -> Dataset:
+    """Copy the pairs where `kept` is true.
+
+    `Dataset.select` would keep a list of row numbers instead, and reading rows through such a list
+    takes ten times as long.
+
+    Args:
+        pairs: any number
+        kept: one value for each pair
+        description: the label of the progress bar
     """
 
-    def kept_of(batch: pa.Table, rows: list[int]) -> pa.Table:
+    def filter_batch(batch: pa.Table, rows: list[int]) -> pa.Table:
         return batch.filter(pa.array(kept[rows]))
 
-    as_table = pairs.with_format("arrow")
-    return map_batches(as_table, kept_of, description, with_indices=True).with_format(None)
+    tables = pairs.with_format("arrow")
+    return map_batches(tables, filter_batch, description, with_indices=True).with_format(None)
 
 
-# Set while processes are started that shall not outlive this one: its number.
+# The id of this process while it starts others, which must not outlive it.
 _parent: int | None = None
 
 
 def _end_with_parent() -> None:
-    """In a process just forked: leave Ctrl-C to its parent, and end when that has ended.
+    """In a forked process, ignore Ctrl-C, which the parent handles, and exit with the parent.
 
-    If the parent is killed, its pool of processes would wait for work for ever.
+    Otherwise the processes of a killed parent would wait for work forever.
     """
     if _parent is None:
         return

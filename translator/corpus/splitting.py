@@ -1,9 +1,9 @@
-"""Split pairs so that nothing of dev or test has been seen in training, and check it.
+"""Split pairs so that no sentence of dev or test occurs in training.
 
 A corpus such as Tatoeba is many-to-many: one English sentence has several translations, and each
-of those may belong to other English sentences. A split by line puts one half of such a group into
-training and the other into test. Here sentences that share a side (case and punctuation folded)
-form a group, and a group falls on one side as a whole.
+of those may translate other English sentences. A split by line would put some of these pairs into
+training and others into test. Here all pairs that are linked by equal sentences (with case and
+punctuation folded) form a group, and a group is never divided.
 """
 
 import math
@@ -19,19 +19,26 @@ from scipy.sparse.csgraph import connected_components
 
 from translator.config import CorpusConfig
 from translator.corpus.held_out import Example
-from translator.corpus.parallel_map import keep, map_batches
+from translator.corpus.parallel_map import filter_rows, map_batches
 from translator.text.normalization import fold, text_key
 
 Ints = npt.NDArray[np.int64]
 
-# Dev and test have at most a tenth of a small corpus's sentences each: it is there to learn from.
-# As groups are held out whole, a few more pairs may be kept from training.
+# Dev and test get at most a tenth of the sentences each, so that a small corpus is mostly left for
+# training. Groups are held out whole, so a few more pairs may be missing from training.
 MAX_HELD_OUT_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class Split:
-    """The three parts, and how many held-out pairs were left over."""
+    """The three parts of a corpus.
+
+    Attributes:
+        train: pairs with the columns src, tgt, source and group
+        dev: held-out sentences for choosing the best weights
+        test: held-out sentences for the final scores
+        unused_pairs: number of pairs held out with their group but needed in neither part
+    """
 
     train: Dataset
     dev: list[Example]
@@ -40,10 +47,10 @@ class Split:
 
 
 def add_groups(pairs: Dataset, config: CorpusConfig) -> Dataset:
-    """Add the column `group`: equal for sentences linked by a chain of shared sides.
+    """Add the column `group`: equal for pairs linked by a chain of equal sentences.
 
-    The value is a hash of the group's content, independent of the order of the pairs and of the
-    direction of translation.
+    The value is a hash of the group's sentences. It depends neither on the order of the pairs nor
+    on the direction of translation.
     """
 
     def hash_sides(batch: dict[str, list[str]]) -> dict[str, Ints]:
@@ -56,39 +63,39 @@ def add_groups(pairs: Dataset, config: CorpusConfig) -> Dataset:
     columns = keys.with_format("numpy")
     src_keys, src_node = np.unique(np.asarray(columns["src_key"][:]), return_inverse=True)
     tgt_keys, tgt_node = np.unique(np.asarray(columns["tgt_key"][:]), return_inverse=True)
-    tgt_node += len(src_keys)  # the sides share no sentence, even where they look alike
+    tgt_node += len(src_keys)  # equal texts in the two languages are different nodes
     nodes = len(src_keys) + len(tgt_keys)
     links = coo_array((np.ones(len(pairs), dtype=np.int8), (src_node, tgt_node)), (nodes, nodes))
     _, component = connected_components(links, directed=False)
     smallest = np.full(component.max(initial=-1) + 1, np.iinfo(np.int64).max)
     np.minimum.at(smallest, component, np.concatenate([src_keys, tgt_keys]))
-    # The smallest of many hashes tends to be small, which would sort large groups first: hash it
-    # once more, so that every group has the same chance.
-    group_of_component = _mix(smallest.astype(np.uint64)).astype(np.int64)
+    # The smallest of many hashes tends to be small, which would sort large groups first. Hashing it
+    # again gives every group the same chance.
+    group_of_component = _splitmix64(smallest.astype(np.uint64)).astype(np.int64)
     return pairs.add_column("group", group_of_component[component[src_node]])
 
 
 def split(pairs: Dataset, config: CorpusConfig) -> Split:
     """Hold out whole groups for test and dev, in the order of their hashes.
 
-    Groups are taken until both languages have enough distinct sentences, so that a model of the
-    opposite direction, trained on the same corpus, has the same training side. A group with more
-    sentences than may be held out stays in training, or most of it would be lost.
+    Groups are taken until both languages have enough distinct sentences. This way, a model of the
+    opposite direction gets the same training pairs. A group with more sentences than may be held
+    out stays in training, since most of its sentences would be lost.
 
     Args:
         pairs: columns src, tgt, source and group
-        config: how many source sentences test and dev shall have
+        config: how many source sentences test and dev should have
 
     Returns:
-        Exactly as many test and dev sources as asked, or a tenth of the corpus each where that
-        is less; fewer if the groups that may be held out have no more.
+        The parts. Test and dev have the number of sources in `config`, or a tenth of the corpus
+        if that is less, or fewer if the groups that may be held out have no more.
     """
     group_of_pair = np.asarray(pairs.with_format("numpy")["group"][:])
-    # To hold out a group of ten times as many sentences as are wanted would be a waste, however
-    # large the corpus is; so nobody need count further.
+    # Holding out a group with more than ten times the wanted sentences would be a waste, however
+    # large the corpus is. So counting may stop there.
     largest = 10 * max(config.test_sentences, config.dev_sentences)
     enough = math.ceil(largest / MAX_HELD_OUT_SHARE)
-    sentences = min(_distinct(pairs, side, enough) for side in ("src", "tgt"))
+    sentences = min(_count_distinct(pairs, side, enough) for side in ("src", "tgt"))
     limit = int(sentences * MAX_HELD_OUT_SHARE)
     groups = _groups(pairs, group_of_pair, largest=limit)
     trained = np.ones(len(pairs), dtype=np.bool_)
@@ -110,15 +117,15 @@ def split(pairs: Dataset, config: CorpusConfig) -> Split:
         parts.append(examples)
         unused += len(taken) - sum(len(example.references) for example in examples)
     test, dev = parts
-    groups.close()  # it holds a list of all rows
+    groups.close()  # frees its list of all rows
     # Without the groups: nothing reads them after the split, and this column is in memory, so it
     # would be sent to every process.
-    train = keep(pairs.remove_columns("group"), trained, "hold out dev and test")
+    train = filter_rows(pairs.remove_columns("group"), trained, "hold out dev and test")
     return Split(train=train, dev=dev, test=test, unused_pairs=unused)
 
 
-def _distinct(pairs: Dataset, side: str, enough: int) -> int:
-    """How many different sentences a side has; counted no further than `enough`."""
+def _count_distinct(pairs: Dataset, side: str, enough: int) -> int:
+    """The number of different sentences of a side, or `enough` if it has at least that many."""
     seen: set[str] = set()
     for batch in pairs.select_columns([side]).iter(batch_size=1000):
         seen.update(batch[side])
@@ -130,7 +137,7 @@ def _distinct(pairs: Dataset, side: str, enough: int) -> int:
 def _groups(
     pairs: Dataset, group_of_pair: Ints, largest: int
 ) -> Generator[tuple[Ints, list[dict[str, Any]]]]:
-    """Indices and rows of each group with at most `largest` sentences in either language."""
+    """The row indices and rows of each group with at most `largest` sentences per language."""
     order = np.argsort(group_of_pair, kind="stable")
     starts = np.flatnonzero(np.diff(group_of_pair[order])) + 1
     for start, end in zip(np.append(0, starts), np.append(starts, len(order)), strict=True):
@@ -140,7 +147,7 @@ def _groups(
 
 
 def _rows(pairs: Dataset, indices: Ints, largest: int) -> list[dict[str, Any]] | None:
-    """These rows; None as soon as they have more than `largest` sentences in a language."""
+    """The rows at these indices, or None if a language has more than `largest` sentences."""
     rows, src, tgt = [], set(), set()
     for index in indices.tolist():
         row = pairs[index]
@@ -153,6 +160,7 @@ def _rows(pairs: Dataset, indices: Ints, largest: int) -> list[dict[str, Any]] |
 
 
 def _examples(rows: list[dict[str, Any]]) -> list[Example]:
+    """One example for each source sentence, with all its translations."""
     by_src: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by_src.setdefault(row["src"], []).append(row)
@@ -162,8 +170,8 @@ def _examples(rows: list[dict[str, Any]]) -> list[Example]:
     ]
 
 
-def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014): spreads every bit over all bits."""
+def _splitmix64(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """The last step of SplitMix64 (Steele, Lea & Flood 2014): every bit affects all bits."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))

@@ -1,4 +1,4 @@
-"""Lists of ids of different length, in memory or on disk."""
+"""Rows of ids of different lengths, in memory or on disk."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Ragged:
-    """Rows of different length in one flat array: row i is values[offsets[i] : offsets[i + 1]]."""
+    """Rows of different lengths in one array: row i is values[offsets[i] : offsets[i + 1]]."""
 
     values: npt.NDArray[np.int32]
     offsets: Ints
 
     @staticmethod
     def from_lists(rows: Sequence[list[int]]) -> "Ragged":
-        """Join lists of ids."""
+        """Concatenate lists of ids."""
         offsets = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum([len(row) for row in rows], out=offsets[1:])
         values = np.fromiter((i for row in rows for i in row), np.int32, count=int(offsets[-1]))
@@ -32,22 +32,22 @@ class Ragged:
 
     @staticmethod
     def open(path: Path) -> "Ragged":
-        """What `write_ragged` wrote to `path`; the values stay on disk until they are asked for.
+        """Open what `write_ragged` wrote to `path`; the values stay on disk, memory-mapped.
 
         Raises:
-            TranslatorError: it can't be read.
+            TranslatorError: a file is missing or damaged.
         """
         try:
-            # Unlike np.load, this takes nothing else for an array: no archive, no pickle.
-            values = np.lib.format.open_memmap(_values(path), mode="r")
-            offsets = np.array(np.lib.format.open_memmap(_offsets(path), mode="r"))
+            # Unlike np.load, this reads arrays only: no archives, no pickles.
+            values = np.lib.format.open_memmap(_values_path(path), mode="r")
+            offsets = np.array(np.lib.format.open_memmap(_offsets_path(path), mode="r"))
             if values.dtype != np.int32 or offsets.dtype != np.int64 or values.ndim != 1:
-                raise ValueError("other numbers")
+                raise ValueError("wrong type")
             rows = Ragged(values, offsets)
             if offsets[0] or offsets[-1] != len(values) or rows.lengths.min(initial=0) < 0:
                 raise ValueError("the two files don't belong together")
             return rows
-        # A foreign file fails in one of many ways, which share no base class.
+        # The errors for a damaged file have no common base class.
         except Exception as error:
             raise prepared_data_error(path, path.parent) from error
 
@@ -57,10 +57,14 @@ class Ragged:
         return np.diff(self.offsets)
 
     def padded(self, rows: Ints, *, bos: bool) -> Ints:
-        """Some rows as a matrix, each with eos at its end, bos before it if asked, then padding.
+        """Join some rows to a matrix: bos if asked, the ids, eos, then padding.
+
+        Args:
+            rows: indices of B rows
+            bos: whether each row starts with bos
 
         Returns:
-            ids (B, longest).
+            The ids, (B, length of the longest row, with bos and eos).
         """
         lengths = self.lengths[rows]
         start = int(bos)
@@ -77,25 +81,25 @@ class Ragged:
 
 
 def write_ragged(path: Path, rows: Sequence[pa.ListArray]) -> None:
-    """Write rows of ids to two files beside each other, for `Ragged.open`.
+    """Write rows of ids to two files, for `Ragged.open`.
 
     Args:
-        path: what their names begin with
-        rows: int32, in any number of parts, of which one at a time is read
+        path: the beginning of the files' names
+        rows: int32 ids, in any number of parts; one part at a time is read
     """
     offsets = np.zeros(sum(map(len, rows)) + 1, dtype=np.int64)
     np.cumsum(np.concatenate([part.value_lengths().to_numpy() for part in rows]), out=offsets[1:])
-    np.save(_offsets(path), offsets)
+    np.save(_offsets_path(path), offsets)
     header = {"descr": "<i4", "fortran_order": False, "shape": (int(offsets[-1]),)}
-    with _values(path).open("wb") as file:
+    with _values_path(path).open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         for part in rows:
             file.write(part.flatten().to_numpy().astype("<i4", copy=False).data)
 
 
-def _values(path: Path) -> Path:
+def _values_path(path: Path) -> Path:
     return path.with_name(f"{path.name}-ids.npy")
 
 
-def _offsets(path: Path) -> Path:
+def _offsets_path(path: Path) -> Path:
     return path.with_name(f"{path.name}-offsets.npy")

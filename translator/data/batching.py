@@ -1,4 +1,4 @@
-"""Sentence pairs as ids, in batches of about equal size with little padding."""
+"""Group pairs of ids into batches of about equal size with little padding."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch import Tensor
 from translator.data.arrays import Ints, Ragged
 from translator.data.tokenizer import PAD_ID, Tokenizer
 
-# A link between pieces as one number: the target piece's place times this, plus the source piece's.
+# A link between two tokens is stored as one number: target position · LINK_BASE + source position.
 LINK_BASE = 1 << 15
 
 
@@ -22,7 +22,7 @@ class PairIds:
     Attributes:
         src: ids of each source, without eos
         tgt: ids of each target, without bos and eos
-        links: which target piece belongs to which source piece (see `LINK_BASE`); None if unknown
+        links: aligned tokens of each pair (see `LINK_BASE`); None if unknown
     """
 
     src: Ragged
@@ -35,11 +35,11 @@ class Batch:
     """Pairs to train on.
 
     Attributes:
-        src: ids (B, S), each row ending with eos, then padding
+        src: ids (B, S): the source, eos, then padding
         tgt: ids (B, T + 1): bos, the target, eos, then padding
-        tgt_tokens: predicted pieces, eos counted, padding not
-        links: bool (B, T, S): the piece read at target position t belongs to source piece s; None
-            if that is not known
+        tgt_tokens: number of predicted tokens, including eos but not padding
+        links: bool (B, T, S), True where the token read at target position t is aligned with
+            source token s; None if unknown
     """
 
     src: Tensor
@@ -52,20 +52,21 @@ class Batch:
         """(B, S), True at padding."""
         return self.src == PAD_ID
 
-    def share(self, number: int, count: int) -> "Batch":
-        """Every `count`-th of its pairs, from pair `number` on; none where there are not so many.
+    def shard(self, rank: int, size: int) -> "Batch":
+        """The part of this batch for one of `size` processes: pairs rank, rank + size, …
 
-        Neighbours are of like length, and so are the shares.
+        Neighbouring pairs have similar lengths, so the shards do too. A shard of a small batch may
+        be empty.
         """
-        if count == 1:
+        if size == 1:
             return self
-        mine = slice(number, None, count)
+        mine = slice(rank, None, size)
         links = None if self.links is None else self.links[mine]
         tokens = int((self.tgt[mine, 1:] != PAD_ID).sum())
         return Batch(self.src[mine], self.tgt[mine], tokens, links)
 
     def split(self, count: int) -> list["Batch"]:
-        """Its pairs in at most `count` parts of about equal size; no parts if it has none."""
+        """Split into at most `count` parts of about equal size; an empty batch has no parts."""
         if not len(self.src):
             return []
         src, tgt = self.src.chunk(count), self.tgt.chunk(count)
@@ -81,15 +82,16 @@ class Batch:
 
 
 def make_batch(pairs: PairIds, rows: Ints) -> Batch:
-    """The pairs of these rows as a batch."""
+    """Make a batch of these rows."""
     src = torch.from_numpy(pairs.src.padded(rows, bos=False))
     tgt = torch.from_numpy(pairs.tgt.padded(rows, bos=True))
     tgt_tokens = int(pairs.tgt.lengths[rows].sum()) + len(rows)
-    return Batch(src, tgt, tgt_tokens, _linked(pairs, rows, tgt.size(1) - 1, src.size(1)))
+    links = _link_matrix(pairs, rows, tgt.size(1) - 1, src.size(1))
+    return Batch(src, tgt, tgt_tokens, links)
 
 
-def _linked(pairs: PairIds, rows: Ints, tgt_width: int, src_width: int) -> Tensor | None:
-    """The links of some pairs as `Batch` has them."""
+def _link_matrix(pairs: PairIds, rows: Ints, tgt_width: int, src_width: int) -> Tensor | None:
+    """The links of these rows as a matrix; see `Batch`."""
     if pairs.links is None:
         return None
     matrix = torch.zeros(len(rows), tgt_width, src_width, dtype=torch.bool)
@@ -97,7 +99,7 @@ def _linked(pairs: PairIds, rows: Ints, tgt_width: int, src_width: int) -> Tenso
     first = np.repeat(pairs.links.offsets[rows] - np.cumsum(counts) + counts, counts)
     links = pairs.links.values[first + np.arange(counts.sum())]
     tgt, src = np.divmod(links.astype(np.int64), LINK_BASE)
-    # One on, since a decoder reads bos before the first piece.
+    # Target positions are one higher here, since the decoder reads bos before the first token.
     matrix[torch.from_numpy(np.repeat(np.arange(len(rows)), counts)), tgt + 1, src] = True
     return matrix
 
@@ -105,14 +107,22 @@ def _linked(pairs: PairIds, rows: Ints, tgt_width: int, src_width: int) -> Tenso
 def group_by_length(
     pairs: PairIds, batch_tokens: int, generator: np.random.Generator
 ) -> list[Ints]:
-    """Put pairs of like length together, in random order.
+    """Divide pairs into batches of similar length, in random order.
 
-    Each batch is as large as it may be: its rows times its longest side, eos counted, is at most
-    `batch_tokens` (a single pair may be longer). Every pair is in exactly one batch.
+    In each batch, the number of rows times the length of the longest side, including eos, is at
+    most `batch_tokens`, except for a single longer pair. Every pair is in exactly one batch.
+
+    Args:
+        pairs: at least one
+        batch_tokens: the limit, in tokens with padding
+        generator: shuffles pairs of equal length, and the batches
+
+    Returns:
+        The indices of the pairs of each batch.
     """
     src, tgt = pairs.src.lengths + 1, pairs.tgt.lengths + 1
-    # By target length, and within it by source length, up and down in turn, so that where the
-    # target length changes the source length doesn't jump.
+    # Sort by target length, then by source length, ascending and descending in turn, so that the
+    # source length doesn't jump where the target length changes.
     zigzag = np.where(tgt % 2 == 0, src, -src)
     order = np.lexsort((generator.random(len(src)), zigzag, tgt))
     longest_side = np.maximum(src, tgt)[order]
@@ -130,7 +140,7 @@ def group_by_length(
 
 
 def padding_share(pairs: PairIds, batches: list[Ints]) -> float:
-    """Share of the positions, source and target together, that hold padding."""
+    """The fraction of all positions, source and target together, that are padding."""
     used = filled = 0
     for side in (pairs.src, pairs.tgt):
         lengths = side.lengths + 1
@@ -141,9 +151,9 @@ def padding_share(pairs: PairIds, batches: list[Ints]) -> float:
 
 
 class BatchStream:
-    """Batches without end, epoch after epoch; its position can be saved and restored.
+    """An endless stream of batches, epoch after epoch; its position can be saved and restored.
 
-    The order of an epoch depends on the seed and the epoch's number alone.
+    The order of an epoch depends only on the seed and the number of the epoch.
     """
 
     def __init__(
@@ -152,9 +162,9 @@ class BatchStream:
         """Start at the first batch of epoch 0.
 
         Args:
-            pairs_of_epoch: the ids of an epoch; they change where sampling is on
+            pairs_of_epoch: the ids of an epoch; with BPE-dropout they differ in each epoch
             batch_tokens: see `group_by_length`
-            seed: start of the shuffling
+            seed: for shuffling
         """
         self._pairs_of_epoch = pairs_of_epoch
         self._batch_tokens = batch_tokens
@@ -180,12 +190,12 @@ class BatchStream:
         return {"epoch": self.epoch, "index": self.index}
 
     def restore(self, state: dict[str, int]) -> None:
-        """Go on from a position: the next batch is the one that would have come."""
+        """Continue from a saved position."""
         self._open(state["epoch"], state["index"])
 
 
 def encoded_pairs(tokenizer_dir: Path) -> Callable[[int], PairIds]:
-    """Epochs that are all the same: ids as `prepare` has written them, memory-mapped."""
+    """The same ids in every epoch: those written by `prepare`, memory-mapped."""
     pairs = PairIds(Ragged.open(tokenizer_dir / "src"), Ragged.open(tokenizer_dir / "tgt"))
     return lambda epoch: pairs
 
@@ -193,7 +203,7 @@ def encoded_pairs(tokenizer_dir: Path) -> Callable[[int], PairIds]:
 def bpe_dropout_pairs(
     corpus_dir: Path, tokenizer: Tokenizer, dropout: float, seed: int
 ) -> Callable[[int], PairIds]:
-    """Epochs in which each sentence is cut into pieces anew, by BPE-dropout."""
+    """Ids that differ in every epoch, by BPE-dropout (Provilkov et al. 2020)."""
     from translator.data.prepare import load_pairs
 
     train = load_pairs(corpus_dir / "train")

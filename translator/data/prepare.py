@@ -12,11 +12,10 @@ DATA_DIR/prepared/CORPUS/            CORPUS is a hash of everything that decides
 
 import hashlib
 import math
-import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -46,11 +45,12 @@ from translator.data.tokenizer import Tokenizer, train_tokenizer
 from translator.errors import TranslatorError
 from translator.system.checksums import find_damaged_file, fingerprint, sha256_of, write_checksums
 from translator.system.files import (
+    atomic_path,
     locked,
-    os_errors_for,
     prepared_data_error,
     remove_temporaries,
 )
+from translator.system.parallel import chunked
 
 # Part of every hash: raise it when the same settings lead to other files than before.
 PREPARE_VERSION = 4
@@ -139,28 +139,24 @@ def _tokenizer_dir(config: Config, corpus_dir: Path) -> Path:
 
 
 def _make_once(folder: Path, make: Callable[[Path], None], verify: bool) -> None:
-    """Make `folder` under another name and rename it when it is whole, unless it exists.
+    """Fill `folder` atomically, unless it exists.
 
     Raises:
-        TranslatorError: it exists, but isn't as it was made; or it can't be written.
+        TranslatorError: it exists but is damaged, or it can't be written.
     """
     if folder.exists():
         damaged = find_damaged_file(folder) if verify else None
         if damaged:
             raise prepared_data_error(damaged, folder)
         return
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    with locked(folder), os_errors_for(folder):
-        if folder.exists():  # made by another process, which this one has waited for
+    with locked(folder):
+        if folder.exists():  # another process made it while this one waited
             return
         remove_temporaries(folder.parent, folder.name)
-        partial.mkdir(parents=True)
-        try:
-            make(partial)
-            write_checksums(partial)
-            partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        with atomic_path(folder, replace=False) as temporary:
+            temporary.mkdir()
+            make(temporary)
+            write_checksums(temporary)
 
 
 def load_pairs(folder: Path) -> datasets.Dataset:
@@ -225,7 +221,7 @@ def _read(source: Source, work: Path) -> datasets.Dataset:
     path = work / "read.arrow"
     rows = tqdm(source.rows(), "read", unit="pair", unit_scale=True, disable=None)
     with pa.ipc.new_stream(path, schema) as writer:
-        for batch in _batches(rows):
+        for batch in chunked(rows, BATCH, size=_characters, max_size=BATCH_BYTES):
             writer.write_batch(pa.RecordBatch.from_pylist(batch, schema))
     pairs = datasets.Dataset.from_file(str(path))
     if len(pairs) == 0:
@@ -233,17 +229,8 @@ def _read(source: Source, work: Path) -> datasets.Dataset:
     return pairs
 
 
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    batch: list[Row] = []
-    characters = 0
-    for row in rows:
-        batch.append(row)
-        characters += len(row["src"]) + len(row["tgt"])
-        if len(batch) == BATCH or characters > BATCH_BYTES:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch
+def _characters(row: Row) -> int:
+    return len(row["src"]) + len(row["tgt"])
 
 
 def _note_small(name: str, sentences: int, asked: int) -> None:

@@ -1,4 +1,4 @@
-"""Text to pieces and back: a joint SentencePiece vocabulary for both languages."""
+"""Encode text as token ids and decode it, with one SentencePiece vocabulary for both languages."""
 
 import io
 import re
@@ -11,30 +11,31 @@ import sentencepiece
 from translator.errors import TranslatorError
 from translator.system.files import write_bytes
 
-# Fixed for every run, so that no code has to ask a tokenizer for them.
+# The same in every run, so that no code has to look them up in a tokenizer.
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
 
-# SentencePiece counts in so many shards; fixed, so that every machine trains the same model.
+# SentencePiece divides its counting among the threads. The number is fixed, so that every machine
+# trains the same model.
 _TRAINING_THREADS = 4
 
-# In bytes. SentencePiece would skip sentences over 4,192, and with them characters of the corpus;
-# cleaning alone decides what is too long.
+# In bytes. By default SentencePiece skips sentences over 4,192 bytes, and may so miss characters.
+# Long sentences have been removed by cleaning already.
 _MAX_SENTENCE_BYTES = 1 << 24
 
 
 def train_tokenizer(sentences: Iterable[str], vocab_size: int, path: Path) -> None:
     """Train a byte-pair-encoding model (Sennrich et al. 2016) and write it to `path`.
 
-    Text is taken as `normalize` leaves it: SentencePiece changes nothing further, so decoding
-    gives back exactly what was encoded. Every character of the training text is in the vocabulary.
+    SentencePiece doesn't normalize the text any further (see `normalize`), so decoding returns
+    exactly what was encoded. The vocabulary contains every character of the training text.
 
     Args:
         sentences: training text of both languages
-        vocab_size: number of pieces, the four special ones included
-        path: where the model goes
+        vocab_size: number of tokens, including the four special ones
+        path: the file to write
 
     Raises:
-        TranslatorError: the text is too small for the vocabulary, or has more characters than it.
+        TranslatorError: the vocabulary is too large for the text, or too small for its characters.
     """
     model = io.BytesIO()
     try:
@@ -59,6 +60,7 @@ def train_tokenizer(sentences: Iterable[str], vocab_size: int, path: Path) -> No
 
 
 def _explain(message: str, vocab_size: int) -> str:
+    """Replace an error message of SentencePiece by one that says what to do."""
     if largest := re.search(r"value <= (\d+)", message):
         return (
             f"tokenizer.vocab_size {vocab_size} is too large for this corpus: "
@@ -82,41 +84,42 @@ class Tokenizer:
     def __init__(self, path: Path) -> None:
         """Load the model at `path`."""
         try:
-            self._pieces = sentencepiece.SentencePieceProcessor(model_file=str(path))
+            self._processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
         except (OSError, RuntimeError) as error:
             raise TranslatorError(f"{path}: not a readable SentencePiece model") from error
 
     @property
     def vocab_size(self) -> int:
-        """Number of pieces."""
-        return int(self._pieces.vocab_size())
+        """Number of tokens."""
+        return int(self._processor.vocab_size())
 
     def encode(self, texts: list[str]) -> list[list[int]]:
-        """Piece ids of each text, without bos or eos."""
-        ids: list[list[int]] = self._pieces.encode(texts)
+        """The token ids of each text, without bos and eos."""
+        ids: list[list[int]] = self._processor.encode(texts)
         return ids
 
     def encode_with_spans(self, texts: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
-        """Piece ids of each text, and which of its characters each piece stands for.
+        """The token ids of each text, and the span of characters of each token.
 
-        The spans hold the space before a word, if its first piece does.
+        A span includes the space before a word if the token does.
         """
-        found = self._pieces.encode(texts, out_type="immutable_proto", num_threads=1)
+        encoded = self._processor.encode(texts, out_type="immutable_proto", num_threads=1)
         return [
-            ([p.id for p in text.pieces], [(p.begin, p.end) for p in text.pieces]) for text in found
+            ([p.id for p in text.pieces], [(p.begin, p.end) for p in text.pieces])
+            for text in encoded
         ]
 
     def sample(self, texts: list[str], dropout: float, seed: int) -> list[list[int]]:
-        """Like `encode`, but each merge is skipped with probability `dropout`.
+        """Like `encode`, but each merge is skipped with probability `dropout` (BPE-dropout).
 
-        The same texts, dropout and seed give the same ids. SentencePiece keeps one random
-        generator per thread, seeded when it is first used: a fresh thread starts from our seed.
+        The same texts, dropout and seed give the same ids. SentencePiece has a random generator in
+        each thread, which is seeded at its first use, so each call uses a new thread.
         """
         results: list[list[list[int]]] = []
 
         def draw() -> None:
             results.append(
-                self._pieces.encode(texts, num_threads=1, enable_sampling=True, alpha=dropout)
+                self._processor.encode(texts, num_threads=1, enable_sampling=True, alpha=dropout)
             )
 
         sentencepiece.set_random_generator_seed(seed)
@@ -126,10 +129,10 @@ class Tokenizer:
         return results[0]
 
     def decode(self, ids: list[list[int]]) -> list[str]:
-        """The text of each list of ids; pad, bos and eos are left out."""
-        texts: list[str] = self._pieces.decode(ids)
+        """The text of each list of ids, without pad, bos and eos."""
+        texts: list[str] = self._processor.decode(ids)
         return texts
 
     def pieces(self, ids: list[int]) -> list[str]:
-        """The piece behind each id, "▁" marking the start of a word."""
-        return [str(self._pieces.id_to_piece(i)) for i in ids]
+        """The text of each token, with "▁" for a space: the pieces of SentencePiece."""
+        return [str(self._processor.id_to_piece(i)) for i in ids]

@@ -23,7 +23,7 @@ from translator.model.normalizers import softmax
 from translator.model.transformer import Transformer
 from translator.runs.run import Run
 from translator.system.checksums import write_checksums
-from translator.system.files import os_errors_for, partial_folder
+from translator.system.files import atomic_path
 
 # Added to the logit of a piece that no translation may have: far below any logit, and still a
 # number in float16.
@@ -48,17 +48,16 @@ def export_ctranslate2(run: Run) -> list[Path]:
     _refuse_what_ctranslate2_lacks(model)
     tokenizer = Tokenizer(run.tokenizer)
     pieces = tokenizer.pieces(list(range(tokenizer.vocab_size)))
-    with partial_folder(run.ctranslate2) as partial:
+    with atomic_path(run.ctranslate2) as temporary:
         for compute_type in COMPUTE_TYPES:
-            folder = partial / compute_type
+            folder = temporary / compute_type
             folder.mkdir(parents=True)
             spec = _specification(model, pieces)
             spec.validate()
             spec.optimize(quantization=compute_type)
-            with os_errors_for(run.ctranslate2):
-                spec.save(str(folder))
+            spec.save(str(folder))
             (folder / "tokenizer.model").write_bytes(run.tokenizer.read_bytes())
-        write_checksums(partial, WEIGHTS_NAME)
+        write_checksums(temporary, WEIGHTS_NAME)
     return [run.ctranslate2 / compute_type for compute_type in COMPUTE_TYPES]
 
 

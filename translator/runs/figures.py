@@ -11,7 +11,7 @@ from PIL import Image  # what matplotlib itself writes PNG with
 
 from translator.errors import TranslatorError
 from translator.runs.measurements import Measurement
-from translator.system.files import write_atomically
+from translator.system.files import atomic_path
 
 matplotlib.use("agg")  # files only: no window, no display needed
 from matplotlib.figure import Figure
@@ -24,7 +24,8 @@ Floats = npt.NDArray[np.floating[Any]]
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a picture in the format of the path's suffix."""
     kind = path.suffix.removeprefix(".")
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format=kind, dpi=_DPI))
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format=kind, dpi=_DPI)
 
 
 def draw_curves(measurements: Sequence[Measurement], path: Path) -> None:
@@ -92,4 +93,5 @@ def join_pictures(paths: Sequence[Path], path: Path) -> None:
     for picture in pictures:
         joined.paste(picture, (0, top))
         top += picture.height
-    write_atomically(path, lambda temporary: joined.save(temporary, format="png"))
+    with atomic_path(path) as temporary:
+        joined.save(temporary, format="png")

@@ -1,26 +1,28 @@
-"""Files that never exist by half, and their hashes."""
+"""Write files and folders atomically, lock them, and read and write JSON."""
 
+import errno
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 from translator.errors import TranslatorError
 
-# In bytes. A whole novel has one or two million: what is longer is a file of another kind, and
-# must not fill the memory before that is noticed.
+# In bytes. A whole novel has one or two million, so a longer line is not a sentence: refuse it
+# before it fills the memory.
 MAX_LINE_BYTES = 10 * 2**20
 
 
 def line_too_long_error(place: str) -> TranslatorError:
-    """What is said of a line of text beyond `MAX_LINE_BYTES`.
+    """The error for a line of text longer than `MAX_LINE_BYTES`.
 
     Args:
-        place: the file and the number of the line
+        place: the file and the line number
     """
     return TranslatorError(
         f"{place}: longer than {MAX_LINE_BYTES / 2**20:.0f} MiB; is it text with one sentence per "
@@ -37,63 +39,97 @@ def os_errors_for(path: Path) -> Iterator[None]:
         raise TranslatorError(f"{path}: {error.strerror or error}") from error
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, flush it to disk, then rename it.
+@contextmanager
+def atomic_path(path: Path, *, replace: bool = True) -> Iterator[Path]:
+    """Write a file or a folder under a temporary name, flush it to disk, then rename it.
 
-    A reader, or a process killed at any moment, sees the old file or the new one, whole.
+    A reader, or a process killed at any moment, sees the old file or the new one, never half of
+    one. A folder takes two renames, since no folder can be renamed onto another: a process killed
+    between them leaves no folder. If the block fails, the old file or folder stays, and the
+    temporary one is removed.
+
+    Args:
+        path: the file or folder to write; its parent must exist when the block ends
+        replace: whether to replace an older file or folder; an empty folder is always replaced
+
+    Yields:
+        The temporary path, next to `path`. Nothing exists there yet: the block creates a file or
+        a folder.
 
     Raises:
-        TranslatorError: the file can't be written; the old one is left as it was.
+        TranslatorError: it can't be written, or `path` exists and `replace` is false.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with os_errors_for(path):
         try:
-            write(temporary)
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+            _remove(temporary)  # a killed process may have had the same id
+            yield temporary
+            _flush(temporary)
+            _rename(temporary, path, replace)
+        except BaseException:
+            with suppress(OSError):  # the first error is the one to report
+                _remove(temporary)
+            raise
 
 
-@contextmanager
-def partial_folder(path: Path) -> Iterator[Path]:
-    """A new folder beside `path`, to be filled; then it is renamed, and replaces an older one.
+def remove_temporaries(folder: Path, name: str = "*") -> None:
+    """Remove the temporary files and folders that killed processes have left.
 
-    If it can't be filled, nothing of it is left, and the older one stays.
+    Args:
+        folder: where they are; no other process may be writing there
+        name: the file or folder that was being written (see `atomic_path`); default: any
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced")
+    pattern = name if name == "*" else escape(name)
+    with os_errors_for(folder):
+        for path in folder.glob(f".{pattern}.[0-9]*.tmp"):
+            _remove(path)
+
+
+def _flush(path: Path) -> None:
+    """Flush a file, or every file in a folder, to disk."""
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+
+
+def _rename(temporary: Path, path: Path, replace: bool) -> None:
+    """Rename a file or a folder; if that fails, whatever was at `path` stays there."""
+    if not replace and path.is_file():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    if not (replace and temporary.is_dir() and path.exists()):
+        temporary.rename(path)  # fails if `path` is a folder that is not empty
+        return
+    older = temporary.with_suffix(".old.tmp")
+    path.rename(older)
     try:
-        with os_errors_for(path):
-            partial.mkdir(parents=True)
-        yield partial
-        with os_errors_for(path):
-            if path.exists():
-                path.rename(replaced)
-            try:
-                partial.rename(path)
-            except OSError:
-                if replaced.exists():
-                    replaced.rename(path)
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
+        temporary.rename(path)
+    except OSError:
+        older.rename(path)
+        raise
+    _remove(older)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
 def locked(path: Path, busy: str | None = None) -> Iterator[None]:
-    """Be the one process that makes `path`; the lock ends with the process, however that is.
+    """Hold an exclusive lock on `path`; the operating system releases it when the process dies.
 
     Args:
-        path: need not be there yet; the lock is a file beside it
-        busy: what is wrong if another process makes it; None waits for the end of that process
+        path: what to lock; it need not exist yet, since the lock is a file next to it
+        busy: the error message if another process holds the lock; None waits for that process
 
     Raises:
-        TranslatorError: another process makes it, or the lock can't be written.
+        TranslatorError: another process holds the lock, or its file can't be written.
     """
-    from filelock import FileLock, Timeout  # which whoever only translates need not wait for
+    from filelock import FileLock, Timeout  # slow, and translating doesn't need it
 
     lock = lock_path(path)
     with os_errors_for(lock):
@@ -102,11 +138,11 @@ def locked(path: Path, busy: str | None = None) -> Iterator[None]:
         try:
             held.acquire(timeout=0)
         except Timeout as error:
-            if not lock.exists():  # in a place like /proc, which takes no files
+            if not lock.exists():  # on a file system like /proc, which takes no files
                 raise TranslatorError(f"{lock}: can't be written") from error
             if busy is not None:
                 raise TranslatorError(busy) from error
-            print(f"{path}: another process makes it; waiting for its end …", file=sys.stderr)
+            print(f"{path}: another process is writing it; waiting …", file=sys.stderr)
             held.acquire()
     try:
         yield
@@ -119,27 +155,10 @@ def lock_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.lock")
 
 
-def remove_temporaries(folder: Path, name: str = "*") -> None:
-    """Remove what killed processes have left of files and folders they were making.
-
-    Args:
-        folder: where; nobody else may be writing there
-        name: of what they were making
-    """
-    with os_errors_for(folder):
-        for path in folder.glob(f".{name}.[0-9]*.tmp"):
-            path.unlink()
-        for path in folder.glob(f".{name}.[0-9]*.partial"):
-            shutil.rmtree(path)
-
-
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Write `data` to `path` atomically."""
-
-    def write(temporary: Path) -> None:
+    with atomic_path(path) as temporary:
         temporary.write_bytes(data)
-
-    write_atomically(path, write)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -148,12 +167,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether a text can be written: half of a surrogate pair, or a stray byte, can't."""
+    """Whether a text can be written as UTF-8; half of a surrogate pair or a stray byte can't."""
     return text.encode(errors="ignore").decode() == text
 
 
 def json_line(record: dict[str, Any] | list[Any]) -> str:
-    """One JSON value as a line, accents readable."""
+    """A JSON value as one line, with accents readable."""
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
@@ -161,7 +180,9 @@ def prepared_data_error(path: Path, folder: Path) -> TranslatorError:
     """The error for prepared data that can't be used.
 
     Args:
-        path: the file that is missing or damaged
-        folder: the folder to delete; it is regenerated when it is needed
+        path: the file or folder that is missing or damaged
+        folder: the folder to delete; it is prepared again when needed
     """
-    return TranslatorError(f"{path}: missing or damaged; delete {folder}, and it is regenerated")
+    return TranslatorError(
+        f"{path}: missing or damaged; delete {folder}, and it will be prepared again"
+    )

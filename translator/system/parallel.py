@@ -1,32 +1,63 @@
-"""How work is shared out: usable cores, and threads that work side by side."""
+"""Divide work: into chunks, and among processor cores and threads."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def chunked(
+    items: Iterable[Item],
+    max_items: int,
+    *,
+    size: Callable[[Item], int] | None = None,
+    max_size: int = 0,
+) -> Iterator[list[Item]]:
+    """Cut items into lists, in order, reading no further ahead than one list.
+
+    Args:
+        items: any number
+        max_items: a list ends when it has this many items
+        size: the size of one item, where items differ
+        max_size: with `size`: a list ends with the item that takes its total size above this
+
+    Yields:
+        Lists of at least one item.
+    """
+    chunk: list[Item] = []
+    total = 0
+    for item in items:
+        chunk.append(item)
+        total += size(item) if size else 0
+        if len(chunk) == max_items or total > max_size:
+            yield chunk
+            chunk, total = [], 0
+    if chunk:
+        yield chunk
+
+
 def usable_cores() -> int:
-    """Those that this process may use, which in a container can be fewer than there are."""
+    """The number of cores this process may use; a container may have fewer than the machine."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 class Workers:
-    """As many threads as batches, or parts of one, are worked on side by side.
+    """A pool of threads that compute several batches, or parts of one batch, in parallel.
 
-    PyTorch's own way to use several cores is to cut every single operation into pieces. At the
-    sizes of a small model most of these are too short to be worth it; two threads that each
-    compute half of the work, with a core each, spend their time on matrix products. (Python's
-    lock is no hindrance: PyTorch lets go of it while it computes.)
+    PyTorch itself uses several cores by splitting every single operation. In a small model most
+    operations are too short for that to pay. Two threads with one core each, which compute half
+    of the work each, spend their time on matrix products instead. Python's global lock doesn't
+    get in the way, because PyTorch releases it while it computes.
     """
 
     def __init__(self, count: int) -> None:
-        """Share PyTorch's threads out to `count` workers; one worker is the calling thread."""
-        import torch  # whoever translates with CTranslate2 need not wait for it
+        """Divide PyTorch's threads among `count` workers; a single worker is the calling thread."""
+        import torch  # slow, and translating with CTranslate2 doesn't need it
 
         self.count = count
         self._pool: ThreadPoolExecutor | None = None
@@ -37,7 +68,7 @@ class Workers:
             )
 
     def map(self, function: Callable[..., Result], *arguments: Iterable[Any]) -> list[Result]:
-        """The results of calls side by side, in order, as of the built-in `map`."""
+        """Like the built-in `map`, but the calls run in parallel; the results keep their order."""
         if self._pool is None:
             return list(map(function, *arguments))
         return list(self._pool.map(function, *arguments))

@@ -56,7 +56,7 @@ class World:
         """Whether this is the process that checks the files of its machine."""
         return self.local_rank == 0
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Print a line to standard error, once for all."""
         if self.is_main:
             print(line, file=sys.stderr)
@@ -139,7 +139,7 @@ def process_group(device: torch.device) -> Iterator[World]:
             f"several processes can't share {device.type}: train without torchrun"
         )
     world = World(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
-    world.say(f"waiting for the other processes, {size - 1} of them …")
+    world.log(f"waiting for the other processes, {size - 1} of them …")
     with _peer_errors():
         dist.init_process_group(timeout=_TIMEOUT)
     yield world

@@ -179,7 +179,7 @@ class Learner:
         sums: list[Tensor] = []
         first = self.world.rank * self.workers.count  # number of this process's first worker
         for number, batch in enumerate(batches):
-            parts = batch.share(self.world.rank, self.world.size).split(self.workers.count)
+            parts = batch.shard(self.world.rank, self.world.size).split(self.workers.count)
             draw = np.random.SeedSequence([self.seed, step, number])
             seeds = draw.generate_state(first + self.workers.count)[first:]
             results = self.workers.map(

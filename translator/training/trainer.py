@@ -134,12 +134,12 @@ class Trainer:
         self._record(measurement)
         self.save()
         with bar.external_write_mode(file=sys.stderr):
-            self.world.say(
+            self.world.log(
                 f"step {progress.step}, {progress.seconds:.0f} s: dev BLEU {progress.dev_bleu:.2f}"
             )
             lowest = progress.lowest_loss
             if lowest is not None and progress.loss > lowest + _DIVERGED:
-                self.world.say(
+                self.world.log(
                     f"warning: the training loss has risen from {lowest:.2f} to "
                     f"{progress.loss:.2f} nats; with lower rates (--training.lr, "
                     "--training.muon_lr) it may fall"
@@ -227,7 +227,7 @@ class Trainer:
         for name, now in self._computed_with().items():
             then = before.get(name, 1)  # a state from before there could be several processes
             if then != now:
-                self.world.say(
+                self.world.log(
                     f"note: so far this run was computed with {name} {then}, now with {now}: by "
                     "roundings, its weights will differ from those of an uninterrupted run "
                     f"({_SET_BY[name]} {then} prevents that)"
