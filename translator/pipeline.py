@@ -16,7 +16,7 @@ import torch
 from translator.alignment.aligner import choose_alignment_head
 from translator.alignment.guided_links import add_guided_links
 from translator.alignment.snapshots import AttentionSnapshots, join_snapshots
-from translator.config import Config, TrainingConfig, differing_keys, save_config
+from translator.config import Config, TrainingConfig, differing_keys, save_config, shape_keys
 from translator.data.batching import (
     BatchStream,
     PairIds,
@@ -28,9 +28,10 @@ from translator.data.prepare import Prepared, prepare
 from translator.data.tokenizer import Tokenizer
 from translator.errors import TranslatorError
 from translator.evaluation.metrics import evaluate
-from translator.inference.pytorch import PyTorchEngine
+from translator.inference.pytorch import PyTorchEngine, load_pytorch_engine
 from translator.inference.translator import Translator, load_translator
 from translator.model.transformer import Transformer, count_parameters
+from translator.model.weights import get_weights, set_weights
 from translator.runs.manifest import Manifest
 from translator.runs.report import Sample, write_report
 from translator.runs.run import Run
@@ -85,7 +86,7 @@ def _train(config: Config, run: Run, device: torch.device, world: World) -> Trai
     """Prepare, start the run or open it, and train up to its last step."""
     _set_up_process(config)
     with world.main_process_first():
-        prepared = prepare(config, verify=world.is_first_on_machine)
+        prepared = prepare(config, world.is_first_on_machine, _given_tokenizer(config, run))
     tokenizer = Tokenizer(prepared.tokenizer_dir / "tokenizer.model")
     torch.manual_seed(config.seed)
     model = Transformer(config.model, tokenizer.vocab_size).to(device)
@@ -185,10 +186,36 @@ def _initialize(
     """
     started = time.perf_counter()
     if not run.state.exists():
-        if config.training.embedding_init:
+        if config.training.init_from:
+            set_weights(model, get_weights(_load_base_model(config)))
+        elif config.training.embedding_init:
             init_from_cooccurrence(model, batches.pairs)
         world.broadcast(list(model.parameters()))  # other machines may round differently
     return time.perf_counter() - started
+
+
+def _given_tokenizer(config: Config, run: Run) -> Path | None:
+    """The tokenizer of the run that training starts from; a started run has a copy of it."""
+    if config.training.init_from is None:
+        return None
+    if run.tokenizer.is_file():
+        return run.tokenizer
+    base = Run(Path(config.training.init_from))
+    base.require_own_tokenizer()
+    wanted, there = shape_keys(config), shape_keys(base.load_config())
+    differing = [f"{key} ({there[key]} there)" for key in wanted if wanted[key] != there[key]]
+    if differing:
+        raise TranslatorError(
+            f"training.init_from {base.path}: its weights don't fit this configuration, which "
+            f"differs in {', '.join(differing)}; leave these keys out to take them from there"
+        )
+    return base.tokenizer
+
+
+def _load_base_model(config: Config) -> Transformer:
+    """The model of the run that training starts from."""
+    base = Run(Path(str(config.training.init_from)))
+    return load_pytorch_engine(base, "cpu").model
 
 
 def _open_run(config: Config, run: Run) -> Manifest | None:
@@ -216,11 +243,19 @@ def _refuse_other_data(config: Config, run: Run, manifest: Manifest, prepared: P
         changed = f"{run.path}: the corpus"
     elif guidance and manifest.guided_alignment_sha256 != sha256_of(Path(guidance)):
         changed = f"{run.path}: {guidance}"
+    # Once a state is saved, the run no longer needs the weights that it started from.
+    elif not run.state.exists() and manifest.init_from_sha256 != _init_from_sha256(config):
+        changed = f"{run.path}: {config.training.init_from}"
     if changed:
         raise TranslatorError(
             f"{changed} has changed since this run was started; restore it, or train into another "
             "--run-dir"
         )
+
+
+def _init_from_sha256(config: Config) -> str | None:
+    base = config.training.init_from
+    return sha256_of(Run(Path(base)).weights) if base else None
 
 
 def _start_run(
@@ -240,6 +275,7 @@ def _start_run(
         machine=describe_machine(device),
         precision=pick_precision(config.training.precision, device),
         guided_alignment_sha256=sha256_of(Path(links)) if links else None,
+        init_from_sha256=_init_from_sha256(config),
     )
     remove_temporaries(run.path.parent, run.path.name)
     with atomic_path(run.path, replace=False) as temporary:

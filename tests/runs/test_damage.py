@@ -104,6 +104,6 @@ def test_a_model_larger_than_its_file_is_not_created(weights: Path) -> None:
         raise AssertionError("it is made")
 
     with pytest.raises(
-        TranslatorError, match=r"weights\.safetensors: the weights don't fit config"
+        TranslatorError, match=r"weights\.safetensors: the weights don't fit the config"
     ):
         load_weights(fail, 9, weights)

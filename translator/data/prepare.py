@@ -41,7 +41,7 @@ from translator.data.report import (
     read_report,
     write_report,
 )
-from translator.data.tokenizer import Tokenizer, train_tokenizer
+from translator.data.tokenizer import UNK_ID, Tokenizer, train_tokenizer
 from translator.errors import TranslatorError
 from translator.system.checksums import find_damaged_file, fingerprint, sha256_of, write_checksums
 from translator.system.files import (
@@ -76,20 +76,21 @@ class Prepared:
     report: PreparationReport
 
 
-def prepare(config: Config, verify: bool = True) -> Prepared:
+def prepare(config: Config, verify: bool = True, given_tokenizer: Path | None = None) -> Prepared:
     """Prepare the corpus and the tokenizer, unless that is done.
 
     Args:
         config: which corpus and tokenizer
         verify: compare prepared data with their checksums. This reads all of them, so of several
             processes on one machine only one need do it
+        given_tokenizer: a SentencePiece model to use instead of training one
 
     Raises:
         TranslatorError: the corpus could not be loaded, is too small, or can't be written; or
             prepared data are damaged.
     """
     corpus_dir = prepare_corpus(config, verify)
-    tokenizer_dir = prepare_tokenizer(config, corpus_dir, verify)
+    tokenizer_dir = prepare_tokenizer(config, corpus_dir, verify, given_tokenizer)
     report = join_reports(
         read_report(corpus_dir, CorpusReport), read_report(tokenizer_dir, TokenizerReport)
     )
@@ -111,16 +112,23 @@ def prepare_corpus(config: Config, verify: bool = True) -> Path:
     return corpus_dir
 
 
-def prepare_tokenizer(config: Config, corpus_dir: Path, verify: bool = True) -> Path:
+def prepare_tokenizer(
+    config: Config, corpus_dir: Path, verify: bool = True, given_tokenizer: Path | None = None
+) -> Path:
     """Train the tokenizer on the training side and encode that, unless that is done.
 
-    For `verify` see `prepare`.
+    For `verify` and `given_tokenizer` see `prepare`.
 
     Returns:
         The tokenizer's folder.
     """
-    tokenizer_dir = _tokenizer_dir(config, corpus_dir)
-    _make_once(tokenizer_dir, lambda folder: _make_tokenizer(config, corpus_dir, folder), verify)
+    source = config.tokenizer.vocab_size if given_tokenizer is None else sha256_of(given_tokenizer)
+    tokenizer_dir = corpus_dir / f"tokenizer-{fingerprint(PREPARE_VERSION, source)}"
+
+    def make(folder: Path) -> None:
+        _make_tokenizer(config, corpus_dir, folder, given_tokenizer)
+
+    _make_once(tokenizer_dir, make, verify)
     return tokenizer_dir
 
 
@@ -131,11 +139,6 @@ def _corpus_dir(config: Config, source: Source) -> Path:
         settings.pop(name)
     key = fingerprint(PREPARE_VERSION, source.fingerprint, settings)
     return Path(config.data_dir) / "prepared" / key
-
-
-def _tokenizer_dir(config: Config, corpus_dir: Path) -> Path:
-    key = fingerprint(PREPARE_VERSION, config.tokenizer.vocab_size)
-    return corpus_dir / f"tokenizer-{key}"
 
 
 def _make_once(folder: Path, make: Callable[[Path], None], verify: bool) -> None:
@@ -252,11 +255,14 @@ def _held_out_counts(leaks: LeakReport, examples: list[Example]) -> HeldOutCount
     )
 
 
-def _make_tokenizer(config: Config, corpus_dir: Path, folder: Path) -> None:
+def _make_tokenizer(config: Config, corpus_dir: Path, folder: Path, given: Path | None) -> None:
     started = time.monotonic()
     train = load_pairs(corpus_dir / "train")
     path = folder / "tokenizer.model"
-    train_tokenizer(_sentences(train), config.tokenizer.vocab_size, path)
+    if given is None:
+        train_tokenizer(_sentences(train), config.tokenizer.vocab_size, path)
+    else:
+        shutil.copyfile(given, path)
     tokenizer = Tokenizer(path)
 
     def to_ids(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
@@ -277,8 +283,17 @@ def _make_tokenizer(config: Config, corpus_dir: Path, folder: Path) -> None:
         cache_file_name=str(work / "ids.arrow"),
     )
     del train
+    unknown = 0
     for side in ("src", "tgt"):
-        write_ragged(folder / side, encoded.data.column(f"{side}_ids").chunks)
+        chunks = encoded.data.column(f"{side}_ids").chunks
+        write_ragged(folder / side, chunks)
+        unknown += sum(int((chunk.flatten().to_numpy() == UNK_ID).sum()) for chunk in chunks)
+    if given is not None and unknown:
+        print(
+            f"note: {unknown} characters of this corpus are not in the vocabulary of the tokenizer "
+            "that was given; the model will not write them",
+            file=sys.stderr,
+        )
     shutil.rmtree(work)
     report = TokenizerReport(
         vocab_size=tokenizer.vocab_size,

@@ -109,6 +109,7 @@ class Manifest:
         machine: processor or GPU, for people
         precision: of the matrix products in training
         guided_alignment_sha256: of the file of links, if there is one
+        init_from_sha256: of the weights that the training started from, if they are another run's
         progress: how far the training had come at its end; None before the end
         scores: on test, by kind of search; empty before the end
         peak_memory_bytes: of the process; 0 before the end
@@ -126,6 +127,7 @@ class Manifest:
     machine: str
     precision: Literal["float32", "bfloat16"]
     guided_alignment_sha256: str | None = None
+    init_from_sha256: str | None = None
     progress: Progress | None = None
     scores: dict[str, Evaluation] = field(default_factory=dict)
     peak_memory_bytes: int = 0
