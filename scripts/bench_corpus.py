@@ -119,7 +119,7 @@ def measure(folder: Path, pairs: int, settings: list[str]) -> dict[str, float]:
     corpus, run = folder / "corpus.tsv", Run(folder / "run")
     print(f"{pairs:,} pairs: writing …", file=sys.stderr)
     write_corpus(corpus, pairs)
-    settings = [*settings, f"--corpus.files={corpus}", f"--data_dir={folder}"]
+    settings = [*settings, f"--corpus.files={corpus}", f"--data-dir={folder}"]
     translator = [sys.executable, "-m", "translator"]
     seconds, peak = watch([*translator, "prepare", *settings], done=lambda: False)
     options = ["--run-dir", str(run.path), "--training.max_steps=1000"]

@@ -101,7 +101,7 @@ def test_command(
 def parse_only(words: list[str]) -> None:
     """Parse and check the options of a command that would train: that takes minutes."""
     with pytest.raises(SystemExit) as stopped:
-        main([*words, "--print_config"])
+        main([*words, "--print-config"])
     assert stopped.value.code in (0, None)
 
 

@@ -66,7 +66,7 @@ class Training:
         self.max_steps = max_steps
         self.command = [sys.executable, "-m", "translator", "train", *OPTIONS]
         self.command += SHORT if pairs is None else [f"--corpus.files={pairs}"]
-        self.command += [f"--training.max_steps={max_steps}", f"--data_dir={self.data}"]
+        self.command += [f"--training.max_steps={max_steps}", f"--data-dir={self.data}"]
         self.command += [f"--training.evaluations={EVALUATIONS}", f"--run-dir={self.run.path}"]
 
     @contextmanager

@@ -82,7 +82,7 @@ def go_on(damage: Callable[[Path], None], *options: str) -> Callable[[Place], li
     def make(place: Place) -> list[str]:
         edit_manifest(place.run, state="training")
         damage(place.run)
-        command = ["train", "--run-dir", "run", *TINY_OPTIONS, f"--data_dir={place.data}"]
+        command = ["train", "--run-dir", "run", *TINY_OPTIONS, f"--data-dir={place.data}"]
         return [*command, *options]
 
     return make
@@ -108,7 +108,7 @@ def guided_by(content: str) -> Callable[[Place], list[str]]:
         links = place.write("links", content * manifest["corpus"]["train_pairs"])
         options = [
             *TINY_OPTIONS,
-            f"--data_dir={place.data}",
+            f"--data-dir={place.data}",
             f"--training.guided_alignment={links}",
         ]
         return ["train", "--run-dir", "new", *options]

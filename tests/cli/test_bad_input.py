@@ -43,11 +43,37 @@ from translator.runs.manifest import FORMAT
 
 MISTAKES = [
     # the command line
-    Mistake("unknown command", command("trian"), ('"trian"', "train", "translate")),
+    Mistake("unknown command", command("trian"), ('"trian"', 'did you mean "train"?', "translate")),
+    Mistake("no command's name", command("xyzzy"), ('unknown command "xyzzy" (commands: ', "runs")),
     Mistake(
         "unknown option",
         command("train", "--training.max_step=5"),
         ('"training.max_step"', '"training.max_steps"'),
+    ),
+    Mistake(
+        "an option that is written with hyphens now",
+        command("prepare", "--data_dir=here"),
+        ('unknown option "--data_dir": write "--data-dir"',),
+    ),
+    Mistake(
+        "an option with an underscore",
+        command("translate", "--run_dir", "here", "Hello."),
+        ('unknown option "--run_dir": write "--run-dir"',),
+    ),
+    Mistake(
+        "an old key",
+        command("train", "--training.learning_rate=0.1"),
+        ('unknown key "training.learning_rate": it is called "training.lr" now',),
+    ),
+    Mistake(
+        "an old key in a section given as a whole",
+        command("train", '--training={"warm_start": true}'),
+        ('"training.warm_start": it is called "training.embedding_init" now',),
+    ),
+    Mistake(
+        "an old key in a file",
+        yaml_file("tokenizer:\n  sampling: 0.1\n"),
+        ("c.yaml", '"tokenizer.sampling": it is called "tokenizer.bpe_dropout" now'),
     ),
     Mistake("abbreviated option", command("translate", "--beam", "3"), ('"beam"', '"beam-size"')),
     Mistake(
@@ -66,8 +92,8 @@ MISTAKES = [
     Mistake("an option without its value", command("train", "--config"), ("--config",)),
     Mistake(
         "an option that is not UTF-8",
-        command("train", "--data_dir=ma\udcf1ana"),
-        ("not UTF-8", "--data_dir=ma\\udcf1ana"),
+        command("train", "--data-dir=ma\udcf1ana"),
+        ("not UTF-8", "--data-dir=ma\\udcf1ana"),
     ),
     Mistake(
         "a name that is too long",
@@ -149,6 +175,26 @@ MISTAKES = [
         "heads that don't divide the width",
         command("train", "--model.d_model=100", "--model.n_heads=3"),
         ("model.d_model", "100", "model.n_heads", "3"),
+    ),
+    Mistake(
+        "settings to be printed that don't fit together",
+        command("train", "--print-config", "--model.d_model=100", "--model.n_heads=3"),
+        ("model.d_model (100) must be a multiple of twice model.n_heads (3)",),
+    ),
+    Mistake(
+        "a width that no number of heads divides",
+        command("train", "--training.max_minutes=30", "--model.d_model=101"),
+        ("model.d_model (101)", "model.n_heads (4)"),
+    ),
+    Mistake(
+        "no run to start from",
+        command("train", "--training.init_from=nowhere"),
+        ("nowhere: no run there", "translator train --run-dir nowhere"),
+    ),
+    Mistake(
+        "a share of dropped values that rounds to all",
+        command("train", "--model.dropout=0.999"),
+        ("model.dropout must be at most 0.996",),
     ),
     Mistake(
         "everything dropped",
@@ -244,7 +290,7 @@ MISTAKES = [
     ),
     Mistake(
         "a file for the folder of the data",
-        pairs_file(ENOUGH_PAIRS, "--data_dir=p.tsv"),
+        pairs_file(ENOUGH_PAIRS, "--data-dir=p.tsv"),
         ("p.tsv/prepared", "Not a directory"),
     ),
     Mistake(
@@ -587,6 +633,11 @@ MISTAKES = [
     Mistake(
         "a base without gold",
         command("align", "--gold-base", "1", "Hello."),
+        ("--gold-base needs --gold",),
+    ),
+    Mistake(
+        "a base without gold, which is the default",
+        command("align", "--gold-base", "0", "Hello."),
         ("--gold-base needs --gold",),
     ),
     Mistake(

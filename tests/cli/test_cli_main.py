@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from conftest import PAIRS, TINY_OPTIONS, Cli, assert_one_clear_line, contents
 
 from translator import load
 from translator.cli import COMMANDS, main
+from translator.config import save_config
+from translator.config.parsing import load_config
 from translator.runs.listing import describe_age, list_runs
 from translator.runs.run import Run
 
@@ -121,7 +125,7 @@ def test_another_configuration_is_refused_with_its_keys(
 
 def test_the_opposite_direction_trains_on_the_same_split(trained_run: Path, tmp_path: Path) -> None:
     opposite = ["--corpus.direction=es-en", "--training.max_steps=2", "--training.evaluations=1"]
-    folders = [f"--run-dir={tmp_path / 'back'}", f"--data_dir={tmp_path / 'data'}"]
+    folders = [f"--run-dir={tmp_path / 'back'}", f"--data-dir={tmp_path / 'data'}"]
     main(["train", *TINY_OPTIONS, *opposite, *folders])
     english, spanish = zip(
         *(line.split("\t")[:2] for line in PAIRS.read_text(encoding="utf-8").splitlines()),
@@ -336,6 +340,21 @@ def test_without_a_command_all_are_listed(cli: Cli) -> None:
         assert f"\n  {verb} " in result.stdout
 
 
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--version"])
+    assert capsys.readouterr().out == f"translator {version('translator')}\n"
+
+
+@pytest.mark.parametrize("verb", ["train", "prepare", "tokenizer"])
+def test_options_are_written_with_hyphens(capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    """Except the keys of settings, which are written as in a file."""
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    described = re.findall(r"^  (--[\w.-]+)", capsys.readouterr().out, flags=re.MULTILINE)
+    assert "--data-dir" in described
+    assert [option for option in described if "_" in option and "." not in option] == []
+
+
 def test_the_installed_command_is_the_same() -> None:
     [script] = entry_points(group="console_scripts", name="translator")
     assert script.load() is main
@@ -365,7 +384,7 @@ def test_options_may_fix_contradictions_in_a_file(
 ) -> None:
     (tmp_path / "fr.yaml").write_text("corpus:\n  languages: [en, fr]\n")
     options = [f"--config={tmp_path / 'fr.yaml'}", f"--corpus.files={PAIRS}"]
-    options += ["--tokenizer.vocab_size=300", f"--data_dir={tmp_path / 'data'}"]
+    options += ["--tokenizer.vocab_size=300", f"--data-dir={tmp_path / 'data'}"]
     main(["prepare", *options, "--corpus.direction=fr-en"])
     assert "fr-en" in capsys.readouterr().out
 
@@ -387,8 +406,8 @@ def test_the_tables_of_the_report_have_all_columns(trained_run: Path) -> None:
 
 def printed_settings(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
     """The settings that `train` would use."""
-    with pytest.raises(SystemExit):
-        main(["train", *options, "--print_config"])
+    with pytest.raises(SystemExit, match="0"):
+        main(["train", *options, "--print-config"])
     settings: dict[str, Any] = yaml.safe_load(capsys.readouterr().out)
     return settings
 
@@ -403,6 +422,58 @@ def test_the_time_budget_decides_settings_that_are_left_out(
     assert printed_settings(capsys, hour, "--model.dropout=0.4")["model"] == wide | {"dropout": 0.4}
     own = tmp_path / "own.yaml"
     own.write_text("model:\n  d_ff: 100\ntraining:\n  max_minutes: 60\n")
-    assert printed_settings(capsys, f"--config={own}")["model"] == wide | {"d_ff": 100}
+    assert printed_settings(capsys, f"--config={own}")["model"] == down | {"d_ff": 100}
+    own.write_text("model:\n  dropout: 0.4\ntraining:\n  max_minutes: 60\n")
+    assert printed_settings(capsys, f"--config={own}")["model"] == wide | {"dropout": 0.4}
     both = printed_settings(capsys, f"--config={own}", "--training.max_minutes=10")["model"]
-    assert both == down | {"d_ff": 100}
+    assert both == down | {"dropout": 0.4}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--training.max_minutes=30", "--model.d_model=256"],
+        ["--training.max_minutes=60", "--model.n_heads=8"],
+        ["--training.max_minutes=60", '--model={"d_model": 66}'],
+        ["--training.max_minutes=60", "--training.max_steps=100"],
+    ],
+)
+def test_settings_of_the_model_do_not_collide_with_the_time_budget(
+    capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    model = printed_settings(capsys, *options)["model"]
+    assert (model["d_ff"], model["dropout"]) == (512, 0.0)
+    assert model["d_model"] % (2 * model["n_heads"]) == 0
+
+
+def test_printed_settings_are_those_of_a_training(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """They can be given back as a file, whether or not the run has a folder of its own."""
+    options = ["--run-dir=runs/1h", "--training.max_minutes=60", "--data-dir=elsewhere"]
+    printed = printed_settings(capsys, *options)
+    path = tmp_path / "printed.yaml"
+    path.write_text(yaml.safe_dump(printed), encoding="utf-8")
+    assert asdict(load_config(path)) == printed
+    assert printed["data_dir"] == "elsewhere"
+    assert printed_settings(capsys, f"--config={path}") == printed
+
+
+def test_a_run_to_start_from_decides_the_shape(
+    capsys: pytest.CaptureFixture[str], run_copy: Path, tmp_path: Path
+) -> None:
+    """Where neither an option nor a file sets it; the time budget has no say."""
+    run = Run(run_copy)
+    trained = run.load_config()
+    edited = replace(trained, model=replace(trained.model, dropout=0.7, cross_attention="topk"))
+    save_config(edited, run.config)
+    options = [f"--training.init_from={run_copy}", "--training.max_minutes=60"]
+    printed = printed_settings(capsys, *options)
+    assert printed["model"] == asdict(edited.model) | {"dropout": 0.0}
+    assert printed["tokenizer"]["vocab_size"] == trained.tokenizer.vocab_size
+    assert printed["training"]["init_from"] == str(run_copy)
+    file = tmp_path / "own.yaml"
+    file.write_text("tokenizer:\n  vocab_size: 500\n", encoding="utf-8")
+    printed = printed_settings(capsys, *options, f"--config={file}", "--model.d_ff=99")
+    assert printed["model"] == asdict(edited.model) | {"dropout": 0.0, "d_ff": 99}
+    assert printed["tokenizer"]["vocab_size"] == 500

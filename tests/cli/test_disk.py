@@ -41,7 +41,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_loses_nothing(cli: Cli, trained_run: Path, small_disk: Path) -> None:
     """There is room for the first state but not for the second; with more room the run resumes."""
     run = small_disk / "run"
-    command = ["train", *TINY_OPTIONS, f"--data_dir={trained_run.parents[1] / 'data'}"]
+    command = ["train", *TINY_OPTIONS, f"--data-dir={trained_run.parents[1] / 'data'}"]
     room = sum((trained_run / name).stat().st_size for name in ("training_state.pt", *WEIGHTS * 2))
     (small_disk / "filler").write_bytes(bytes(2 * 2**20 - room - 120_000))
     result = cli(*command, "--run-dir", str(run))
@@ -62,7 +62,7 @@ def test_a_run_resumes_after_a_state_did_not_fit(
     """Not even the first state fits, although its weights do."""
     limit = (trained_run / "training_state.pt").stat().st_size - 1
     assert limit > (trained_run / WEIGHTS[0]).stat().st_size
-    command = ["train", *TINY_OPTIONS, f"--data_dir={trained_run.parents[1] / 'data'}"]
+    command = ["train", *TINY_OPTIONS, f"--data-dir={trained_run.parents[1] / 'data'}"]
     result = cli(str(limit), *command, "--run-dir=run", program=("-c", LIMITED))
     assert_one_clear_line(result, "run/training_state.pt: File too large")
     run = tmp_path / "run"

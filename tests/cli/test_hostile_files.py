@@ -181,7 +181,7 @@ def ends_well(capsys: pytest.CaptureFixture[str], *argv: str) -> bool:
 
 
 TRANSLATE = ["translate", "--run-dir=run", "--beam-size=1", "Good evening."]
-TRAIN = ["train", "--run-dir=run", "--data_dir=data", *TINY_OPTIONS]
+TRAIN = ["train", "--run-dir=run", "--data-dir=data", *TINY_OPTIONS]
 ON_RUN = [
     TRANSLATE,
     [*TRANSLATE, "--engine=ctranslate2"],
@@ -192,7 +192,7 @@ ON_RUN = [
 ]
 ON_DATA = [
     ["align", "--run-dir=run", "--train"],
-    ["prepare", "--data_dir=data", *TINY_OPTIONS],
+    ["prepare", "--data-dir=data", *TINY_OPTIONS],
     TRAIN,
 ]
 

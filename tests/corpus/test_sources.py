@@ -72,6 +72,13 @@ def test_tsv_header_line_in_the_other_order(
     assert texts(read(tsv, direction=direction)) == expected
 
 
+@pytest.mark.parametrize("header", ["EN\tES", "en\tes", "ES\tEN"])
+def test_tsv_header_line_of_languages_in_upper_case(tsv: Path, header: str) -> None:
+    tsv.write_text(f"{header}\n{TSV}", encoding="utf-8")
+    expected = PAIRS if header.casefold() == "en\tes" else SWAPPED
+    assert texts(read(tsv, languages=["EN", "ES"], direction="EN-ES")) == expected
+
+
 def test_language_names_further_down_are_a_pair(tsv: Path) -> None:
     tsv.write_text(f"{TSV}en\tes\n", encoding="utf-8")
     assert texts(read(tsv))[-1] == ("en", "es")

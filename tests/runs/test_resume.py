@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import pickle
-import random
 import shutil
 import signal
 import subprocess
@@ -40,13 +39,15 @@ OPTIONS = [
     "--training.checkpoint_minutes=1e-9",
     "--training.precision=bfloat16",
 ]
-KILLS = 3
+# Seconds from a saved state to a signal: from the middle of a step to several steps later.
+SECONDS_TO_CTRL_C = 0.1
+SECONDS_TO_KILLS = (0.0, 0.13, 0.29)
 
 
 def start(folder: Path, data_dir: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "translator", "train", *OPTIONS]
     return subprocess.Popen(
-        [*command, f"--run-dir={folder}", f"--data_dir={data_dir}"],
+        [*command, f"--run-dir={folder}", f"--data-dir={data_dir}"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -54,7 +55,7 @@ def start(folder: Path, data_dir: Path) -> subprocess.Popen[str]:
 
 
 def resume(folder: Path, data_dir: Path) -> None:
-    main(["train", *OPTIONS, f"--run-dir={folder}", f"--data_dir={data_dir}"])
+    main(["train", *OPTIONS, f"--run-dir={folder}", f"--data-dir={data_dir}"])
 
 
 def wait_for_a_new_state(process: subprocess.Popen[str], run: Run) -> None:
@@ -125,7 +126,7 @@ def stopped(data_dir: Path) -> tuple[Run, int, str]:
     run = Run(data_dir / "stopped")
     process = start(run.path, data_dir)
     wait_for_a_new_state(process, run)
-    time.sleep(random.uniform(0, 0.3))
+    time.sleep(SECONDS_TO_CTRL_C)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=120)
     return run, process.returncode, stderr
@@ -141,15 +142,12 @@ def stopped_copy(stopped: tuple[Run, int, str], tmp_path: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def killed(data_dir: Path) -> Run:
-    """A run that was killed several times at random moments and then finished."""
-    seed = int.from_bytes(os.urandom(4), "big")
-    print(f"random seed of the kills: {seed}")  # shown if a test fails
-    moments = random.Random(seed)
+    """A run that was killed several times and then finished."""
     run = Run(data_dir / "killed")
-    for _ in range(KILLS):
+    for seconds in SECONDS_TO_KILLS:
         process = start(run.path, data_dir)
         wait_for_a_new_state(process, run)
-        time.sleep(moments.uniform(0, 0.3))
+        time.sleep(seconds)
         process.kill()
         process.communicate()
         assert process.returncode == -signal.SIGKILL
@@ -206,7 +204,7 @@ def test_ctrl_c_saves_and_says_how_to_resume(stopped: tuple[Run, int, str]) -> N
     assert 0 < step < 70
     last = stderr.strip().splitlines()[-1]
     assert f"saved at step {step}" in last
-    assert "the same command goes on" in last
+    assert "the same command resumes it" in last
 
 
 def test_a_moved_run_resumes_despite_an_interrupted_write(
@@ -275,6 +273,35 @@ def test_a_state_of_another_model_is_refused(stopped_copy: Run, data_dir: Path) 
         resume(stopped_copy.path, data_dir)
 
 
+def test_a_state_of_an_earlier_version_names_no_processes(
+    stopped_copy: Run, data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And no device: it was computed by one process, and the device is assumed to be the same."""
+    state = torch.load(stopped_copy.state, weights_only=True)
+    del state["computed_with"]["processes"], state["computed_with"]["device"]
+    torch.save(state, stopped_copy.state)
+    resume(stopped_copy.path, data_dir)
+    assert "now with" not in capsys.readouterr().err
+    assert stopped_copy.read_manifest()["state"] == "finished"
+
+
+def test_the_device_may_change(
+    stopped_copy: Run, data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From a GPU that this state comes from, it seems, to the processor; auto stands for both."""
+    state = torch.load(stopped_copy.state, weights_only=True)
+    assert state["computed_with"]["device"] == "cpu"
+    state["computed_with"]["device"] = "cuda"
+    torch.save(state, stopped_copy.state)
+    edit = stopped_copy.config.read_text(encoding="utf-8").replace("device: cpu", "device: auto")
+    stopped_copy.config.write_text(edit, encoding="utf-8")
+    resume(stopped_copy.path, data_dir)
+    said = capsys.readouterr().err
+    assert "computed with device cuda, now with cpu" in said
+    assert "--training.device cuda prevents that" in said
+    assert stopped_copy.read_manifest()["state"] == "finished"
+
+
 # --- ends -----------------------------------------------------------------------------------------
 
 
@@ -336,7 +363,7 @@ def test_a_corpus_file_edited_under_a_run_stops_it_until_it_is_restored(
 ) -> None:
     pairs = tmp_path / PAIRS.name
     shutil.copyfile(PAIRS, pairs)
-    own = [f"--corpus.files={pairs}", f"--data_dir={tmp_path}", f"--run-dir={tmp_path / 'run'}"]
+    own = [f"--corpus.files={pairs}", f"--data-dir={tmp_path}", f"--run-dir={tmp_path / 'run'}"]
     run = Run(tmp_path / "run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "save", interrupt_at(23, Trainer.save))
@@ -390,7 +417,7 @@ def test_a_busy_machine_does_not_change_the_precision(
     """Timed again, bfloat16 would look too slow, and float32 would round differently."""
     monkeypatch.setattr("translator.system.device.speedup", lambda dtype: 1.2)
     main(["train", *OPTIONS, "--training.precision=auto", f"--run-dir={stopped_copy.path}",
-          f"--data_dir={data_dir}"])  # fmt: skip
+          f"--data-dir={data_dir}"])  # fmt: skip
     assert_same_end(stopped_copy, uninterrupted)
 
 
@@ -398,7 +425,7 @@ def test_changes_that_affect_rounding_are_reported(
     stopped_copy: Run, data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["train", *OPTIONS, "--training.precision=float32", f"--run-dir={stopped_copy.path}",
-          f"--data_dir={data_dir}"])  # fmt: skip
+          f"--data-dir={data_dir}"])  # fmt: skip
     said = capsys.readouterr().err
     assert "precision bfloat16, now with float32" in said
     assert "--training.precision bfloat16 prevents that" in said

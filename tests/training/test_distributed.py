@@ -123,7 +123,7 @@ def alone(data_dir: Path) -> Run:
 
 
 def start(run: Run, data_dir: Path, **environment: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "translator", "train", *OPTIONS, f"--data_dir={data_dir}"]
+    command = [sys.executable, "-m", "translator", "train", *OPTIONS, f"--data-dir={data_dir}"]
     return subprocess.Popen(
         [*command, f"--run-dir={run.path}"],
         stdout=subprocess.DEVNULL,
@@ -190,7 +190,7 @@ def test_two_machines_go_on_with_what_one_has_begun(alone: Run, data_dir: Path) 
     assert process.returncode == 130, said
     agent = [*TORCHRUN, "--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=1"]
     agent += [f"--rdzv-endpoint=127.0.0.1:{free_port()}", "-m", "translator", "train", *OPTIONS]
-    agent += [f"--data_dir={data_dir}", f"--run-dir={run.path}"]
+    agent += [f"--data-dir={data_dir}", f"--run-dir={run.path}"]
     agents = [
         subprocess.Popen(agent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         for _ in range(2)

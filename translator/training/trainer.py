@@ -35,6 +35,7 @@ _DIVERGED = 1.0
 
 # What decides how sums are rounded, and how to choose it.
 _SET_BY = {
+    "device": "--training.device",
     "threads": "--training.threads",
     "precision": "--training.precision",
     "processes": "torchrun --nproc-per-node",
@@ -220,22 +221,25 @@ class Trainer:
         try:
             self.progress = Progress(**state["progress"])
             self.learner.load_state_dict(state["learner"])
-            before = {name: state["computed_with"][name] for name in self._computed_with()}
+            # A state of an earlier version doesn't name the device, nor the number of processes,
+            # which was 1 then.
+            before = {"device": self.learner.device.type, "processes": 1} | state["computed_with"]
+            then = {name: before[name] for name in self._computed_with()}
         # Whatever a file holds that isn't what `save` has written: other keys, types, shapes.
         except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise TranslatorError(f"{self.run.state}: not a state of this run ({error})") from error
         for name, now in self._computed_with().items():
-            then = before.get(name, 1)  # a state from before there could be several processes
-            if then != now:
+            if then[name] != now:
                 self.world.log(
-                    f"note: so far this run was computed with {name} {then}, now with {now}: by "
-                    "roundings, its weights will differ from those of an uninterrupted run "
-                    f"({_SET_BY[name]} {then} prevents that)"
+                    f"note: so far this run was computed with {name} {then[name]}, now with {now}: "
+                    "by rounding, its weights will differ from those of an uninterrupted run "
+                    f"({_SET_BY[name]} {then[name]} prevents that)"
                 )
 
     def _computed_with(self) -> dict[str, Any]:
         """What decides how a sum is rounded."""
         return {
+            "device": self.learner.device.type,
             "threads": torch.get_num_threads(),
             "precision": self.learner.precision,
             "processes": self.world.size,
