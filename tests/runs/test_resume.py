@@ -276,7 +276,7 @@ def test_a_state_of_another_model_is_refused(stopped_copy: Run, data_dir: Path) 
 def test_a_state_of_an_earlier_version_names_no_processes(
     stopped_copy: Run, data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And no device: it was computed by one process, and the device is assumed to be the same."""
+    """It names no device either. One process computed it, and the device counts as unchanged."""
     state = torch.load(stopped_copy.state, weights_only=True)
     del state["computed_with"]["processes"], state["computed_with"]["device"]
     torch.save(state, stopped_copy.state)
@@ -288,7 +288,7 @@ def test_a_state_of_an_earlier_version_names_no_processes(
 def test_the_device_may_change(
     stopped_copy: Run, data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """From a GPU that this state comes from, it seems, to the processor; auto stands for both."""
+    """The state claims to come from a GPU, and the configuration says auto instead of cpu."""
     state = torch.load(stopped_copy.state, weights_only=True)
     assert state["computed_with"]["device"] == "cpu"
     state["computed_with"]["device"] = "cuda"
