@@ -60,7 +60,8 @@ def test_casing_is_restored_exactly_unless_a_letter_has_two_capitals(text: str) 
 
 
 def test_every_letter_is_the_same_letter_after_casing() -> None:
-    for letter in map(chr, range(sys.maxunicode + 1)):
+    letters = map(chr, range(sys.maxunicode + 1))
+    for letter in (c for c in letters if not c == c.lower() == c.upper() == c.title()):
         for text in (f"ABCD{letter}", f"{letter}ABCD"):
             assert there_and_back(Casing(), text).casefold() == text.casefold()
 

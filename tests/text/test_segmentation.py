@@ -15,7 +15,7 @@ def at_most(limit: int) -> Callable[[str], bool]:
 
 
 def cost(text: str) -> int:
-    """Not in proportion to the length, like the number of a text's pieces."""
+    """Not in proportion to the length, like the number of a text's tokens."""
     return sum(3 if character == "é" else 1 for character in text if character != "a")
 
 
