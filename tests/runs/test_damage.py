@@ -81,7 +81,7 @@ def test_nan_and_infinity_are_refused(weights: Path, tmp_path: Path, value: floa
         load(weights)
     state = tmp_path / "training_state.pt"
     save_state({**STATE, "model": model.state_dict()}, state)
-    with pytest.raises(TranslatorError, match=r"training_state\.pt: damaged .* not a number"):
+    with pytest.raises(TranslatorError, match=r"training_state\.pt: damaged .* NaN or infinity"):
         load_state(state)
 
 

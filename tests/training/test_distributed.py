@@ -206,7 +206,7 @@ def test_two_machines_go_on_with_what_one_has_begun(alone: Run, data_dir: Path) 
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [("cuda", "has no GPU to itself: there are 0"), ("mps", "can't share mps")]
+    ("kind", "said"), [("cuda", "has no GPU of its own: there are 0"), ("mps", "can't share mps")]
 )
 def test_a_process_without_a_device_is_refused(
     monkeypatch: pytest.MonkeyPatch, kind: str, said: str

@@ -1,4 +1,4 @@
-"""Hashes of files, and a list of them that shows damage."""
+"""Hash files, and detect damaged ones by a list of checksums."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from translator.system.files import os_errors_for, write_text
 
-# Checksums of the files of a folder, to notice damage; as `sha256sum --check` reads them.
+# The checksums of the files in a folder, in the format of `sha256sum --check`.
 CHECKSUMS = "SHA256SUMS"
 
 
@@ -20,8 +20,8 @@ def write_checksums(folder: Path, *others: str) -> None:
     """Write `CHECKSUMS`, with the SHA-256 of all files in a folder and of some others.
 
     Args:
-        folder: with all that shall be in it
-        others: paths from there
+        folder: a folder that is complete otherwise
+        others: paths of further files, relative to the folder
     """
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     lines = [f"{sha256_of(folder / name)}  {name}\n" for name in [*others, *sorted(names)]]
@@ -29,15 +29,18 @@ def write_checksums(folder: Path, *others: str) -> None:
 
 
 def find_damaged_file(folder: Path, *beginnings: str) -> Path | None:
-    """A file that isn't as it was at `write_checksums`; None if there is none.
+    """Find a file that has changed since `write_checksums`.
 
     Args:
-        folder: where `CHECKSUMS` lies
-        beginnings: of the names to look at; without any, all are. If no name begins so, it is
-            `CHECKSUMS` that is damaged
+        folder: the folder of `CHECKSUMS`
+        beginnings: check only names that start with one of these; default: all names
+
+    Returns:
+        The first such file, or None. It is `CHECKSUMS` itself if it lists no name with one of the
+        beginnings.
 
     Raises:
-        TranslatorError: there is no `CHECKSUMS`, or it can't be read.
+        TranslatorError: `CHECKSUMS` is missing or can't be read.
     """
     with os_errors_for(folder / CHECKSUMS):
         lines = (folder / CHECKSUMS).read_bytes().decode(errors="replace").splitlines()
@@ -54,6 +57,6 @@ def find_damaged_file(folder: Path, *beginnings: str) -> Path | None:
 
 
 def fingerprint(*parts: object) -> str:
-    """A short hash (16 hexadecimal digits) of plain values, for naming cached folders."""
+    """A short hash (16 hexadecimal digits) of plain values, for the names of cached folders."""
     encoded = json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()
     return hashlib.sha256(encoded).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The device to compute on, and what to call this machine in a report."""
+"""Choose the device and precision to compute in, and describe the machine."""
 
 import ctypes
 import functools
@@ -14,53 +14,54 @@ import torch
 
 from translator.errors import TranslatorError
 
-# Of PyTorch's types, those that a training can be computed in.
+# The types of PyTorch that a training can be computed in.
 Precision = Literal["float32", "bfloat16"]
 
 
 def pick_device(wanted: str) -> torch.device:
-    """The device to compute on.
+    """Choose the device to compute on.
 
     Args:
-        wanted: auto (cuda, else mps, else cpu), or one of these by name
+        wanted: cuda, mps or cpu; auto is the first of these that is available
 
     Raises:
-        TranslatorError: the device asked for is not there.
+        TranslatorError: the device is not available.
     """
-    there = {
+    available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if wanted == "auto":
-        wanted = next(name for name, available in there.items() if available)
-    if not there[wanted]:
-        others = ", ".join(name for name, available in there.items() if available)
-        raise TranslatorError(f"the device {wanted} is not there; this machine has: {others}")
+        wanted = next(name for name, found in available.items() if found)
+    if not available[wanted]:
+        others = ", ".join(name for name, found in available.items() if found)
+        raise TranslatorError(f"no device {wanted}; this machine has: {others}")
     return torch.device(wanted)
 
 
-# How much faster a product must be to pay for the conversions around it. Units for bfloat16
-# (AVX512-BF16, AMX) make it 2 to 8 times as fast; without them it is some 100 times slower. Int8
-# has conversions too.
+# The speedup of a product that makes up for converting its inputs to bfloat16 or int8 and back.
+# Instructions for bfloat16 (AVX512-BF16, AMX) make it 2 to 8 times as fast. Without them it is
+# emulated, and about 100 times slower.
 _MIN_SPEEDUP = 1.4
-# Below it, there are no units.
+# A speedup below this means that the type is emulated.
 _EMULATED_SPEEDUP = 0.1
-# Side of the products tried, and how often each is: the best time counts, should others disturb.
-# Between hopeless and worthwhile they may have, so it is tried on.
-_TRIED_SIZE, _TRIES, _MAX_TRIES = 256, 5, 25
+# Size of the timed matrices, and how often they are multiplied. The best time counts, since other
+# processes may disturb some. If the result is between the two limits above, they probably did, so
+# timing goes on, up to the maximum.
+_TIMED_SIZE, _TRIES, _MAX_TRIES = 256, 5, 25
 
 
 def pick_precision(wanted: Precision | Literal["auto"], device: torch.device) -> Precision:
-    """What to compute a training's matrix products in; weights stay in float32.
+    """Choose the type of a training's matrix products; the weights stay in float32.
 
     Args:
-        wanted: float32, bfloat16, or auto: bfloat16 where the device has units for it, which on a
-            processor is tried out; not yet on mps, where it isn't measured
-        device: where they are computed
+        wanted: float32, bfloat16, or auto: bfloat16 if the device computes faster in it. On a CPU
+            this is measured; on mps it is not, and auto is float32
+        device: the device to compute on
 
     Returns:
-        float32 or bfloat16, the name of a type of PyTorch's.
+        The name of a PyTorch type.
     """
     if wanted != "auto":
         return wanted
@@ -74,11 +75,19 @@ def pick_precision(wanted: Precision | Literal["auto"], device: torch.device) ->
 def keep_precision(
     wanted: Precision | Literal["auto"], before: Precision, device: torch.device
 ) -> Precision:
-    """Like `pick_precision`, for a training that was computed in `before` so far.
+    """Like `pick_precision`, for resuming a training.
 
-    What is tried out can come out otherwise in a busy moment, and weights would then be rounded
-    otherwise from here on: auto stays with what was picked, unless this is another machine, where
-    bfloat16 would never come to an end.
+    On a busy machine the measurement may turn out differently, which would change the rounding
+    of the weights. So auto keeps the earlier choice, except on another machine that only emulates
+    bfloat16.
+
+    Args:
+        wanted: float32, bfloat16 or auto
+        before: the precision of the training so far
+        device: the device to compute on
+
+    Returns:
+        The name of a PyTorch type.
     """
     if wanted != "auto" or before == "float32":
         return before if wanted == "auto" else wanted
@@ -88,36 +97,36 @@ def keep_precision(
 
 
 def faster_in(dtype: torch.dtype) -> bool:
-    """Whether this processor multiplies matrices clearly faster in bfloat16, or int8."""
+    """Whether this CPU multiplies matrices clearly faster in bfloat16 or int8 than in float32."""
     return speedup(dtype) > _MIN_SPEEDUP
 
 
 @functools.cache
 def speedup(dtype: torch.dtype) -> float:
-    """How many times as fast as in float32 this processor multiplies matrices."""
+    """How many times as fast as in float32 this CPU multiplies matrices in another type."""
     best = {torch.float32: float("inf"), dtype: float("inf")}
     for tries in range(1, _MAX_TRIES + 1):
-        for tried in best:
-            matrix = torch.ones(_TRIED_SIZE, _TRIED_SIZE, dtype=tried)
+        for timed in best:
+            matrix = torch.ones(_TIMED_SIZE, _TIMED_SIZE, dtype=timed)
             started = time.perf_counter()
-            (torch._int_mm if tried == torch.int8 else torch.mm)(matrix, matrix)
-            best[tried] = min(best[tried], time.perf_counter() - started)
+            (torch._int_mm if timed == torch.int8 else torch.mm)(matrix, matrix)
+            best[timed] = min(best[timed], time.perf_counter() - started)
         found = best[torch.float32] / best[dtype]
         if tries >= _TRIES and not _EMULATED_SPEEDUP < found < _MIN_SPEEDUP:
             break
     return found
 
 
-# Names of two of glibc's settings, from its malloc.h.
+# Two settings of glibc, from its malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def reuse_freed_memory() -> None:
-    """Let freed memory be taken again, rather than handed back to the system and fetched anew.
+    """Make malloc reuse freed memory instead of returning it to the operating system.
 
-    Every step of a training takes and frees the same large blocks. By default glibc hands each one
-    back, and the kernel then clears it, page by page, at its next use: some 8 % of a step. Other
-    C libraries don't have these settings, and are left as they are.
+    Every step of a training allocates and frees the same large blocks. By default glibc returns
+    each one, and the kernel then clears it, page by page, at its next use: about 8 % of a step.
+    Other C libraries don't have these settings, so nothing is done for them.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
@@ -125,38 +134,38 @@ def reuse_freed_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-# How many compiled products PyTorch and oneDNN each keep for later. A step takes as long with 64
-# as with 256; with 16, and with the 1,024 that are kept by default, it takes longer.
+# Number of compiled products in each cache of PyTorch and oneDNN. A step takes the same time with
+# 64 as with 256, and longer with 16 or with the default of 1,024.
 _KERNEL_CACHE_SIZE = 64
 
 
 def limit_kernel_caches() -> None:
-    """Bound the caches of products compiled for bfloat16 or int8; what the user has set is left.
+    """Limit the caches of products compiled for bfloat16 or int8, unless the user has set limits.
 
-    oneDNN compiles a product anew for each shape, and a training meets new shapes in every batch:
-    what is kept of them by default grows to 2 GiB. Works until the first such product, when these
-    settings are read.
+    oneDNN compiles a product for each shape, and every batch of a training has new shapes, so
+    the default caches grow to 2 GiB. Call this before the first such product, which reads the
+    settings.
     """
     for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
         os.environ.setdefault(name, str(_KERNEL_CACHE_SIZE))
 
 
 def describe_machine(device: torch.device) -> str:
-    """Processor, cores, threads and memory in words; the GPU's name where one is used."""
+    """Describe the GPU if there is one, the CPU, its cores, threads and memory."""
     processor = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
         names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         processor = names[0].partition(":")[2].strip() if names else processor
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    words = f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
-    words += f", {memory:.0f} GiB, {platform.system()}"
+    description = f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    description += f", {memory:.0f} GiB, {platform.system()}"
     if device.type == "cuda":
-        words = f"{torch.cuda.get_device_name(device)}; {words}"
-    return words
+        description = f"{torch.cuda.get_device_name(device)}; {description}"
+    return description
 
 
 def peak_memory_bytes() -> int:
-    """The most memory that this process has held so far."""
+    """The peak memory of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux reports KiB

@@ -1,4 +1,4 @@
-"""A training state on disk: complete, never by half, loaded without unpickling code."""
+"""Save and load a training state: written atomically, loaded without unpickling code."""
 
 import io
 import zipfile
@@ -14,47 +14,48 @@ from translator.system.files import write_bytes
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
-    """Write a training state: tensors, numbers, texts, and lists and dicts of these.
+    """Write a training state: tensors, numbers, strings, and lists and dicts of these.
 
     Raises:
-        TranslatorError: it can't be written; the state before it is left as it was.
+        TranslatorError: it can't be written; the previous state is unchanged.
     """
-    # Through memory, since on a full disk torch's own writer doesn't say what is wrong.
+    # In memory first: on a full disk, torch.save doesn't report the reason.
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_bytes(path, buffer.getbuffer())
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Read a training state; nothing but the types named in `save_state` is ever built.
+    """Read a training state; only the types named in `save_state` are loaded.
 
     Raises:
-        TranslatorError: the file is cut off, damaged, or holds anything else.
+        TranslatorError: the file is cut off or damaged, or contains other types.
     """
     try:
-        # PyTorch writes checksums, as every zip archive has them, but doesn't read them.
+        # The file is a zip archive with checksums, which torch.load doesn't check.
         with zipfile.ZipFile(path) as archive:
-            wrong = archive.testzip()
+            damaged = archive.testzip()
         state: dict[str, Any] = (
-            {} if wrong else torch.load(path, map_location="cpu", weights_only=True)
+            {} if damaged else torch.load(path, map_location="cpu", weights_only=True)
         )
-    # A cut or foreign file fails in one of many ways: a bad archive, end of file, bad pickle.
+    # The errors for a damaged file have no common base class: bad archive, end of file, bad pickle.
     except Exception as error:
-        raise _damaged(path, f"or cut off ({type(error).__name__})") from error
-    if wrong:
-        raise _damaged(path, f"(the checksum of {wrong} differs)")
+        raise _damage_error(path, f"or cut off ({type(error).__name__})") from error
+    if damaged:
+        raise _damage_error(path, f"(the checksum of {damaged} differs)")
     if not all(tensor.isfinite().all() for tensor in _tensors(state)):
-        raise _damaged(path, "(a value in it is not a number)")
+        raise _damage_error(path, "(it contains NaN or infinity)")
     return state
 
 
-def _damaged(path: Path, how: str) -> TranslatorError:
+def _damage_error(path: Path, how: str) -> TranslatorError:
     return TranslatorError(
         f"{path}: damaged {how}; restore the file, or delete {path.parent} to train from the start"
     )
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors in nested lists and dicts."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, dict | list):

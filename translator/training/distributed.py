@@ -1,13 +1,13 @@
-"""Several processes that train one model together: the only module that knows about ranks.
+"""Train one model in several processes. This is the only module that knows about ranks.
 
-`torchrun` starts them, on one machine or on several, and tells each its rank. All read the same
-batches; each computes the gradient of its share of every batch, the shares are summed, and each
-makes the same step with the sum. So a training is the same with any number of processes, but for
-roundings, and may go on with another number.
+`torchrun` starts the processes, on one or several machines, and gives each its rank. All of them
+read the same batches. Each computes the gradients of its shard of every batch, the gradients are
+summed, and each takes the same optimizer step. So the number of processes doesn't change the
+training, up to rounding, and a training may be resumed with another number.
 
-PyTorch's DistributedDataParallel sums in the same way and with the same engine
-(`torch.distributed`), but by hooks of `backward`, where `Learner` asks for gradients as values.
-What hooks win, summing while others are still computed, is little with a few million parameters.
+PyTorch's DistributedDataParallel does the same in hooks of `backward`, but `Learner` computes
+gradients as values, with `torch.autograd.grad`. Hooks can sum some gradients while others are still
+being computed; with a few million parameters this would save little time.
 """
 
 import datetime
@@ -25,8 +25,8 @@ from torch import Tensor
 
 from translator.errors import TranslatorError
 
-# A process that ends closes its connections, which the others see at once. This is only for one
-# that falls silent; the others may have to wait for the preparation of a large corpus.
+# The others notice at once when a process ends, since its connections close. The timeout is for
+# one that hangs; it must be longer than the preparation of a large corpus.
 _TIMEOUT = datetime.timedelta(hours=12)
 
 T = TypeVar("T")
@@ -34,11 +34,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a training, as one of them sees them; without torchrun it is alone.
+    """The processes of a training; without torchrun there is one.
 
     Attributes:
-        rank: number of this process; 0 is the one that writes files and talks
-        size: how many there are
+        rank: number of this process; process 0 is the main process
+        size: number of processes
         local_rank: number of this process on its machine
     """
 
@@ -48,7 +48,7 @@ class World:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes and talks."""
+        """Whether this is the main process, which writes files and messages."""
         return self.rank == 0
 
     @property
@@ -57,13 +57,13 @@ class World:
         return self.local_rank == 0
 
     def log(self, line: str) -> None:
-        """Print a line to standard error, once for all."""
+        """Print a line to standard error, in the main process only."""
         if self.is_main:
             print(line, file=sys.stderr)
 
     @contextmanager
     def main_process_first(self) -> Iterator[None]:
-        """Let the first process do something before the others do: they find it done."""
+        """Run a block in the main process first, then in the others, which find its files."""
         if self.is_main:
             yield
             self._barrier()
@@ -72,7 +72,7 @@ class World:
             yield
 
     def computed_by_main(self, compute: Callable[[], T]) -> T:
-        """What the first process computes, for all of them: a number or a text."""
+        """Call `compute` in the main process, and return its number or string in all of them."""
         values = [compute() if self.is_main else None]
         if self.size > 1:
             with _peer_errors():
@@ -80,17 +80,17 @@ class World:
         return values[0]  # type: ignore[return-value]
 
     def broadcast(self, tensors: Sequence[Tensor]) -> None:
-        """Overwrite tensors with those of the first process."""
+        """Overwrite tensors with those of the main process."""
         if self.size > 1:
             with _peer_errors(), torch.no_grad():
                 for tensor in tensors:
                     dist.broadcast(tensor, src=0)
 
     def all_reduce_sum(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its sum over the processes; all are of one type."""
+        """Replace each tensor by its sum over the processes; all must have the same type."""
         if self.size == 1:
             return
-        # All at once: each message costs a moment, however short it is.
+        # One message instead of many, since each has a latency.
         flat = torch.cat([tensor.flatten() for tensor in tensors])
         with _peer_errors():
             dist.all_reduce(flat)
@@ -114,37 +114,40 @@ class World:
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[World]:
-    """Be one of the processes that torchrun has started, or alone.
+    """Join the processes started by torchrun, if there are any.
 
     Args:
-        device: what to compute on; with cuda, each process of a machine takes a GPU of its own
+        device: the device to compute on; with cuda, each process of a machine uses its own GPU
+
+    Yields:
+        The processes.
 
     Raises:
-        TranslatorError: there is no device for this process, or another process has gone.
+        TranslatorError: there is no device for this process, or another process has ended.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield World()
         return
     if device.type == "cuda":
-        number, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-        if number >= there:
+        local_rank, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if local_rank >= count:
             raise TranslatorError(
-                f"process {number} of this machine has no GPU to itself: there are {there} "
-                f"(--nproc-per-node {there})"
+                f"process {local_rank} of this machine has no GPU of its own: there are {count} "
+                f"(--nproc-per-node {count})"
             )
-        torch.cuda.set_device(number)
+        torch.cuda.set_device(local_rank)
     elif device.type != "cpu":
         raise TranslatorError(
             f"several processes can't share {device.type}: train without torchrun"
         )
     world = World(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
-    world.log(f"waiting for the other processes, {size - 1} of them …")
+    world.log(f"waiting for {size - 1} other process{'es' if size > 2 else ''} …")
     with _peer_errors():
         dist.init_process_group(timeout=_TIMEOUT)
     yield world
-    # After an error it is not said goodbye to the others, who may be gone; the end of this process
-    # tells them.
+    # Not after an error, when the others may have ended already: those that have not will notice
+    # the end of this process.
     dist.destroy_process_group()
 
 
@@ -156,6 +159,6 @@ def _peer_errors() -> Iterator[None]:
     except RuntimeError as error:
         raise TranslatorError(
             f"process {os.environ['RANK']}: another process of this training has ended, or can't "
-            f"be reached ({textwrap.shorten(str(error), 150)}); the same command goes on from the "
-            "state saved last"
+            f"be reached ({textwrap.shorten(str(error), 150)}); run the same command again to "
+            "resume from the last saved state"
         ) from error

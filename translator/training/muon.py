@@ -1,4 +1,4 @@
-"""The optimizer Muon: momentum, orthogonalised."""
+"""The optimizer Muon: orthogonalized momentum."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -7,25 +7,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# Coefficients of the quintic iteration that drives all singular values towards 1, tuned for
-# speed near zero rather than for an exact limit (Jordan et al. 2024,
+# Coefficients of the quintic iteration that moves all singular values towards 1. They are tuned to
+# raise small values fast, rather than to converge to exactly 1 (Jordan et al. 2024,
 # kellerjordan.github.io/posts/muon).
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-# Jordan et al. take five. Three give the same BLEU here, in three fifths of the time.
+# Jordan et al. use five. Three give the same BLEU here, in three fifths of the time.
 NEWTON_SCHULZ_STEPS = 3
 
 
 def orthogonalize(matrices: Tensor) -> Tensor:
-    """The nearest semi-orthogonal matrices, about.
+    """Approximate the nearest semi-orthogonal matrices.
 
-    Singular values of more than some 1/50 of the Frobenius norm end up in 0.68 … 1.21; smaller ones
-    are raised some 40-fold.
+    Singular values above about 1/50 of the Frobenius norm end up between 0.68 and 1.21; smaller
+    ones grow about 40-fold.
 
     Args:
         matrices: (count, rows, columns)
 
     Returns:
-        The same shape: U · Vᵀ of the singular value decomposition U · S · Vᵀ, by Newton-Schulz.
+        The same shape: about U · Vᵀ of the singular value decomposition U · S · Vᵀ, computed by a
+        Newton-Schulz iteration.
     """
     a, b, c = _NEWTON_SCHULZ
     tall = matrices.size(-2) > matrices.size(-1)
@@ -39,17 +40,17 @@ def orthogonalize(matrices: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalised (Jordan et al. 2024): every direction of a matrix learns alike.
+    """Orthogonalize momentum, so that all directions of a matrix learn at the same rate.
 
-    Matrices of one shape are handled together, in one batched product.
+    See Jordan et al. 2024. Matrices of the same shape are updated together, in batched products.
 
     Args:
         parameters: matrices only
-        lr: size of the update; the update has singular values of about lr · √max(1, rows / columns)
-        momentum: of the Nesterov kind
-        weight_decay: decoupled, times lr
-        dtype: what the update is orthogonalised in, bfloat16 being exact enough (Jordan et al.);
-            None for the matrices' own
+        lr: learning rate; the update has singular values of about lr · √max(1, rows / columns)
+        momentum: Nesterov momentum
+        weight_decay: decoupled, multiplied by lr
+        dtype: the type for orthogonalization, for which bfloat16 is exact enough (Jordan et al.);
+            None for the type of the matrices
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Muon(torch.optim.Optimizer):
         weight_decay: float = 0.0,
         dtype: torch.dtype | None = None,
     ) -> None:
-        """Keep the settings; the momentum starts at zero."""
+        """Store the settings; the momentum starts at zero."""
         self._dtype = dtype
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
@@ -84,8 +85,8 @@ class Muon(torch.optim.Optimizer):
         momenta = [self.state[parameter]["momentum"] for parameter in parameters]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
-        own = matrices[0].dtype
-        updates = orthogonalize(torch.stack(list(ahead)).to(self._dtype or own)).to(own)
+        dtype = matrices[0].dtype
+        updates = orthogonalize(torch.stack(list(ahead)).to(self._dtype or dtype)).to(dtype)
         rows, columns = matrices[0].shape
         if group["weight_decay"]:
             torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])

@@ -1,4 +1,4 @@
-"""From gradients to weights: Muon, AdamW, the schedule of their rates, averaged weights."""
+"""The optimizers, their learning rate schedule, and averaged weights."""
 
 import copy
 from typing import Any
@@ -12,14 +12,14 @@ from translator.training.muon import Muon
 
 
 def lr_factor(step: int, warmup_steps: int, max_steps: int) -> float:
-    """What the peak rates are multiplied with at a step (from 0): a rise, then a fall to zero."""
+    """The factor of the peak learning rates at a step (from 0): linear warmup, then decay to 0."""
     rise = (step + 1) / (warmup_steps + 1)
     fall = (max_steps - step) / max(1, max_steps - warmup_steps)
     return min(1.0, rise, fall)
 
 
 class Optimizers:
-    """The optimizers of a model as one, with the schedule."""
+    """The optimizers of a model, with their learning rate schedule."""
 
     def __init__(
         self,
@@ -28,14 +28,14 @@ class Optimizers:
         max_steps: int,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        """Share out the parameters.
+        """Divide the parameters among the optimizers.
 
-        Matrices are what multiplies activations; the embedding is not one of them, since each
-        of its rows is a vector that is looked up.
+        Muon updates matrices that multiply activations. The embedding is not one of them, since
+        each of its rows is a vector of its own.
 
         Args:
-            model: whose parameters are trained
-            config: which optimizer, and its settings
+            model: the model to train
+            config: the name of the optimizer, and its settings
             max_steps: the step at which the learning rates reach zero
             dtype: of Muon's matrix products
         """
@@ -59,13 +59,13 @@ class Optimizers:
                 {"params": matrices, "weight_decay": decay},
                 {"params": others, "weight_decay": 0.0},
             ]
-        # The second beta of 0.98 is that of Vaswani et al. 2017: gradients of text are sparse
-        # and change fast. One fused kernel in place of a loop over the tensors.
+        # The second beta of 0.98 is from Vaswani et al. 2017: gradients of text are sparse and
+        # change fast. `fused` runs one kernel instead of a loop over the tensors.
         self._all.append(torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98), fused=True))
         self._peaks = [[group["lr"] for group in opt.param_groups] for opt in self._all]
 
     def step(self, step: int) -> None:
-        """Update the weights with the rates of this step (from 0), and forget the gradients."""
+        """Update the weights with the learning rates of this step (from 0); clear the gradients."""
         factor = lr_factor(step, self._config.warmup_steps, self._max_steps)
         for optimizer, peaks in zip(self._all, self._peaks, strict=True):
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
@@ -74,11 +74,11 @@ class Optimizers:
             optimizer.zero_grad(set_to_none=True)
 
     def state_dict(self) -> list[dict[str, Any]]:
-        """The state of each, for `load_state_dict`."""
+        """The state of each optimizer, for `load_state_dict`."""
         return [optimizer.state_dict() for optimizer in self._all]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Go on from a state."""
+        """Restore the state of each optimizer."""
         for optimizer, state in zip(self._all, states, strict=True):
             optimizer.load_state_dict(state)
 
@@ -87,15 +87,15 @@ class ExponentialMovingAverage:
     """An exponential moving average of a model's weights (Polyak & Juditsky 1992)."""
 
     def __init__(self, model: Transformer, decay: float) -> None:
-        """Start from the weights as they are."""
+        """Start from the current weights."""
         self.model = copy.deepcopy(model).requires_grad_(False)
         self.model.eval()
         self._decay = decay
 
     def update(self, model: nn.Module, step: int) -> None:
-        """Take in the weights after a step (from 0).
+        """Update the average with the weights after a step (from 0).
 
-        While few steps are made the decay is less, so that the random start is soon forgotten.
+        The decay is smaller in the first steps, so that the random weights soon fade.
         """
         decay = min(self._decay, (1 + step) / (10 + step))
         own, new = ([p.detach() for p in m.parameters()] for m in (self.model, model))

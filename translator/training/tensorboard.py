@@ -1,4 +1,4 @@
-"""The measurements of a training as TensorBoard reads them."""
+"""Write the measurements of a training for TensorBoard."""
 
 import io
 from collections.abc import Sequence
@@ -9,27 +9,28 @@ from translator.errors import TranslatorError
 from translator.runs.measurements import Measurement
 from translator.system.files import os_errors_for, write_bytes
 
-# Of metrics.jsonl, the numbers that are drawn against the step.
+# The numbers of metrics.jsonl that are drawn as curves over the steps.
 CURVES = ("loss", "tgt_tokens_per_second", "dev_bleu")
 
 
 class EventFile:
-    """A file of events that says what metrics.jsonl says."""
+    """An event file with the measurements of metrics.jsonl."""
 
     def __init__(self, folder: Path, measurements: Sequence[Measurement]) -> None:
-        """Write anew what has been measured so far, in place of what was written before.
+        """Write the measurements so far to a new file, and remove the older files.
 
-        So no step is there twice after a resumption, whatever a kill has left.
+        So no step appears twice after a training is resumed, even if it was killed.
 
         Args:
-            folder: for files of events alone
+            folder: a folder for event files only
             measurements: the measurements so far
         """
         require_tensorboard()
         with os_errors_for(folder):
             folder.mkdir(exist_ok=True)
         old = sorted(folder.glob("events.out.tfevents.*"))
-        # Counted, since TensorBoard reads them by name, and a clock may be set back.
+        # A counter, since TensorBoard reads files in the order of their names, and a clock may be
+        # set back.
         number = int(old[-1].suffix[1:]) + 1 if old else 1
         self.path = folder / f"events.out.tfevents.{number:06}"
         write_bytes(self.path, _start() + b"".join(map(_event, measurements)))
@@ -38,28 +39,28 @@ class EventFile:
                 path.unlink()
 
     def append(self, measurement: Measurement) -> None:
-        """Add a measurement."""
+        """Append a measurement."""
         with os_errors_for(self.path), self.path.open("ab") as file:
             file.write(_event(measurement))
 
 
 def require_tensorboard() -> None:
-    """See that the package is there.
+    """Check that the package tensorboard is installed.
 
     Raises:
-        TranslatorError: it isn't.
+        TranslatorError: it is not installed.
     """
     try:
         import tensorboard.summary.writer.record_writer  # noqa: F401
     except ImportError as error:
         raise TranslatorError(
             "training.tensorboard needs a package that is not installed; install it with: pip "
-            "install 'tensorboard>=2.16', or leave the key out: it may be set later, too"
+            "install 'tensorboard>=2.16', or leave the key out (it can be set later)"
         ) from error
 
 
 def _start() -> bytes:
-    """What a file begins with: its version, and that whatever was read before is void."""
+    """The start of a file: its version, and an event that discards everything read before."""
     from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
     restart = SessionLog(status=SessionLog.START)
@@ -67,7 +68,7 @@ def _start() -> bytes:
 
 
 def _event(measurement: Measurement) -> bytes:
-    """A measurement. Its time is that of training, which no pause and no clock has a part in."""
+    """A measurement; its time is the training time, without pauses."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
 
@@ -78,7 +79,7 @@ def _event(measurement: Measurement) -> bytes:
 
 
 def _framed(event: Any) -> bytes:
-    """An event between its length and its checksums."""
+    """An event with its length and checksums, as a TFRecord."""
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     file = io.BytesIO()
