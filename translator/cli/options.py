@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from translator.config import default_settings, flatten, to_yaml
+from translator.config import Config, default_settings, flatten, to_yaml
 from translator.config.parsing import Parser, has_settings, make_config, refuse_null
 from translator.errors import TranslatorError
 from translator.inference.engine import ENGINES
@@ -57,13 +57,15 @@ def _defaults(chosen: dict[str, Any]) -> dict[str, Any]:
     init_from = chosen.get("training.init_from")
     if init_from is None:
         return default_settings(chosen)
+    inherited = [key for key in flatten(Config()) if key.startswith("model.")]
+    inherited.remove("model.dropout")
+    inherited.append("tokenizer.vocab_size")
+    if chosen.keys() >= set(inherited):
+        return {}  # a resumed run has a copy of them, and no longer needs the other run
     run = Run(Path(init_from))
-    run.read_manifest()  # whose error explains that there is no run
-    return {
-        key: value
-        for key, value in flatten(run.load_config()).items()
-        if key == "tokenizer.vocab_size" or (key.startswith("model.") and key != "model.dropout")
-    }
+    run.read_manifest()  # raises a helpful error if there is no run
+    of_run = flatten(run.load_config())
+    return {key: of_run[key] for key in inherited}
 
 
 def _config_first(argv: list[str]) -> list[str]:
