@@ -58,10 +58,10 @@ class Engine(Protocol):
 
         Args:
             src: ids of each source, without eos; any number
-            beam_size: beginnings kept; 1 is greedy search
+            beam_size: hypotheses kept at each step; 1 is greedy search
             length_penalty: exponent of the length in the score
             n_best: hypotheses wanted for each source, at most beam_size
-            scored: False spares a greedy search the log-probabilities
+            with_scores: False makes greedy search faster, and its log-probabilities NaN
 
         Returns:
             For each source its hypotheses, the best first; at least one.
@@ -84,6 +84,6 @@ class Engine(Protocol):
             eos; column S is eos.
 
         Raises:
-            TranslatorError: this engine doesn't show them.
+            TranslatorError: this engine can't return them.
         """
         ...

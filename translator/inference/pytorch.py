@@ -21,8 +21,8 @@ from translator.runs.run import Run
 from translator.system.device import faster_in, limit_kernel_caches, pick_device, reuse_freed_memory
 from translator.system.parallel import Workers
 
-# Source positions times beams in a batch; if targets are known, positions of the longer side. Enough
-# to keep a core busy, and few enough to fit into memory and to share evenly among the cores.
+# Source positions times beams in a batch; if targets are known, positions of the longer side. It is
+# enough to keep a core busy, and little enough to fit into memory and to balance the cores.
 BATCH_POSITIONS = 4096
 
 
@@ -105,12 +105,12 @@ def load_pytorch_engine(run: Run, device: str, compute_type: str = "float32") ->
     Args:
         run: a trained run
         device: auto, cpu, cuda or mps
-        compute_type: what products with weights are computed in: float32; or int8, in which now
-            and then another piece comes out best, on a processor
+        compute_type: type of the matrix products: float32, or int8 on a CPU, which now and then
+            prefers another token
 
     Raises:
-        TranslatorError: they are missing or damaged, or the device is not there, or has no units
-            for int8.
+        TranslatorError: the weights are missing or damaged, or the device doesn't exist or has no
+            int8 units.
     """
     config = run.load_config()
     model = load_weights(
