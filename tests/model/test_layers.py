@@ -16,7 +16,7 @@ AS_OURS: dict[str, Any] = {
 }
 
 
-def randomise(module: nn.Module) -> None:
+def randomize(module: nn.Module) -> None:
     """Move every weight, norms and biases too, away from where layers start alike."""
     for parameter in module.parameters():
         parameter.data += 0.3 * torch.randn_like(parameter)
@@ -58,7 +58,7 @@ def padding_mask(length: int) -> Tensor:
 def test_encoder_layer_is_that_of_pytorch() -> None:
     ours = EncoderLayer(D, H, D_FF, dropout=0.0).double()
     theirs = nn.TransformerEncoderLayer(D, H, D_FF, **AS_OURS).double()
-    randomise(ours)
+    randomize(ours)
     copy_encoder_layer(ours, theirs)
     x, padding = vectors(S), padding_mask(S)
     expected = theirs(x, src_key_padding_mask=padding)
@@ -70,7 +70,7 @@ def test_encoder_layer_is_that_of_pytorch() -> None:
 def test_encoder_layer_without_mask_is_that_of_pytorch() -> None:
     ours = EncoderLayer(D, H, D_FF, dropout=0.0).double()
     theirs = nn.TransformerEncoderLayer(D, H, D_FF, **AS_OURS).double()
-    randomise(ours)
+    randomize(ours)
     copy_encoder_layer(ours, theirs)
     x = vectors(S)
     torch.testing.assert_close(ours(x, None, None), theirs(x))
@@ -80,7 +80,7 @@ def test_encoder_layer_without_mask_is_that_of_pytorch() -> None:
 def test_decoder_layer_is_that_of_pytorch(need_weights: bool) -> None:
     ours = DecoderLayer(D, H, D_FF, dropout=0.0).double()
     theirs = nn.TransformerDecoderLayer(D, H, D_FF, **AS_OURS).double()
-    randomise(ours)
+    randomize(ours)
     copy_decoder_layer(ours, theirs)
     x, memory = vectors(T), vectors(S)
     tgt_padding, memory_padding = padding_mask(T), padding_mask(S)

@@ -1,51 +1,39 @@
 import math
+from functools import partial
 
 import pytest
 import torch
-from test_layers import AS_OURS, copy_decoder_layer, copy_encoder_layer, randomise
+from helpers import SMALL, encode, random_ids, random_model, random_sources
+from test_layers import AS_OURS, copy_decoder_layer, copy_encoder_layer, randomize
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from translator.config import ModelConfig
-from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
+from translator.data.tokenizer import BOS_ID, PAD_ID
 from translator.model import decoder as decoding
 from translator.model import text_encoder
 from translator.model.cache import DecoderCache
-from translator.model.memory import Memory
 from translator.model.transformer import Transformer, count_parameters
 
 VOCAB = 20
-CONFIG = ModelConfig(d_model=16, n_heads=2, encoder_layers=2, decoder_layers=2, d_ff=24)
+
+random_tokens = partial(random_ids, vocab_size=VOCAB)
+sources = partial(random_sources, vocab_size=VOCAB)
 
 
-def random_model() -> Transformer:
-    """Double precision, with weights large enough that everything depends on everything."""
-    model = Transformer(CONFIG, VOCAB).double().eval().requires_grad_(False)
-    randomise(model)
+def perturbed_model() -> Transformer:
+    """Return a model in double precision, with weights so large that no dependency vanishes."""
+    model = random_model(VOCAB).double().eval().requires_grad_(False)
+    randomize(model)
     return model
-
-
-def random_pieces(*shape: int) -> Tensor:
-    return torch.randint(EOS_ID + 1, VOCAB, shape)
-
-
-def sources(*lengths: int) -> Tensor:
-    """Random ids of these lengths, eos counted, padded."""
-    rows = [torch.cat([random_pieces(n - 1), torch.tensor([EOS_ID])]) for n in lengths]
-    return pad_sequence(rows, batch_first=True, padding_value=PAD_ID)
 
 
 def prefixes(rows: int, length: int) -> Tensor:
     """Random ids after bos."""
-    return torch.cat([torch.full((rows, 1), BOS_ID), random_pieces(rows, length - 1)], dim=1)
+    return torch.cat([torch.full((rows, 1), BOS_ID), random_tokens(rows, length - 1)], dim=1)
 
 
 def with_padding(ids: Tensor, columns: int) -> Tensor:
     return nn.functional.pad(ids, (0, columns), value=PAD_ID)
-
-
-def encode(model: Transformer, src: Tensor) -> Memory:
-    return model.encoder(src, src == PAD_ID)
 
 
 def read(model: Transformer, src: Tensor, tgt: Tensor) -> Tensor:
@@ -70,17 +58,17 @@ def test_model_is_encoder_and_decoder_of_pytorch(monkeypatch: pytest.MonkeyPatch
     """Except for the positions, which PyTorch's layers don't have."""
     for module in (text_encoder, decoding):
         monkeypatch.setattr(module, "rotary_rotations", unrotated)
-    model = random_model()
-    d_model, n_heads, d_ff = CONFIG.d_model, CONFIG.n_heads, CONFIG.d_ff
+    model = perturbed_model()
+    d_model, n_heads, d_ff = SMALL.d_model, SMALL.n_heads, SMALL.d_ff
     encoder = nn.TransformerEncoder(
         nn.TransformerEncoderLayer(d_model, n_heads, d_ff, **AS_OURS),
-        CONFIG.encoder_layers,
+        SMALL.encoder_layers,
         norm=nn.LayerNorm(d_model),
         enable_nested_tensor=False,
     ).double()
     decoder = nn.TransformerDecoder(
         nn.TransformerDecoderLayer(d_model, n_heads, d_ff, **AS_OURS),
-        CONFIG.decoder_layers,
+        SMALL.decoder_layers,
         norm=nn.LayerNorm(d_model),
     ).double()
     for ours, theirs in zip(model.encoder.layers, encoder.layers, strict=True):
@@ -107,7 +95,7 @@ def test_model_is_encoder_and_decoder_of_pytorch(monkeypatch: pytest.MonkeyPatch
 
 
 def test_more_source_padding_changes_nothing() -> None:
-    model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
+    model, src, tgt = perturbed_model(), sources(7, 3, 1), prefixes(3, 6)
     wider = with_padding(src, 4)
     real = src != PAD_ID
     states = encode(model, wider).states[:, : src.size(1)]
@@ -116,18 +104,18 @@ def test_more_source_padding_changes_nothing() -> None:
 
 
 def test_more_target_padding_changes_nothing() -> None:
-    model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
+    model, src, tgt = perturbed_model(), sources(7, 3, 1), prefixes(3, 6)
     assert_same(read(model, src, with_padding(tgt, 4))[:, :6], read(model, src, tgt))
 
 
 def test_batch_order_changes_nothing() -> None:
-    model, src, tgt = random_model(), sources(7, 3, 5, 1), prefixes(4, 6)
+    model, src, tgt = perturbed_model(), sources(7, 3, 5, 1), prefixes(4, 6)
     order = torch.tensor([2, 0, 3, 1])
     assert_same(read(model, src[order], tgt[order]), read(model, src, tgt)[order])
 
 
 def test_each_row_is_as_if_alone() -> None:
-    model, lengths, tgt = random_model(), (7, 3, 5, 1), prefixes(4, 6)
+    model, lengths, tgt = perturbed_model(), (7, 3, 5, 1), prefixes(4, 6)
     src = sources(*lengths)
     together = read(model, src, tgt)
     for row, length in enumerate(lengths):
@@ -136,7 +124,7 @@ def test_each_row_is_as_if_alone() -> None:
 
 
 def test_no_position_sees_the_target_after_it() -> None:
-    model, src, tgt = random_model(), sources(4), prefixes(1, 6)
+    model, src, tgt = perturbed_model(), sources(4), prefixes(1, 6)
     before = read(model, src, tgt)
     for position in range(1, 6):
         changed = tgt.clone()
@@ -147,7 +135,7 @@ def test_no_position_sees_the_target_after_it() -> None:
 
 
 def test_every_source_piece_reaches_every_logit_row() -> None:
-    model, src, tgt = random_model(), sources(5), prefixes(1, 3)
+    model, src, tgt = perturbed_model(), sources(5), prefixes(1, 3)
     before = read(model, src, tgt)
     for position in range(5):
         changed = src.clone()
@@ -156,7 +144,7 @@ def test_every_source_piece_reaches_every_logit_row() -> None:
 
 
 def test_order_of_the_source_matters() -> None:
-    model, src, tgt = random_model(), sources(5), prefixes(1, 3)
+    model, src, tgt = perturbed_model(), sources(5), prefixes(1, 3)
     src[0, :2] = torch.tensor([4, 5])
     swapped = src.clone()
     swapped[0, :2] = torch.tensor([5, 4])
@@ -164,20 +152,20 @@ def test_order_of_the_source_matters() -> None:
 
 
 def test_weights_of_gives_those_of_each_layer_and_the_same_states() -> None:
-    model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
+    model, src, tgt = perturbed_model(), sources(7, 3, 1), prefixes(3, 6)
     memory = encode(model, src)
     plain, none = model.decoder(tgt, memory)
     states, weights = model.decoder(tgt, memory, weights_of=range(2))
     assert none == []
     assert_same(states, plain)
-    assert [layer.shape for layer in weights] == [(3, CONFIG.n_heads, 6, 7)] * 2
+    assert [layer.shape for layer in weights] == [(3, SMALL.n_heads, 6, 7)] * 2
     assert not torch.allclose(weights[0], weights[1])
     for layer in weights:
-        assert_same(layer.sum(dim=-1), torch.ones(3, CONFIG.n_heads, 6, dtype=torch.float64))
+        assert_same(layer.sum(dim=-1), torch.ones(3, SMALL.n_heads, 6, dtype=torch.float64))
 
 
 def test_padding_of_the_memory_is_never_attended() -> None:
-    model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
+    model, src, tgt = perturbed_model(), sources(7, 3, 1), prefixes(3, 6)
     padding = src == PAD_ID
     _, weights = model.decoder(tgt, encode(model, src), weights_of=range(2))
     for layer in weights:
@@ -187,7 +175,7 @@ def test_padding_of_the_memory_is_never_attended() -> None:
 
 
 def test_step_by_step_is_as_all_at_once() -> None:
-    model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 9)
+    model, src, tgt = perturbed_model(), sources(7, 3, 1), prefixes(3, 9)
     expected = read(model, src, tgt)
     cache = model.decoder.start(encode(model, src), max_length=9)
     for t in range(9):
@@ -197,7 +185,7 @@ def test_step_by_step_is_as_all_at_once() -> None:
 
 def test_reordered_cache_goes_on_from_the_other_targets() -> None:
     beams = 4
-    model, src = random_model(), sources(7, 3, 1)
+    model, src = perturbed_model(), sources(7, 3, 1)
     cache = model.decoder.start(encode(model, src), 8, beams)
     src = src.repeat_interleave(beams, dim=0)
     tgt = prefixes(len(src), 1)
@@ -209,12 +197,12 @@ def test_reordered_cache_goes_on_from_the_other_targets() -> None:
         first = torch.arange(0, len(src), beams)[:, None]
         rows = (first + torch.randint(beams, (3, beams))).flatten()
         cache.reorder(rows)
-        tgt = torch.cat([tgt[rows], random_pieces(len(src), 1)], dim=1)
+        tgt = torch.cat([tgt[rows], random_tokens(len(src), 1)], dim=1)
 
 
 @pytest.mark.parametrize("beams", [1, 3])
 def test_selected_cache_goes_on_with_the_chosen_sources(beams: int) -> None:
-    model, src = random_model(), sources(7, 3, 1, 5)
+    model, src = perturbed_model(), sources(7, 3, 1, 5)
     cache = model.decoder.start(encode(model, src), 8, beams)
     src = src.repeat_interleave(beams, dim=0)
     tgt = prefixes(len(src), 1)
@@ -227,7 +215,7 @@ def test_selected_cache_goes_on_with_the_chosen_sources(beams: int) -> None:
         rows = chosen[:, None] * beams + torch.randint(beams, (sources_left, beams))
         cache.select(chosen, rows.flatten())
         src, tgt = src[rows.flatten()], tgt[rows.flatten()]
-        tgt = torch.cat([tgt, random_pieces(len(src), 1)], dim=1)
+        tgt = torch.cat([tgt, random_tokens(len(src), 1)], dim=1)
     assert_same(step(model, tgt[:, -1], cache), read(model, src, tgt)[:, -1])
 
 
