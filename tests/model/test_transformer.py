@@ -28,7 +28,7 @@ def perturbed_model() -> Transformer:
 
 
 def prefixes(rows: int, length: int) -> Tensor:
-    """Random ids after bos."""
+    """Return bos followed by random ids in each row."""
     return torch.cat([torch.full((rows, 1), BOS_ID), random_tokens(rows, length - 1)], dim=1)
 
 
@@ -37,7 +37,7 @@ def with_padding(ids: Tensor, columns: int) -> Tensor:
 
 
 def read(model: Transformer, src: Tensor, tgt: Tensor) -> Tensor:
-    """The logits (B, T, V) of a whole target at once."""
+    """Return the logits (B, T, V) of a whole target, computed at once."""
     return model.decoder.logits(model.decoder(tgt, encode(model, src))[0])
 
 
@@ -50,12 +50,12 @@ def assert_same(actual: Tensor, expected: Tensor) -> None:
 
 
 def unrotated(length: int, width: int, device: torch.device) -> Tensor:
-    """Instead of `rotary_rotations`: no position is rotated."""
+    """A replacement for `rotary_rotations` that rotates no position."""
     return torch.ones(length, width // 2, dtype=torch.complex64, device=device)
 
 
-def test_model_is_encoder_and_decoder_of_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Except for the positions, which PyTorch's layers don't have."""
+def test_model_equals_pytorchs_encoder_and_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rotary positions are switched off, because PyTorch's layers don't have them."""
     for module in (text_encoder, decoding):
         monkeypatch.setattr(module, "rotary_rotations", unrotated)
     model = perturbed_model()
@@ -94,7 +94,7 @@ def test_model_is_encoder_and_decoder_of_pytorch(monkeypatch: pytest.MonkeyPatch
     assert_same(read(model, src, tgt), states @ model.embedding.weight.T)
 
 
-def test_more_source_padding_changes_nothing() -> None:
+def test_source_padding_does_not_change_the_result() -> None:
     model, src, tgt = perturbed_model(), sources(7, 3, 1), prefixes(3, 6)
     wider = with_padding(src, 4)
     real = src != PAD_ID
@@ -103,18 +103,18 @@ def test_more_source_padding_changes_nothing() -> None:
     assert_same(read(model, wider, tgt), read(model, src, tgt))
 
 
-def test_more_target_padding_changes_nothing() -> None:
+def test_target_padding_does_not_change_the_result() -> None:
     model, src, tgt = perturbed_model(), sources(7, 3, 1), prefixes(3, 6)
     assert_same(read(model, src, with_padding(tgt, 4))[:, :6], read(model, src, tgt))
 
 
-def test_batch_order_changes_nothing() -> None:
+def test_batch_order_does_not_change_the_result() -> None:
     model, src, tgt = perturbed_model(), sources(7, 3, 5, 1), prefixes(4, 6)
     order = torch.tensor([2, 0, 3, 1])
     assert_same(read(model, src[order], tgt[order]), read(model, src, tgt)[order])
 
 
-def test_each_row_is_as_if_alone() -> None:
+def test_other_rows_of_the_batch_do_not_change_the_result() -> None:
     model, lengths, tgt = perturbed_model(), (7, 3, 5, 1), prefixes(4, 6)
     src = sources(*lengths)
     together = read(model, src, tgt)
@@ -123,7 +123,7 @@ def test_each_row_is_as_if_alone() -> None:
         assert_same(together[row : row + 1], alone)
 
 
-def test_no_position_sees_the_target_after_it() -> None:
+def test_a_position_depends_on_no_later_target_token() -> None:
     model, src, tgt = perturbed_model(), sources(4), prefixes(1, 6)
     before = read(model, src, tgt)
     for position in range(1, 6):
@@ -134,7 +134,7 @@ def test_no_position_sees_the_target_after_it() -> None:
         assert (after[:, position:] != before[:, position:]).any(dim=-1).all()
 
 
-def test_every_source_piece_reaches_every_logit_row() -> None:
+def test_every_source_token_affects_the_logits_of_every_position() -> None:
     model, src, tgt = perturbed_model(), sources(5), prefixes(1, 3)
     before = read(model, src, tgt)
     for position in range(5):
@@ -143,7 +143,7 @@ def test_every_source_piece_reaches_every_logit_row() -> None:
         assert (read(model, changed, tgt) != before).any(dim=-1).all()
 
 
-def test_order_of_the_source_matters() -> None:
+def test_order_of_the_source_tokens_matters() -> None:
     model, src, tgt = perturbed_model(), sources(5), prefixes(1, 3)
     src[0, :2] = torch.tensor([4, 5])
     swapped = src.clone()
@@ -151,7 +151,7 @@ def test_order_of_the_source_matters() -> None:
     assert not torch.allclose(read(model, src, tgt), read(model, swapped, tgt))
 
 
-def test_weights_of_gives_those_of_each_layer_and_the_same_states() -> None:
+def test_weights_of_returns_the_weights_of_each_layer_and_the_same_states() -> None:
     model, src, tgt = perturbed_model(), sources(7, 3, 1), prefixes(3, 6)
     memory = encode(model, src)
     plain, none = model.decoder(tgt, memory)
@@ -164,7 +164,7 @@ def test_weights_of_gives_those_of_each_layer_and_the_same_states() -> None:
         assert_same(layer.sum(dim=-1), torch.ones(3, SMALL.n_heads, 6, dtype=torch.float64))
 
 
-def test_padding_of_the_memory_is_never_attended() -> None:
+def test_padding_of_the_source_gets_no_attention() -> None:
     model, src, tgt = perturbed_model(), sources(7, 3, 1), prefixes(3, 6)
     padding = src == PAD_ID
     _, weights = model.decoder(tgt, encode(model, src), weights_of=range(2))
@@ -174,7 +174,7 @@ def test_padding_of_the_memory_is_never_attended() -> None:
         assert (by_key[~padding] > 0).all()
 
 
-def test_step_by_step_is_as_all_at_once() -> None:
+def test_decoding_step_by_step_equals_decoding_at_once() -> None:
     model, src, tgt = perturbed_model(), sources(7, 3, 1), prefixes(3, 9)
     expected = read(model, src, tgt)
     cache = model.decoder.start(encode(model, src), max_length=9)
@@ -183,7 +183,7 @@ def test_step_by_step_is_as_all_at_once() -> None:
         assert_same(step(model, tgt[:, t], cache), expected[:, t])
 
 
-def test_reordered_cache_goes_on_from_the_other_targets() -> None:
+def test_a_reordered_cache_continues_the_reordered_targets() -> None:
     beams = 4
     model, src = perturbed_model(), sources(7, 3, 1)
     cache = model.decoder.start(encode(model, src), 8, beams)
@@ -201,7 +201,7 @@ def test_reordered_cache_goes_on_from_the_other_targets() -> None:
 
 
 @pytest.mark.parametrize("beams", [1, 3])
-def test_selected_cache_goes_on_with_the_chosen_sources(beams: int) -> None:
+def test_a_cache_with_selected_sources_continues_their_targets(beams: int) -> None:
     model, src = perturbed_model(), sources(7, 3, 1, 5)
     cache = model.decoder.start(encode(model, src), 8, beams)
     src = src.repeat_interleave(beams, dim=0)
@@ -220,7 +220,7 @@ def test_selected_cache_goes_on_with_the_chosen_sources(beams: int) -> None:
 
 
 @pytest.mark.parametrize(("encoder_layers", "decoder_layers"), [(1, 3), (3, 1)])
-def test_depth_and_size_are_those_of_the_configuration(
+def test_number_of_parameters_follows_from_the_configuration(
     encoder_layers: int, decoder_layers: int
 ) -> None:
     config = ModelConfig(16, 2, encoder_layers, decoder_layers, d_ff=24)
@@ -231,8 +231,8 @@ def test_depth_and_size_are_those_of_the_configuration(
     assert count_parameters(Transformer(config, VOCAB)) == VOCAB * 16 + in_encoder + in_decoder
 
 
-def test_a_fresh_model_guesses_about_evenly() -> None:
-    """Logits start with a variance near 1, so the first loss is near the log of the vocabulary."""
+def test_a_new_model_predicts_a_nearly_uniform_distribution() -> None:
+    """Logits start with a variance near 1, so the first loss is near log(vocabulary size)."""
     model = Transformer(ModelConfig(d_model=64, n_heads=2), 1000).eval()
     src, tgt = torch.randint(4, 1000, (8, 10)), torch.randint(4, 1000, (8, 10))
     with torch.no_grad():
