@@ -1,4 +1,4 @@
-"""What the READMEs say to type works: commands are parsed or run, Python is run, links exist."""
+"""The READMEs are right: commands are parsed or run, Python code is run, links exist."""
 
 import io
 import re
@@ -20,7 +20,7 @@ PACKAGE = ROOT / "translator" / "README.md"
 
 
 def readmes() -> list[Path]:
-    """Those of the checkout: not those of environments, caches and runs."""
+    """Return the READMEs of the checkout, without those of environments, caches and runs."""
     found = [TOP]
     for folder in sorted(path for path in ROOT.iterdir() if path.is_dir()):
         skipped = folder.name.startswith(".") or folder.name == "runs"
@@ -51,10 +51,10 @@ TABLE_COMMANDS = re.findall(r"`(translator train --config [^`]*)`", EVERYTHING)
 def checkout(
     tmp_path: Path, trained_run: Path, reverse_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A folder that looks like a checkout in which the READMEs were followed."""
+    """A folder that looks like a checkout in which someone has followed the READMEs."""
     shutil.copytree(reverse_run, tmp_path / "runs" / "back")
     quickstart = Path(shutil.copytree(trained_run, tmp_path / "runs" / "quickstart"))
-    (quickstart / "weights.safetensors").touch()  # the one trained last
+    (quickstart / "weights.safetensors").touch()  # makes this the run trained last
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     shutil.copy(PAIRS, tmp_path / "pairs.tsv")
     (tmp_path / "gold.tsv").write_text("One line .\tUna línea .\t0-0 1-1 2-2\n", encoding="utf-8")
@@ -76,7 +76,7 @@ def test_the_readmes_have_commands_of_every_kind() -> None:
 
 
 @pytest.mark.parametrize("line", COMMAND_LINES + TABLE_COMMANDS)
-def test_command(
+def test_command_runs(
     line: str,
     checkout: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -99,14 +99,14 @@ def test_command(
 
 
 def parse_only(words: list[str]) -> None:
-    """Parse and check the options of a command that would train: that takes minutes."""
+    """Parse and check the options of a training command. Running it would take minutes."""
     with pytest.raises(SystemExit) as stopped:
         main([*words, "--print-config"])
     assert stopped.value.code in (0, None)
 
 
 @pytest.mark.parametrize("line", TORCHRUN_LINES)
-def test_command_of_several_processes(line: str, checkout: Path) -> None:
+def test_command_of_several_processes_is_parsed(line: str, checkout: Path) -> None:
     torchrun, train = line.split(" -m translator ")
     arguments = shlex.split(torchrun.partition("torchrun ")[2])
     parsed = get_args_parser().parse_args([*arguments, "script"])
@@ -115,20 +115,22 @@ def test_command_of_several_processes(line: str, checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("line", SCRIPT_LINES)
-def test_script(line: str, checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The script exists and has these options; `tests/scripts` runs them all."""
+def test_script_exists_and_has_these_options(
+    line: str, checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`tests/scripts` runs the scripts themselves."""
     path, *words = shlex.split(line, comments=True)[1:]
     assert (ROOT / path).is_file()
     source = "\n".join(file.read_text() for file in (ROOT / "scripts").rglob("*.py"))
     options = {word.partition("=")[0] for word in words if word.startswith("--")}
     own = {option for option in options if f'"{option}"' in source}
     rest = [word for option in options - own for word in (option, words[words.index(option) + 1])]
-    if rest:  # settings of a training, which it passes on
+    if rest:  # settings that the script passes on to the training
         parse_only(["train", *rest])
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python(code: str, checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_python_code_runs(code: str, checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out.strip()
 
@@ -140,9 +142,9 @@ def test_every_option_is_described(command: str, capsys: pytest.CaptureFixture[s
     usage = capsys.readouterr().out.partition("\n\n")[0]
     options = set(re.findall(r"--([a-z][\w.-]*)", usage))
     assert options
-    # A section may be a file of its own; nothing in the READMEs does that.
+    # These options read a whole section from a file; the READMEs do not describe them.
     options -= {"corpus", "tokenizer", "model", "training"}
-    # A setting may stand without the dashes, as in a file.
+    # The READMEs may name a setting without dashes, as in a configuration file.
     written = {option: re.escape(option if "." in option else f"--{option}") for option in options}
     missing = {
         option
@@ -152,7 +154,7 @@ def test_every_option_is_described(command: str, capsys: pytest.CaptureFixture[s
     assert missing == set()
 
 
-def test_every_setting_that_is_named_exists() -> None:
+def test_every_setting_in_the_readmes_exists() -> None:
     named = set(re.findall(r"(?<![\w/.])(?:corpus|tokenizer|model|training)\.[a-z]\w*", EVERYTHING))
     assert len(named) > 30
     files = {"corpus.json", "tokenizer.model"}
@@ -160,7 +162,7 @@ def test_every_setting_that_is_named_exists() -> None:
 
 
 @pytest.mark.parametrize("path", READMES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_linked_files_exist(path: Path) -> None:
+def test_linked_files_and_headings_exist(path: Path) -> None:
     links = re.findall(r"\]\(([^)#:]*)(#[^):]*)?\)", READMES[path])
     assert links or path.parent.name == "tests"
     missing = [link for link, _ in links if not (path.parent / link).exists()]
@@ -172,7 +174,7 @@ def test_linked_files_exist(path: Path) -> None:
 
 
 def anchors(markdown: str) -> set[str]:
-    """The anchors of its headings, as GitHub makes them."""
+    """Return the anchors of all headings, in GitHub's form."""
     headings = re.findall(r"^#+ (.*)$", markdown, flags=re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -187,7 +189,7 @@ def test_the_first_screen_shows_a_command_its_output_a_result_and_a_picture() ->
         assert shown in screen
 
 
-def test_the_reading_path_is_an_evening_long() -> None:
+def test_the_reading_path_is_short_enough_for_an_evening() -> None:
     section = re.search(
         r"^## A reading path\n(.*?)^## ", READMES[PACKAGE], re.DOTALL | re.MULTILINE
     )
@@ -198,7 +200,7 @@ def test_the_reading_path_is_an_evening_long() -> None:
     assert sum(lines.values()) <= MAX_PATH_LINES, lines
 
 
-def test_every_package_is_on_the_map() -> None:
+def test_the_package_readme_lists_every_package() -> None:
     packages = {path.parent.name for path in PACKAGE.parent.glob("*/__init__.py")}
     named = set(re.findall(r"^\| \[`(\w+)/`\]", READMES[PACKAGE], flags=re.MULTILINE))
     assert named == packages

@@ -1,17 +1,16 @@
 import itertools
 import math
+from functools import partial
 
 import pytest
 import torch
+from helpers import encode, random_model, random_sources
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from translator.config import ModelConfig
 from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from translator.inference import search
 from translator.inference.engine import Hypothesis
 from translator.inference.search import beam_search, greedy_search, length_limits
-from translator.model.memory import Memory
 from translator.model.transformer import Transformer
 
 SPECIAL = [PAD_ID, UNK_ID, BOS_ID]
@@ -22,15 +21,16 @@ VOCAB = 12
 SEEDS = pytest.mark.parametrize("seed", [3, 5, 6])
 PENALTIES = pytest.mark.parametrize("length_penalty", [0.0, 0.6, 1.0])
 
+sources = partial(random_sources, vocab_size=VOCAB)
 
-def random_model(vocab_size: int = VOCAB) -> Transformer:
-    """Double precision, with sharp preferences.
 
-    One embedding for input and output would let a random model repeat the last piece for ever;
-    with the sign of its output turned, it writes anything but that one, and finds an end.
+def decisive_model(vocab_size: int = VOCAB) -> Transformer:
+    """Return a model in double precision whose logits differ widely.
+
+    Input and output share one embedding, so a random model would repeat the last token forever.
+    With the sign of its output flipped, it avoids that token and reaches eos.
     """
-    config = ModelConfig(d_model=16, n_heads=2, encoder_layers=2, decoder_layers=2, d_ff=24)
-    model = Transformer(config, vocab_size).double().eval().requires_grad_(False)
+    model = random_model(vocab_size).double().eval().requires_grad_(False)
     model.decoder.norm.weight.mul_(-2)
     return model
 
@@ -40,18 +40,6 @@ def prefer(model: Transformer, piece: int, by: float) -> Transformer:
     model.decoder.norm.bias.fill_(1)  # the state is then this plus something that sums to zero
     model.embedding.weight[piece] = by
     return model
-
-
-def sources(*lengths: int, vocab_size: int = VOCAB) -> Tensor:
-    """Random ids of these lengths, eos counted, padded."""
-    rows = [
-        torch.cat([torch.randint(4, vocab_size, (n - 1,)), torch.tensor([EOS_ID])]) for n in lengths
-    ]
-    return pad_sequence(rows, batch_first=True, padding_value=PAD_ID)
-
-
-def encode(model: Transformer, src: Tensor) -> Memory:
-    return model.encoder(src, src == PAD_ID)
 
 
 def greedy(model: Transformer, src: Tensor) -> list[Hypothesis]:
@@ -172,7 +160,7 @@ def test_limit_is_twice_the_source_and_ten() -> None:
 @SEEDS
 def test_greedy_takes_the_best_piece_each_time(seed: int) -> None:
     torch.manual_seed(seed)
-    model, src = random_model(), sources(*LENGTHS)
+    model, src = decisive_model(), sources(*LENGTHS)
     for hypothesis, row in zip(greedy(model, src), without_padding(src), strict=True):
         ids, total = naive_greedy(model, row)
         assert hypothesis.ids == ids
@@ -182,7 +170,7 @@ def test_greedy_takes_the_best_piece_each_time(seed: int) -> None:
 @SEEDS
 def test_greedy_finds_the_same_where_nobody_asks_for_scores(seed: int) -> None:
     torch.manual_seed(seed)
-    model, src = random_model(), sources(*LENGTHS)
+    model, src = decisive_model(), sources(*LENGTHS)
     unscored = greedy_search(model.decoder, encode(model, src), with_scores=False)
     assert all(math.isnan(hypothesis.log_prob) for hypothesis in unscored)
     assert [h.ids for h in unscored] == [h.ids for h in greedy(model, src)]
@@ -191,7 +179,7 @@ def test_greedy_finds_the_same_where_nobody_asks_for_scores(seed: int) -> None:
 @SEEDS
 def test_a_single_beam_is_greedy(seed: int) -> None:
     torch.manual_seed(seed)
-    model, src = random_model(), sources(*LENGTHS)
+    model, src = decisive_model(), sources(*LENGTHS)
     assert_same([found for (found,) in beam(model, src, 1)], greedy(model, src))
 
 
@@ -202,7 +190,7 @@ def test_beam_search_is_the_naive_one(
     size: int, n_best: int, length_penalty: float, seed: int
 ) -> None:
     torch.manual_seed(seed)
-    model, src = random_model(), sources(*LENGTHS)
+    model, src = decisive_model(), sources(*LENGTHS)
     found = beam(model, src, size, length_penalty, n_best)
     for hypotheses, row in zip(found, without_padding(src), strict=True):
         assert_same(hypotheses, naive_beam(model, row, size, length_penalty, n_best))
@@ -212,7 +200,7 @@ def test_beam_search_is_the_naive_one(
 @pytest.mark.parametrize("n_best", [1, 3, 10])
 @pytest.mark.usefixtures("short_limits")
 def test_wide_beam_finds_the_best_of_all(length_penalty: float, n_best: int) -> None:
-    model, src = random_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
+    model, src = decisive_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
     found = beam(model, src, WIDE, length_penalty, n_best)
     for hypotheses, row in zip(found, without_padding(src), strict=True):
         expected = everything(model, row, length_penalty)[:n_best]
@@ -223,7 +211,7 @@ def test_wide_beam_finds_the_best_of_all(length_penalty: float, n_best: int) -> 
 
 @pytest.mark.usefixtures("short_limits")
 def test_asked_for_more_than_there_are_all_come() -> None:
-    model, src = random_model(vocab_size=7), sources(4, 3, vocab_size=7)
+    model, src = decisive_model(vocab_size=7), sources(4, 3, vocab_size=7)
     found = beam(model, src, WIDE, n_best=WIDE)
     assert [len(hypotheses) for hypotheses in found] == [1 + 3 + 9, 1 + 3 + 9 + 27]
 
@@ -232,7 +220,7 @@ def test_asked_for_more_than_there_are_all_come() -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
 @pytest.mark.usefixtures("short_limits")
 def test_no_beam_beats_the_best_of_all(length_penalty: float, size: int) -> None:
-    model, src = random_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
+    model, src = decisive_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
     found = beam(model, src, size, length_penalty)
     for (best,), row in zip(found, without_padding(src), strict=True):
         if best.complete:
@@ -244,7 +232,7 @@ def test_no_beam_beats_the_best_of_all(length_penalty: float, size: int) -> None
 @SEEDS
 def test_log_prob_is_that_of_the_ids(length_penalty: float, seed: int) -> None:
     torch.manual_seed(seed)
-    model, src = random_model(), sources(*LENGTHS)
+    model, src = decisive_model(), sources(*LENGTHS)
     for hypotheses, row in zip(
         beam(model, src, 4, length_penalty, n_best=4), without_padding(src), strict=True
     ):
@@ -273,7 +261,7 @@ def test_hypotheses_are_different_and_the_best_is_first(length_penalty: float, s
 @SEEDS
 def test_each_sentence_is_searched_as_if_alone(seed: int) -> None:
     torch.manual_seed(seed)
-    model, src = random_model(), sources(*LENGTHS)
+    model, src = decisive_model(), sources(*LENGTHS)
     together, with_beam = greedy(model, src), beam(model, src, 4, n_best=4)
     assert any(h.complete for h in together), "rows must leave the batch before its end"
     for i, row in enumerate(without_padding(src)):
@@ -283,7 +271,7 @@ def test_each_sentence_is_searched_as_if_alone(seed: int) -> None:
 
 @pytest.mark.parametrize("special", SPECIAL)
 def test_special_pieces_are_never_found(special: int) -> None:
-    model, src = prefer(random_model(), special, by=10), sources(*LENGTHS)
+    model, src = prefer(decisive_model(), special, by=10), sources(*LENGTHS)
     for hypotheses in [greedy(model, src), *beam(model, src, 4, n_best=4)]:
         for hypothesis in hypotheses:
             assert not {*SPECIAL, EOS_ID} & set(hypothesis.ids)
@@ -292,7 +280,7 @@ def test_special_pieces_are_never_found(special: int) -> None:
 
 
 def test_search_that_finds_no_end_stops_at_the_limit() -> None:
-    model, src = prefer(random_model(), EOS_ID, by=-10), sources(*LENGTHS)
+    model, src = prefer(decisive_model(), EOS_ID, by=-10), sources(*LENGTHS)
     limits = [2 * length + 10 for length in LENGTHS]
     for hypotheses in (greedy(model, src), [found for (found,) in beam(model, src, 4)]):
         assert [h.complete for h in hypotheses] == [False] * len(LENGTHS)
@@ -304,7 +292,7 @@ def test_search_that_finds_no_end_stops_at_the_limit() -> None:
 
 
 def test_logits_made_in_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, src = random_model(), sources(*LENGTHS)
+    model, src = decisive_model(), sources(*LENGTHS)
     expected = greedy(model, src), beam(model, src, 3, n_best=3)
     for rows in (1, 2):  # the last block of the beams' rows is not full
         monkeypatch.setattr(search, "_BLOCK_LOGITS", rows * VOCAB)
@@ -335,7 +323,7 @@ PREFIXES = [[4], [], [5, 6], [6, 4], [4, 4]]
 def test_wide_beam_finds_the_best_of_all_that_begin_with_the_prefix(
     length_penalty: float, n_best: int
 ) -> None:
-    model, src = random_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
+    model, src = decisive_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
     found = beam_search(
         model.decoder, encode(model, src), WIDE, length_penalty, n_best, prefixes=PREFIXES
     )
@@ -353,7 +341,7 @@ def test_wide_beam_finds_the_best_of_all_that_begin_with_the_prefix(
 @SEEDS
 def test_a_forced_prefix_counts_in_the_log_probability(seed: int) -> None:
     torch.manual_seed(seed)
-    model, src = random_model(), sources(*LENGTHS)
+    model, src = decisive_model(), sources(*LENGTHS)
     prefixes = [[4], [], [5, 6, 7], [8] * 40, [9, 4]]  # one is longer than the limit
     memory = encode(model, src)
     found = [
@@ -372,7 +360,7 @@ def test_a_forced_prefix_counts_in_the_log_probability(seed: int) -> None:
 @SEEDS
 def test_forcing_what_would_be_found_changes_nothing(seed: int) -> None:
     torch.manual_seed(seed)
-    model, src = random_model(), sources(*LENGTHS)
+    model, src = decisive_model(), sources(*LENGTHS)
     free = greedy(model, src)
     prefixes = [hypothesis.ids[: row % 3] for row, hypothesis in enumerate(free)]
     memory = encode(model, src)

@@ -3,9 +3,9 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import encode, random_ids, random_model
 from torch import Tensor
 
-from translator.config import ModelConfig
 from translator.data.arrays import Ragged
 from translator.data.batching import Batch
 from translator.data.tokenizer import PAD_ID
@@ -80,9 +80,8 @@ def test_nothing_to_predict_costs_nothing() -> None:
     assert torch.autograd.grad(loss, embedding)[0].abs().max() == 0
 
 
-def random_model() -> Transformer:
-    config = ModelConfig(d_model=16, n_heads=2, encoder_layers=2, decoder_layers=2, d_ff=24)
-    model = Transformer(config, VOCAB)
+def perturbed_model() -> Transformer:
+    model = random_model(VOCAB)
     for parameter in model.parameters():
         parameter.data += 0.2 * torch.randn_like(parameter)
     return model
@@ -92,7 +91,7 @@ def random_batch(*lengths: tuple[int, int], padding: int = 0) -> Batch:
     """Pairs of these lengths, eos not counted, with `padding` more columns than they need."""
     sides = []
     for side, bos in ((0, False), (1, True)):
-        rows = [torch.randint(4, VOCAB, (pair[side],)).tolist() for pair in lengths]
+        rows = [random_ids(pair[side], vocab_size=VOCAB).tolist() for pair in lengths]
         ragged = Ragged.from_lists(rows)
         ids = torch.from_numpy(ragged.padded(torch.arange(len(rows)).numpy(), bos=bos))
         sides.append(F.pad(ids, (0, padding), value=PAD_ID))
@@ -100,8 +99,7 @@ def random_batch(*lengths: tuple[int, int], padding: int = 0) -> Batch:
 
 
 def naive_loss(model: Transformer, batch: Batch, smoothing: float) -> Tensor:
-    memory = model.encoder(batch.src, batch.src == PAD_ID)
-    states, _ = model.decoder(batch.tgt[:, :-1], memory)
+    states, _ = model.decoder(batch.tgt[:, :-1], encode(model, batch.src))
     return F.cross_entropy(
         (states @ model.embedding.weight.T).flatten(0, 1),
         batch.tgt[:, 1:].flatten(),
@@ -122,7 +120,7 @@ def gradients(model: Transformer, loss: Tensor) -> dict[str, Tensor]:
 
 @SMOOTHINGS
 def test_batch_loss_is_the_naive_one_with_its_gradients(smoothing: float) -> None:
-    model = random_model()
+    model = perturbed_model()
     exact = copy.deepcopy(model).double()
     # In all, more target pieces than are worked on at once.
     batch = random_batch(*[(i % 7, (3 * i) % 11) for i in range(30)])
@@ -135,7 +133,7 @@ def test_batch_loss_is_the_naive_one_with_its_gradients(smoothing: float) -> Non
 
 
 def test_padding_changes_neither_loss_nor_gradients() -> None:
-    model = random_model().double()
+    model = perturbed_model().double()
     tight = random_batch((5, 3), (2, 6))
     padded = Batch(*(F.pad(ids, (0, 4), value=PAD_ID) for ids in (tight.src, tight.tgt)), 11)
     ours, theirs = batch_loss(model, padded, 0.1), batch_loss(model, tight, 0.1)
@@ -145,7 +143,7 @@ def test_padding_changes_neither_loss_nor_gradients() -> None:
 
 
 def test_batch_loss_is_the_sum_over_its_pairs() -> None:
-    model = random_model()
+    model = perturbed_model()
     batch = random_batch((5, 3), (2, 6), (4, 0))
     alone = [
         batch_loss(model, Batch(batch.src[i : i + 1], batch.tgt[i : i + 1], 0), 0.1)
@@ -155,7 +153,7 @@ def test_batch_loss_is_the_sum_over_its_pairs() -> None:
 
 
 def test_half_precision_gives_a_float32_loss_and_finite_float32_gradients() -> None:
-    model = random_model()
+    model = perturbed_model()
     batch = random_batch(*[(i % 7, (3 * i) % 11) for i in range(30)])
     exact = batch_loss(model, batch, 0.1)
     expected = gradients(model, exact)

@@ -8,12 +8,13 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
+from helpers import encode, pairs_of
 from torch import Tensor
 
 from translator.config import ModelConfig, NormalizerName, TrainingConfig
 from translator.data.arrays import Ragged
 from translator.data.batching import Batch, BatchStream, PairIds, make_batch
-from translator.data.tokenizer import EOS_ID, PAD_ID
+from translator.data.tokenizer import EOS_ID
 from translator.errors import TranslatorError
 from translator.inference.search import greedy_search
 from translator.model.transformer import Transformer
@@ -41,22 +42,18 @@ def tiny_model(**attention: NormalizerName) -> Transformer:
                                    d_ff=64, **attention), VOCAB)  # type: ignore[arg-type] # fmt: skip
 
 
-def random_ids(generator: np.random.Generator, rows: int) -> list[Ids]:
+def random_sentences(generator: np.random.Generator, rows: int) -> list[Ids]:
     lengths = generator.integers(3, 9, rows)
     return [generator.integers(EOS_ID + 1, VOCAB, length).tolist() for length in lengths]
 
 
-def pairs_of(src: list[Ids], tgt: list[Ids]) -> PairIds:
-    return PairIds(Ragged.from_lists(src), Ragged.from_lists(tgt))
-
-
 def random_pairs(rows: int) -> PairIds:
     generator = np.random.default_rng(0)
-    return pairs_of(random_ids(generator, rows), random_ids(generator, rows))
+    return pairs_of(random_sentences(generator, rows), random_sentences(generator, rows))
 
 
 def greedy(model: Transformer, src: Tensor) -> list[Ids]:
-    memory = model.eval().encoder(src, src == PAD_ID)
+    memory = encode(model.eval(), src)
     return [hypothesis.ids for hypothesis in greedy_search(model.decoder, memory)]
 
 
@@ -132,7 +129,7 @@ def test_a_rule_is_learnt_from_examples(rule: Callable[[Ids], Ids]) -> None:
     steps = 400
 
     def pairs_of_epoch(epoch: int) -> PairIds:
-        src = random_ids(np.random.default_rng([seed, epoch]), 2000)
+        src = random_sentences(np.random.default_rng([seed, epoch]), 2000)
         seen.update(map(tuple, src))
         return pairs_of(src, [rule(ids) for ids in src])
 
@@ -142,7 +139,7 @@ def test_a_rule_is_learnt_from_examples(rule: Callable[[Ids], Ids]) -> None:
     learner = learner_of(model, config, BatchStream(pairs_of_epoch, 512, seed), steps)
     for step in range(steps):
         learner.step(step)
-    others = random_ids(np.random.default_rng([seed, 0, 1]), 500)
+    others = random_sentences(np.random.default_rng([seed, 0, 1]), 500)
     unseen = [ids for ids in others if tuple(ids) not in seen]
     assert len(unseen) > 300
     src = torch.from_numpy(Ragged.from_lists(unseen).padded(np.arange(len(unseen)), bos=False))

@@ -1,4 +1,4 @@
-"""How wrong the predicted pieces are."""
+"""Cross-entropy of the predicted tokens, computed without keeping the logits."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Rows of logits worked on at once. 128 × 8,000 floats are 4 MB, which stay in a processor's cache;
-# a GPU wants large products.
+# Rows of logits in a block. 128 × 8,000 floats are 4 MB, which fit into a processor's cache; a GPU
+# is faster with larger products.
 _BLOCK_ROWS = {"cpu": 128, "cuda": 4096, "mps": 4096}
 
 
@@ -21,12 +21,12 @@ def projected_cross_entropy(
 ) -> Tensor:
     """Cross-entropy of softmax(states · embeddingᵀ) against label-smoothed targets.
 
-    Szegedy et al. 2016 (arXiv 1512.00567), section 7: of the target distribution q, `smoothing` is
-    spread over all pieces alike, and the loss is -Σ q log p.
+    In Szegedy et al. 2016 (arXiv 1512.00567), section 7, the target distribution q spreads a share
+    of `smoothing` evenly over all tokens, and the loss is -Σ q log p.
 
-    All the logits together would be the largest tensor of a training step by far. They are never
-    kept: a block of rows is projected, its loss and gradients taken while it is in the cache, and
-    forgotten. So the gradients are made on the way forward.
+    All logits together would be by far the largest tensor of a training step, so they are never
+    kept. Each block of rows is projected, its loss and gradients are computed while it is in the
+    cache, and it is discarded. So the gradients are computed in the forward pass.
 
     Args:
         states: (N, D)
@@ -57,7 +57,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         if torch.is_autocast_enabled(device):
             half = torch.get_autocast_dtype(device)
             states, embedding = states.to(half), embedding.to(half)
-        # Everything but the logits is in their type, by hand: products into a given tensor are.
+        # Autocast doesn't apply to products with an `out` tensor, so the types are set here.
         with torch.autocast(device, enabled=False):
             return _blockwise_loss(ctx, states, embedding, targets, smoothing, weights)
 
@@ -77,7 +77,7 @@ def _blockwise_loss(
     smoothing: float,
     weights: Tensor | None,
 ) -> Tensor:
-    """The loss; its gradients go into `ctx`."""
+    """Compute the loss, and save its gradients in `ctx`."""
     at_target, elsewhere = 1 - smoothing, smoothing / len(embedding)
     state_gradients, embedding_gradient = torch.empty_like(states), torch.zeros_like(embedding)
     ctx.save_for_backward(state_gradients, embedding_gradient)
@@ -86,10 +86,10 @@ def _blockwise_loss(
     weight_of_block = None if weights is None else torch.split(weights[:, None], rows)
     loss = states.new_zeros((), dtype=torch.promote_types(states.dtype, torch.float32))
     for block, (state, target, state_gradient) in enumerate(zip(*parts, strict=True)):
-        # In half precision the sum over the vocabulary would lose its small terms.
+        # In half precision, the sum over the vocabulary would lose its small terms.
         logits = F.linear(state, embedding).to(loss.dtype)  # (rows, V)
         p = logits.softmax(dim=-1)
-        # log Z from the likeliest piece, whose p is at least 1 / V.
+        # log Z from the most probable token, whose p is at least 1 / V.
         log_z = logits.amax(dim=-1) - p.amax(dim=-1).log()
         if weight_of_block is None:
             # -Σ q log p, where log p is logit - log Z

@@ -1,4 +1,4 @@
-"""One optimizer step: batches in, better weights out."""
+"""One optimizer step: the gradient of a batch, from several workers, and the update."""
 
 import math
 import time
@@ -23,29 +23,30 @@ from translator.training.distributed import World
 from translator.training.objectives import Objective
 from translator.training.optimizer import ExponentialMovingAverage, Optimizers
 
-# The first steps are slow (memory is taken, kernels are chosen): not counted in the speed.
+# The first steps are slow, since memory is allocated and kernels are chosen: not timed.
 _WARMING_STEPS = 3
-# Enough batches of random lengths to know the mean time of a step within some per cent.
+# Enough batches of random lengths to estimate the mean time of a step to a few percent.
 _TIMED_STEPS = 25
-# Kept back of a time budget, for a machine that slows down when it gets warm or busy.
+# Share of a time budget that is not planned, in case the machine slows down.
 _RESERVE = 0.05
-# With less than this, a worker's products are too small to keep a core busy.
+# With fewer positions, a worker's matrix products are too small to keep a core busy.
 _POSITIONS_PER_WORKER = 512
 
 
 class Replica:
-    """A model as one worker sees it: the same weights, but a dropout that draws by itself."""
+    """A copy of a model for one worker: it shares the weights, but draws its own dropout."""
 
     def __init__(self, model: Transformer, dtype: torch.dtype) -> None:
-        """Copy the modules; deepcopy finds the parameters copied already: as themselves.
+        """Copy the modules; the parameters are shared with the original.
 
         Args:
-            model: what is copied
-            dtype: what matrix products are computed in
+            model: the model to copy
+            dtype: type of the matrix products
         """
         self.dtype = dtype
-        themselves = {id(parameter): parameter for parameter in model.parameters()}
-        self.model = deepcopy(model, memo=themselves).train()
+        # deepcopy takes what is in its memo as copied already.
+        shared = {id(parameter): parameter for parameter in model.parameters()}
+        self.model = deepcopy(model, memo=shared).train()
         self.parameters = list(model.parameters())
         self.device = self.parameters[0].device
         self._generator = torch.Generator(self.device)
@@ -70,7 +71,7 @@ class Replica:
         """
         self._generator.manual_seed(seed)
         half = self.dtype != torch.float32
-        # No cache, since threads would share it, and each weight is used but once.
+        # No autocast cache: threads would share it, and each weight is used only once anyway.
         with torch.autocast(self.device.type, self.dtype, enabled=half, cache_enabled=False):
             losses = objective(self.model, batch.to(self.device))
         gradients = torch.autograd.grad(losses.total / tokens, self.parameters)
@@ -94,13 +95,13 @@ class Learner:
         """Set up a training.
 
         Args:
-            config: how to learn
-            model: its weights are changed
+            config: optimizers, learning rates, averaging and precision
+            model: the model to train, in place
             objective: what to minimize
-            batches: what to learn from
+            batches: the training data
             max_steps: the step at which the learning rates reach zero
-            seed: start of the dropout
-            world: the processes among which each batch is shared out
+            seed: seed of the dropout
+            world: the processes that share each batch
         """
         self.config = config
         self.world = world
@@ -122,23 +123,23 @@ class Learner:
 
     @property
     def evaluated_model(self) -> Transformer:
-        """The model to translate with: the averaged one, if weights are averaged."""
+        """The model to evaluate and save: the averaged one, if weights are averaged."""
         return self.model if self.average is None else self.average.model
 
     def step(self, step: int) -> tuple[dict[str, float], int]:
         """Make a step (counted from 0) on the next batches.
 
-        The gradient is that of the mean loss over all target pieces of the step, however they
-        are spread over its batches, over the processes and their workers. What dropout draws
-        depends on the seed, the step and the worker alone.
+        The gradient is that of the mean loss over all target tokens of the step, no matter how
+        they are divided among batches, processes and workers. The dropout depends only on the
+        seed, the step and the worker.
 
         Returns:
             The summed losses in nats, as `Replica.gradients` names them, and the number of target
             tokens.
 
         Raises:
-            TranslatorError: the loss or the gradient is infinite or not a number; the weights are
-                left as they were.
+            TranslatorError: the loss or the gradient is infinite or NaN; the weights have not been
+                changed.
         """
         batches = [self.batches.next() for _ in range(self.config.gradient_accumulation)]
         tokens = sum(batch.tgt_tokens for batch in batches)
@@ -201,7 +202,7 @@ class Learner:
         return {name: self.world.total(total[name], self.device) for name in names}, sums
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides the steps to come, but for the configuration and the seed."""
+        """Everything that the next steps depend on, except the configuration and the seed."""
         return {
             "batches": self.batches.state(),
             "optimizers": self.optimizers.state_dict(),
@@ -210,7 +211,7 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Restore a state."""
         self.batches.restore(state["batches"])
         self.optimizers.load_state_dict(state["optimizers"])
         set_weights(self.model, state["model"])
@@ -225,7 +226,7 @@ def estimate_steps(
     make_batches: Callable[[], BatchStream],
     world: World,
 ) -> int:
-    """How many steps fit into `max_minutes`, from the speed of real steps of a copied model."""
+    """Estimate how many steps fit into `max_minutes`, by timing real steps of a copied model."""
     trial = Learner(
         config, deepcopy(model), objective, make_batches(), _TIMED_STEPS, seed=0, world=world
     )
@@ -240,7 +241,7 @@ def estimate_steps(
 
 
 def _worker_count(config: TrainingConfig, device: torch.device, world: World) -> int:
-    """One for each thread, if the batch is large enough; a GPU shares its work out by itself."""
+    """One worker per thread, if the batch is large enough; a GPU needs only one."""
     if device.type != "cpu":
         return 1
     positions = config.batch_tokens // world.size

@@ -28,12 +28,12 @@ from translator.training.distributed import World
 from translator.training.learner import Learner
 from translator.training.tensorboard import EventFile
 
-# Between two lines of training loss in metrics.jsonl.
+# Steps between two records of the training loss in metrics.jsonl.
 _STEPS_PER_RECORD = 20
-# In nats a piece; between two lines the loss goes up and down by a tenth.
+# A rise in nats per token that calls for a warning; noise between two records is about 0.1.
 _DIVERGED = 1.0
 
-# What decides how sums are rounded, and how to choose it.
+# The settings that change how sums are rounded, and the options that set them.
 _SET_BY = {
     "device": "--training.device",
     "threads": "--training.threads",
@@ -47,7 +47,7 @@ class TrainingStoppedError(Exception):
 
 
 class Trainer:
-    """Runs a learner from its first step, or a saved one, to its last."""
+    """Runs a learner from its first step, or from a saved state, to its last step."""
 
     def __init__(
         self,
@@ -63,10 +63,10 @@ class Trainer:
         Args:
             config: how often to evaluate and save
             learner: makes the steps
-            validate: measures dev BLEU after a step, and draws attention
-            run: where everything is written
+            validate: computes dev BLEU after a step, and draws the attention
+            run: the folder to write to
             max_steps: the step at which the training ends
-            world: the processes that train together; the first measures and writes for all
+            world: the processes that train together; the main process evaluates and writes
         """
         self.config = config
         self.learner = learner
@@ -79,7 +79,7 @@ class Trainer:
         self._saved_at = time.monotonic()
 
     def train(self) -> None:
-        """Make all steps that are left.
+        """Make all remaining steps.
 
         Raises:
             TrainingStoppedError: Ctrl-C or SIGTERM; the step is finished and the state saved.
@@ -107,7 +107,7 @@ class Trainer:
                     raise TrainingStoppedError(f"stopped and saved at step {progress.step}")
 
     def _evaluation_due(self) -> bool:
-        """Evaluations are spread evenly; the last is at the last step."""
+        """Whether to evaluate now: evaluations are evenly spread, the last one at the last step."""
         step, count = self.progress.step, min(self.config.evaluations, self.max_steps)
         return step * count // self.max_steps > (step - 1) * count // self.max_steps
 
@@ -182,7 +182,7 @@ class Trainer:
             desc="train",
             unit="step",
             disable=not self.world.is_main,
-            smoothing=0.05,  # the time left shall not jump with every batch
+            smoothing=0.05,  # a steady estimate of the remaining time
             mininterval=0.5 if sys.stderr.isatty() else 30,  # a log file needs few lines
         )
 
@@ -199,7 +199,7 @@ class Trainer:
         self._saved_at = time.monotonic()
 
     def resume(self) -> None:
-        """Go on from the saved state, if there is one, as if there had been no interruption.
+        """Restore the saved state, if there is one; the training continues as if uninterrupted.
 
         Raises:
             TranslatorError: the state is damaged.
@@ -208,7 +208,7 @@ class Trainer:
             self._restore(load_state(self.run.state))
         if not self.world.is_main:
             return
-        # What was measured after the state was saved will be measured again.
+        # Drop the measurements after the saved step: they will be repeated.
         measurements = read_measurements(self.run.metrics)
         kept = [
             measurement for measurement in measurements if measurement.step <= self.progress.step
@@ -225,7 +225,7 @@ class Trainer:
             # which was 1 then.
             before = {"device": self.learner.device.type, "processes": 1} | state["computed_with"]
             then = {name: before[name] for name in self._computed_with()}
-        # Whatever a file holds that isn't what `save` has written: other keys, types, shapes.
+        # A foreign file can have other keys, types or shapes than `save` writes.
         except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise TranslatorError(f"{self.run.state}: not a state of this run ({error})") from error
         for name, now in self._computed_with().items():
@@ -237,7 +237,7 @@ class Trainer:
                 )
 
     def _computed_with(self) -> dict[str, Any]:
-        """What decides how a sum is rounded."""
+        """The settings that change how sums are rounded."""
         return {
             "device": self.learner.device.type,
             "threads": torch.get_num_threads(),
@@ -248,7 +248,11 @@ class Trainer:
 
 @contextmanager
 def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C or SIGTERM into a question to be asked; a second one acts at once."""
+    """Record the first Ctrl-C or SIGTERM, so that the loop can stop; a second one acts at once.
+
+    Yields:
+        A function that returns whether a stop was requested.
+    """
     received: list[signal.Signals] = []
 
     def note(number: int, frame: FrameType | None) -> None:
