@@ -1,8 +1,8 @@
-"""A trained run in the form of CTranslate2, an engine that translates without PyTorch.
+"""Convert a trained run for CTranslate2, an engine that translates without PyTorch.
 
-The architecture is one that CTranslate2 knows: pre-norm layers, rotary positions over neighbouring
-values, ReLU, one embedding times √D. Only the names differ, and that it keeps the projections of
-queries, keys and values as one matrix.
+CTranslate2 supports the architecture: pre-norm layers, rotary positions over neighbouring values,
+ReLU, one embedding times √D. There are two differences: the names, and that CTranslate2 stores the
+projections of queries, keys and values as one matrix.
 """
 
 from pathlib import Path
@@ -25,18 +25,18 @@ from translator.runs.run import Run
 from translator.system.checksums import write_checksums
 from translator.system.files import atomic_path
 
-# Added to the logit of a piece that no translation may have: far below any logit, and still a
-# number in float16.
+# Added to the logits of tokens that a translation must not contain: far below any logit, but still
+# finite in float16.
 _FORBIDDEN_BIAS = -1e4
-# Source positions that CTranslate2 has room for; its own default limit of a source.
+# Number of source positions: the length at which CTranslate2 cuts a source off by default.
 _MAX_POSITIONS = 1024
 
 
 def export_ctranslate2(run: Run) -> list[Path]:
-    """Write a CTranslate2 model for each of `COMPUTE_TYPES` into the run; older ones are replaced.
+    """Write a CTranslate2 model for each of `COMPUTE_TYPES` into the run, replacing older ones.
 
     Returns:
-        Their folders. Each is whole by itself: beside the model lies the SentencePiece model.
+        Their folders. Each is complete: it contains the SentencePiece model too.
 
     Raises:
         TranslatorError: CTranslate2 is not installed or can't express the model, or the run is
@@ -67,12 +67,12 @@ def _refuse_what_ctranslate2_lacks(model: Transformer) -> None:
             raise TranslatorError(
                 f"CTranslate2 can't express the attention normalizer of {name} "
                 f"({getattr(module.normalizer, '__name__', type(module.normalizer).__name__)}): "
-                "it knows softmax alone; translate with the engine pytorch"
+                "it supports only softmax; translate with the engine pytorch"
             )
 
 
 def _specification(model: Transformer, pieces: list[str]) -> Any:
-    """The model as CTranslate2's `TransformerSpec`."""
+    """Build CTranslate2's `TransformerSpec` of the model."""
     from ctranslate2.specs import (
         TransformerDecoderSpec,
         TransformerEncoderSpec,
@@ -86,7 +86,7 @@ def _specification(model: Transformer, pieces: list[str]) -> Any:
         "num_heads": encoder_layers[0].self_attention.n_heads,
         "pre_norm": True,
         "activation": common_spec.Activation.RELU,
-        "rotary_dim": 0,  # all of a head is turned
+        "rotary_dim": 0,  # rotate all values of a head
         "rotary_interleave": True,  # in pairs of neighbours
     }
     spec = TransformerSpec(
@@ -98,7 +98,8 @@ def _specification(model: Transformer, pieces: list[str]) -> Any:
     for embedded in (encoder.embeddings[0], decoder.embeddings):
         embedded.weight = embedding
         embedded.multiply_by_sqrt_depth = True
-    # It adds positions to the source in any case: zeros, since ours are in the rotation.
+    # CTranslate2 always adds position encodings to the source. They are zero here, since the
+    # positions are in the rotations.
     encoder.position_encodings.encodings = np.zeros(
         (_MAX_POSITIONS, model.embedding.embedding_dim), np.float32
     )
