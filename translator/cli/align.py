@@ -51,7 +51,7 @@ def align_command(argv: list[str]) -> None:
         "--gold-base",
         type=int,
         choices=[0, 1],
-        help="number of the first word of its sentences; default: 0",
+        help="number of the first word in the gold links; default: 0",
     )
     parser.add_argument(
         "--heads", action="store_true", help="with --gold: score each layer and head separately"

@@ -14,9 +14,7 @@ def evaluate_command(argv: list[str]) -> None:
     add_model_options(parser)
     parser.add_argument("--split", choices=["dev", "test"], default="test", help="what to score on")
     parser.add_argument("--src", type=str, help="score on this file, one sentence per line")
-    parser.add_argument(
-        "--ref", nargs="+", type=str, help="its references, line by line"
-    )
+    parser.add_argument("--ref", nargs="+", type=str, help="its references, line by line")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parse(parser, argv)
     if bool(options.src) != bool(options.ref):

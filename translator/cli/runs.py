@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 def runs_command(argv: list[str]) -> None:
     """List the runs of a folder with their state and scores."""
     parser = command_parser(runs_command, "--folder runs")
-    parser.add_argument(
-        "--folder", type=str, default=str(DEFAULT_RUNS), help="folder of the runs"
-    )
+    parser.add_argument("--folder", type=str, default=str(DEFAULT_RUNS), help="folder of the runs")
     parser.add_argument("--json", action="store_true", help="print a JSON object per run")
     options = parse(parser, argv)
     from tabulate import tabulate
