@@ -31,7 +31,7 @@ def align_command(argv: list[str]) -> None:
     parser.add_argument(
         "texts",
         nargs="*",
-        help="a sentence and its translation; without one, the run translates",
+        help="a sentence and its translation; if that is missing, the run translates",
     )
     add_run_options(parser)
     parser.add_argument("--pairs", type=str, help="align the pairs of this TSV file")
