@@ -198,7 +198,7 @@ def test_a_run_with_sparse_attention_is_trained_shown_and_not_exported(
     _, _, weights = translator.cross_attention("Good evening.", "Buenas tardes.")
     assert (weights == 0).any() == (key == "cross_attention")
     assert len(translator.translate(SENTENCES[:3])) == 3
-    with pytest.raises(TranslatorError, match=f"(?i){key}.*{name}.*softmax alone"):
+    with pytest.raises(TranslatorError, match=f"(?i){key}.*{name}.*softmax only"):
         export_ctranslate2(run)
 
 
@@ -234,7 +234,7 @@ def test_without_the_package_its_installation_is_named(
 
 @pytest.mark.parametrize(
     ("device", "engine", "said"),
-    [("mps", "ctranslate2", "can't use mps"), ("cpu", "onnx", 'unknown engine "onnx"')],
+    [("mps", "ctranslate2", "doesn't support mps"), ("cpu", "onnx", 'unknown engine "onnx"')],
 )
 def test_what_is_not_there_is_said(exported: Path, device: str, engine: str, said: str) -> None:
     with pytest.raises(TranslatorError, match=said):

@@ -1,1 +1,1 @@
-"""From a public corpus to clean sentence pairs, split without leaks."""
+"""Where do sentence pairs come from? Read a corpus, clean it, and split it without leaks."""

@@ -1,1 +1,1 @@
-"""How does another engine read a trained model?"""
+"""How does another engine read a trained model? Convert a run to its format."""
