@@ -1,4 +1,4 @@
-# Two commands for a new machine: `make train` and `make test`. Each makes what it needs.
+# Two commands for a new machine: `make train` and `make test`. Each first installs what it needs.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -12,13 +12,13 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	# A process for each core, and so a thread for each process.
+	# One process per core, so one thread per process.
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "translator needs Python 3.11 or newer: make train PYTHON=python3.12"; exit 2; }
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # never half a one
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # leave no incomplete one
 
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml
 	@echo "installing into $(VENV) (a minute or two) …"

@@ -1,17 +1,17 @@
-"""How preparation grows with the corpus: time and memory from a hundred thousand pairs to millions.
+"""Measure time and memory of preparing corpora of a hundred thousand to ten million pairs.
 
     pip install -e '.[bench]'
     python scripts/bench_corpus.py --json corpus.json
 
-For each size, a corpus of made-up words is written, prepared by `translator prepare`, and trained
-on until the first loss is on record. Memory is that of all processes at once; what they share is
-counted once, and pages of files that they look into are counted too. It needs 10 GB of disk.
-Settings of `translator train`, such as --tokenizer.vocab_size 4000, may follow.
+For each size, the script writes a corpus of random made-up words, prepares it with `translator
+prepare`, and trains on it until the first loss is logged. Memory is the peak of all processes
+together: shared pages count once, and mapped pages of files count too. This needs 10 GB of disk.
+Other options, such as --tokenizer.vocab_size 4000, are passed on to `translator`.
 """
 
-import argparse
 import itertools
 import math
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,8 +21,9 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from benchmarking.options import ScriptParser, require_new, require_positive
+from benchmarking.records import write_records
 from matplotlib.figure import Figure
-from peers.records import write_records
 from tabulate import tabulate
 
 from translator.errors import TranslatorError, exit_on_user_error
@@ -30,9 +31,9 @@ from translator.runs.figures import save_figure
 from translator.runs.run import Run
 
 SIZES = (100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
-_WORDS = 100_000  # of each language
-_LINKED = 0.2  # share of the pairs that have a side of the pair before
-_AT_ONCE = 10_000
+_VOCABULARY = 100_000  # words of each language
+_LINKED_SHARE = 0.2  # share of the pairs that repeat one side of the pair before them
+_CHUNK = 10_000  # pairs that are generated at a time
 
 UNITS = {
     "prepare_seconds": "s",
@@ -45,31 +46,32 @@ UNITS = {
 
 
 def write_corpus(path: Path, pairs: int) -> None:
-    """Write a TSV file of sentences whose words are as frequent as Zipf says."""
+    """Write a TSV file of random sentences, with word frequencies according to Zipf's law."""
     random = np.random.default_rng(0)
     english, spanish = lexicon("bdfgklmnprstvw", "aeiou"), lexicon("bcdglmnprstñ", "aeoáí")
     with path.open("w", encoding="utf-8") as file:
-        for start in range(0, pairs, _AT_ONCE):
-            count = min(_AT_ONCE, pairs - start)
+        for start in range(0, pairs, _CHUNK):
+            count = min(_CHUNK, pairs - start)
             ends = np.cumsum(random.integers(3, 13, count)).tolist()
-            ids = (_WORDS ** random.random(ends[-1])).astype(np.int64) - 1
+            ids = (_VOCABULARY ** random.random(ends[-1])).astype(np.int64) - 1
             src, tgt = (sentences(words[ids].tolist(), ends) for words in (english, spanish))
             chance = random.random(count)
-            for texts, linked in ((src, chance < _LINKED / 2), (tgt, chance > 1 - _LINKED / 2)):
+            half = _LINKED_SHARE / 2
+            for texts, linked in ((src, chance < half), (tgt, chance > 1 - half)):
                 for i in np.flatnonzero(linked[1:]).tolist():
                     texts[i + 1] = texts[i]
             file.writelines(f"{s}\t{t}\n" for s, t in zip(src, tgt, strict=True))
 
 
 def lexicon(consonants: str, vowels: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
-    """Made-up words, the shortest first, as the most frequent ones are."""
+    """Made-up words, shortest first, so that frequent words are short."""
     syllables = ["".join(pair) for pair in itertools.product(consonants, vowels)]
     words = ("".join(w) for n in itertools.count(1) for w in itertools.product(syllables, repeat=n))
-    return np.array(list(itertools.islice(words, _WORDS)), dtype=object)
+    return np.array(list(itertools.islice(words, _VOCABULARY)), dtype=object)
 
 
 def sentences(words: list[str], ends: list[int]) -> list[str]:
-    """The words up to each end, joined, with a capital and a full stop."""
+    """Split words into sentences at the given ends; capitalize them and add full stops."""
     return [
         " ".join(words[start:end]).capitalize() + "."
         for start, end in itertools.pairwise([0, *ends])
@@ -77,13 +79,13 @@ def sentences(words: list[str], ends: list[int]) -> list[str]:
 
 
 def watch(command: list[str], done: Callable[[], bool]) -> tuple[float, int]:
-    """Run a command to its end, or until `done`.
+    """Run a command until it ends or `done` returns True.
 
     Returns:
-        Seconds, and the most memory that its processes had at once, in bytes.
+        The time in seconds, and the peak memory of all its processes together in bytes.
 
     Raises:
-        TranslatorError: it failed.
+        TranslatorError: the command failed.
     """
     started, peak = time.perf_counter(), 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
@@ -94,30 +96,30 @@ def watch(command: list[str], done: Callable[[], bool]) -> tuple[float, int]:
         if process.poll() is None:
             process.terminate()
         elif process.returncode:
-            raise TranslatorError(f"failed with code {process.returncode}: {' '.join(command)}")
+            raise TranslatorError(f"exit code {process.returncode} of {shlex.join(command)}")
     return seconds, peak
 
 
 def memory_of(pid: int) -> int:
-    """Bytes that a process and its children have, what they share counted once."""
+    """Memory of a process and its children in bytes; shared pages count once."""
     total = 0
     try:
         parent = psutil.Process(pid)
         for process in (parent, *parent.children(recursive=True)):
             memory = process.memory_full_info()
-            total += getattr(memory, "pss", memory.uss)  # Linux alone knows the first
+            total += getattr(memory, "pss", memory.uss)  # only Linux reports pss
     except psutil.NoSuchProcess:
-        pass  # it has just ended
+        pass  # the process has just ended
     return total
 
 
 def measure(folder: Path, pairs: int, settings: list[str]) -> dict[str, float]:
-    """Write, prepare and train on a corpus of a size."""
+    """Write a corpus of this many pairs, prepare it, and train on it."""
     folder.mkdir(parents=True)
     corpus, run = folder / "corpus.tsv", Run(folder / "run")
     print(f"{pairs:,} pairs: writing …", file=sys.stderr)
     write_corpus(corpus, pairs)
-    settings = [*settings, f"--corpus.files={corpus}", f"--data_dir={folder}"]
+    settings = [*settings, f"--corpus.files={corpus}", f"--data-dir={folder}"]
     translator = [sys.executable, "-m", "translator"]
     seconds, peak = watch([*translator, "prepare", *settings], done=lambda: False)
     options = ["--run-dir", str(run.path), "--training.max_steps=1000"]
@@ -134,7 +136,7 @@ def measure(folder: Path, pairs: int, settings: list[str]) -> dict[str, float]:
 
 
 def draw(measured: dict[int, dict[str, float]], path: Path) -> None:
-    """Time and memory over the number of pairs."""
+    """Plot time and memory of preparation against the number of pairs."""
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     sizes = list(measured)
@@ -154,16 +156,19 @@ def draw(measured: dict[int, dict[str, float]], path: Path) -> None:
 
 
 def main() -> None:
-    """Measure each size; print, draw and write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    """Measure each size, then print, draw and write the measures."""
+    parser = ScriptParser(__doc__)
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=SIZES, help="numbers of pairs, ascending"
     )
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="in pairs, ascending")
-    parser.add_argument("--folder", type=Path, default=Path("runs/bench-corpus"))
-    parser.add_argument("--json", type=Path, help="write the measures there")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("runs/bench-corpus"), help="must not exist"
+    )
+    parser.add_json_option()
     arguments, settings = parser.parse_known_args()
-    if arguments.folder.exists():
-        raise TranslatorError(f"{arguments.folder} is there already; name a new --folder")
+    for size in arguments.sizes:
+        require_positive("--sizes", size)
+    require_new(arguments.folder)
     measured = {
         size: measure(arguments.folder / str(size), size, settings) for size in arguments.sizes
     }
@@ -175,13 +180,12 @@ def main() -> None:
     headers = [name.replace("_", "\n") for name in ("pairs", *UNITS)]
     print(tabulate(rows, headers, floatfmt=".3g", disable_numparse=[0]))
     print(f"picture: {arguments.folder / 'corpus.png'}")
-    if arguments.json:
-        records = [
-            ("translator", f"{name}, {size} pairs", value, UNITS[name])
-            for size, values in measured.items()
-            for name, value in values.items()
-        ]
-        write_records(records, arguments.json)
+    records = [
+        ("translator", f"{name}, {size} pairs", value, UNITS[name])
+        for size, values in measured.items()
+        for name, value in values.items()
+    ]
+    write_records(records, arguments.json)
 
 
 if __name__ == "__main__":

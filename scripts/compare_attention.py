@@ -1,21 +1,21 @@
-"""What other attention normalizers do: the same training with each, and a table.
+"""Compare the normalizers of cross-attention: train the same model with each of them.
 
     python scripts/compare_attention.py --folder runs/attention --training.max_steps 700
 
-Each normalizer of cross-attention is trained with seed 1, and the two with the best dev BLEU with
-seeds 2 and 3 as well. Options that are not named here go to `translator train`; a run that is there
-already is not trained again.
+Each normalizer is trained with seed 1. The two with the best dev BLEU are also trained with seeds 2
+and 3. A run that is already finished is not trained again. Other options are passed on to
+`translator train`.
 """
 
-import argparse
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from peers.ours import train_as_user
-from peers.records import write_records
+from benchmarking.options import ScriptParser
+from benchmarking.records import records_of, write_records
+from benchmarking.training import train_as_user
 from tabulate import tabulate
 
 from translator.alignment.aligner import Aligner, load_aligner
@@ -26,7 +26,7 @@ from translator.errors import exit_on_user_error
 from translator.evaluation.metrics import evaluate
 from translator.runs.run import Run
 
-# Dev pairs whose attention is looked at.
+# Number of dev pairs on which the attention weights are measured.
 _PAIRS = 500
 UNITS = {
     "dev_bleu": "BLEU",
@@ -40,7 +40,13 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Trained:
-    """A run, measured; the names of the measures are those of `UNITS`."""
+    """A measured run.
+
+    Attributes:
+        normalizer: of cross-attention
+        seed: of the training
+        measures: those that `UNITS` names; no `aer` without gold alignments
+    """
 
     normalizer: str
     seed: int
@@ -48,7 +54,12 @@ class Trained:
 
 
 def attention_measures(aligner: Aligner, run: Run) -> dict[str, float]:
-    """Of the last decoder layer's weights on dev: how many are 0, and how spread out a row is."""
+    """Sparsity of the last decoder layer's cross-attention on dev.
+
+    Returns:
+        `exact_zeros`, the share of the weights that are 0, and `entropy`, the mean entropy of the
+        weights of a target position.
+    """
     translator = aligner.translator
     examples = read_examples(run.held_out("dev"))[:_PAIRS]
     src, tgt = (
@@ -72,21 +83,22 @@ def attention_measures(aligner: Aligner, run: Run) -> dict[str, float]:
 
 
 def measure(run: Run, gold: list[GoldPair]) -> dict[str, float]:
-    """Everything that the table shows of a run; AER only where there is gold."""
+    """All measures of a run; `aer` only if there are gold alignments."""
     aligner = load_aligner(run)
     _, scores = evaluate(aligner.translator, read_examples(run.held_out("dev")), beam_size=1)
-    progress = run.read_manifest()["progress"]
-    measures = {"dev_bleu": float(scores["bleu"]), "dev_chrf": float(scores["chrf"])}
+    progress = run.read_manifest().progress
+    assert progress is not None
+    measures = {"dev_bleu": scores.bleu, "dev_chrf": scores.chrf}
     if gold:
         links = aligner.links([pair.pair for pair in gold])
         measures["aer"] = score_links(links, gold).aer
     measures |= attention_measures(aligner, run)
-    measures["target_tokens_per_second"] = progress["tgt_tokens"] / progress["seconds"]
+    measures["target_tokens_per_second"] = progress.tgt_tokens / progress.seconds
     return measures
 
 
 def mean_row(normalizer: str, runs: list[Trained]) -> list[str]:
-    """The mean over the seeds of each measure, with the standard deviation if there are several."""
+    """The mean of each measure over the seeds, and its standard deviation if there are several."""
     row = [normalizer, ", ".join(str(run.seed) for run in runs)]
     for name in UNITS:
         values = [run.measures[name] for run in runs if name in run.measures]
@@ -96,13 +108,13 @@ def mean_row(normalizer: str, runs: list[Trained]) -> list[str]:
 
 
 def main() -> None:
-    """Train, measure; print and write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    """Train and measure the runs, then print and write the measures."""
+    parser = ScriptParser(__doc__)
+    parser.add_argument(
+        "--folder", type=Path, default=Path("runs/attention"), help="where the runs are"
     )
-    parser.add_argument("--folder", type=Path, default=Path("runs/attention"))
-    parser.add_argument("--gold", type=Path, help="score alignments on this TSV file as well")
-    parser.add_argument("--json", type=Path, help="write the measures there")
+    parser.add_argument("--gold", type=Path, help="also score alignments on this TSV file")
+    parser.add_json_option()
     arguments, options = parser.parse_known_args()
     gold = read_gold(arguments.gold) if arguments.gold else []
 
@@ -117,14 +129,12 @@ def main() -> None:
         runs[normalizer] += [trained(normalizer, seed) for seed in (2, 3)]
     headers = ["cross-attention", "seeds", *(f"{name} ({unit})" for name, unit in UNITS.items())]
     print(tabulate([mean_row(*item) for item in runs.items()], headers, disable_numparse=True))
-    if arguments.json:
-        records = [
-            (f"{run.normalizer}, seed {run.seed}", name, value, UNITS[name])
-            for of_mapping in runs.values()
-            for run in of_mapping
-            for name, value in run.measures.items()
-        ]
-        write_records(records, arguments.json)
+    measured = {
+        f"{run.normalizer}, seed {run.seed}": run.measures
+        for same_normalizer in runs.values()
+        for run in same_normalizer
+    }
+    write_records(records_of(measured, UNITS), arguments.json)
 
 
 if __name__ == "__main__":

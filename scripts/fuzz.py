@@ -1,13 +1,13 @@
-"""Throw made-up input at what reads files, settings and text: it may refuse it, and nothing else.
+"""Search for inputs that crash the code which reads files, settings and text.
 
     pip install -e '.[fuzz]'
     python scripts/fuzz.py --target lines --inputs 100000
 
-Targets: `lines` (plain, gzip and xz files as test sets, corpora and gold), `config` (YAML files and
-options), `run` (a run folder one of whose files was changed) and `text` (text to be translated).
-Inputs are changed where that reaches lines of our code not reached before (atheris, libFuzzer).
-Whatever ends otherwise than in a result or a TranslatorError is a finding: its input is kept, the
-command that repeats it is printed, and the exit code is 1.
+The targets are `lines` (plain, gzip and xz files as test sets, corpora and gold alignments),
+`config` (YAML files and options), `run` (a run folder with one changed file) and `text` (text to
+translate). The fuzzer (atheris with libFuzzer) mutates inputs and keeps those that reach new lines
+of our code. An input must give a result or a TranslatorError. Any other input is a finding: it is
+saved, the command that repeats it is printed, and the exit code is 1.
 """
 
 import argparse
@@ -21,20 +21,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarking.options import ScriptParser, require_file, require_positive
 from fuzzing.targets import SEEDS, TARGETS, Target, small_run
 
 from translator.errors import TranslatorError, exit_on_user_error
 
-# What is imported in a target is instrumented, so that new lines count.
+# Packages whose lines count as reached. The targets import them, so that atheris can instrument
+# them.
 _INSTRUMENTED = ["translator", "yaml"]
-# In bytes, of an input: with more, most of it changes nothing.
-_LONGEST = 300
-# In seconds and MiB, for one input: beyond, it is a finding too.
-_SLOW, _LARGE = 20, 4000
+# Bytes of an input. Most bytes of a longer one would have no effect.
+_MAX_INPUT = 300
+# An input that takes more time or memory than this is a finding too.
+_MAX_SECONDS, _MAX_MEBIBYTES = 20, 4000
 
 
 def fuzz(arguments: argparse.Namespace, place: Path, kept: Path, count: Any) -> None:
-    """Try inputs; the process ends with the last of them, or with the first finding."""
+    """Try inputs; ends the process after the last input or the first finding.
+
+    Args:
+        arguments: `target`, `inputs` and `seed`
+        place: the folder that the target works in
+        kept: the folder for findings and for inputs that reached new lines
+        count: a shared integer that counts the inputs
+    """
     import atheris
 
     with atheris.instrument_imports(include=_INSTRUMENTED):
@@ -54,15 +63,19 @@ def fuzz(arguments: argparse.Namespace, place: Path, kept: Path, count: Any) -> 
             (kept / f"finding-{hashlib.sha256(data).hexdigest()[:16]}").write_bytes(data)
             raise
 
-    limits = [f"-max_len={_LONGEST}", f"-timeout={_SLOW}", f"-rss_limit_mb={_LARGE}"]
-    limits += ["-len_control=0"]  # all are short
+    limits = [
+        f"-max_len={_MAX_INPUT}",
+        f"-timeout={_MAX_SECONDS}",
+        f"-rss_limit_mb={_MAX_MEBIBYTES}",
+    ]
+    limits += ["-len_control=0"]  # no need to start with shorter inputs
     limits += [f"-runs={arguments.inputs}", f"-seed={arguments.seed}"]
     atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={kept}/finding-", str(corpus)], counted)
     atheris.Fuzz()
 
 
 def repeat(target: Target, path: Path) -> None:
-    """Try one input again; what it raises, if that is a finding, is shown."""
+    """Try one input again; the traceback of a finding is shown."""
     try:
         target(path.read_bytes())
         print("a result")
@@ -71,7 +84,10 @@ def repeat(target: Target, path: Path) -> None:
 
 
 def in_a_process(function: Callable[..., object], *arguments: object) -> int:
-    """Its exit code: the fuzzer ends the process that it is in, and wants to import all itself."""
+    """Run a function in a child process, and return the exit code.
+
+    The fuzzer ends its process, and it must be the first to import what it instruments.
+    """
     process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
     process.start()
     process.join()
@@ -79,26 +95,23 @@ def in_a_process(function: Callable[..., object], *arguments: object) -> int:
 
 
 def main() -> None:
-    """Try inputs, and say how many."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Try inputs; exit with code 1 if there is a finding."""
+    parser = ScriptParser(__doc__)
     parser.add_argument("--target", choices=TARGETS, required=True)
-    parser.add_argument("--inputs", type=int, default=10_000, help="how many to try")
-    parser.add_argument("--seed", type=int, default=1, help="of the changes")
+    parser.add_argument("--inputs", type=int, default=10_000, help="how many inputs to try")
+    parser.add_argument("--seed", type=int, default=1, help="of the mutations")
     parser.add_argument(
-        "--folder", type=Path, default=Path("runs/fuzz"), help="for findings, and for what led far"
+        "--folder", type=Path, default=Path("runs/fuzz"), help="for findings and useful inputs"
     )
-    parser.add_argument("--repeat", type=Path, help="try this one input: a finding")
+    parser.add_argument("--repeat", type=Path, help="try only this file, a finding")
     arguments = parser.parse_args()
-    if arguments.inputs < 1:
-        raise TranslatorError("--inputs must be greater than zero")
-    if arguments.repeat and not arguments.repeat.is_file():
-        raise TranslatorError(f"{arguments.repeat}: no such file")
-    if not arguments.repeat and importlib.util.find_spec("atheris") is None:
+    require_positive("--inputs", arguments.inputs)
+    if arguments.repeat:
+        require_file(arguments.repeat)
+    elif importlib.util.find_spec("atheris") is None:
         raise TranslatorError("atheris is not installed; install it with: pip install -e '.[fuzz]'")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models are too small to be shared out
-    # In memory, where there is such a folder: each input is a file.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models are too small for more
+    # Each input is written to a file, so use a folder in memory if there is one.
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as temporary:
         place = Path(temporary)
@@ -115,7 +128,7 @@ def main() -> None:
     if code:
         finding = max(arguments.folder.glob("finding-*"), key=lambda path: path.stat().st_mtime)
         again = f"python scripts/fuzz.py --target {arguments.target} --repeat {finding}"
-        sys.exit(f"fuzz: a finding; repeat it with: {again}")
+        sys.exit(f"fuzz: found a crash; repeat it with: {again}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What several tests need: a small corpus, a small configuration, a small trained run."""
+"""Fixtures shared by many tests: a small corpus, a small configuration, a small trained run."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from translator.config import Config, CorpusConfig, ModelConfig, TokenizerConfig
 
 PAIRS = Path(__file__).parent / "everyday.tsv"
 
-# Options that make the quickstart a matter of seconds on the test corpus.
+# Options with which the quickstart configuration trains in seconds on the test corpus.
 TINY_OPTIONS = [
     f"--corpus.files={PAIRS}",
     "--tokenizer.vocab_size=300",
@@ -32,7 +32,7 @@ TINY_OPTIONS = [
 
 
 def tiny_config(data_dir: Path, **training: object) -> Config:
-    """The same as TINY_OPTIONS, for use in Python; `training` overrides that section."""
+    """Return the configuration of `TINY_OPTIONS`; `training` overrides settings of its section."""
     settings: dict[str, object] = {
         "max_steps": 60,
         "batch_tokens": 512,
@@ -54,9 +54,9 @@ Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
-    """Runs `translator …` in a process of its own, in `tmp_path`.
+    """A function that runs `translator …` in its own process, with `tmp_path` as working folder.
 
-    Pip is kept from the network, so that no test can fetch anything.
+    The environment keeps pip off the network, so that no test can download anything.
     """
 
     def run(
@@ -82,12 +82,12 @@ def cli(tmp_path: Path) -> Cli:
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
-    """Every file below a folder."""
+    """Return the path and the content of every file below a folder."""
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def assert_one_clear_line(result: subprocess.CompletedProcess[str], *parts: str) -> None:
-    """The command failed as a user's mistake should: code 2, one line that says `parts`."""
+    """Check that a user's mistake ended with exit code 2 and one line that contains `parts`."""
     assert result.returncode == 2, result.stderr
     assert "Traceback" not in result.stderr
     last = result.stderr.strip().splitlines()[-1]
@@ -99,7 +99,7 @@ def assert_one_clear_line(result: subprocess.CompletedProcess[str], *parts: str)
 
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run, small and bad; tests must not change it."""
+    """A finished run of a small, weak model. Tests must not change it."""
     from translator.pipeline import train
     from translator.runs.run import Run
 
@@ -111,7 +111,7 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def reverse_run(trained_run: Path) -> Path:
-    """One of the opposite direction, on the same corpus."""
+    """A finished run of the opposite direction, on the same corpus."""
     from translator.pipeline import train
     from translator.runs.run import Run
 
@@ -123,5 +123,5 @@ def reverse_run(trained_run: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _same_start() -> None:
-    """Every test draws the same random numbers, whatever ran before it."""
+    """Seed PyTorch, so that a test draws the same numbers no matter which tests ran before it."""
     torch.manual_seed(0)

@@ -1,6 +1,6 @@
-"""Whatever is in a file, a setting or a text: a result, or an error that the user can mend.
+"""Any file, setting or text gives a result or an error that the user can fix.
 
-`scripts/fuzz.py` tries the same with a hundred thousand inputs; here are some of each kind.
+`scripts/fuzz.py` tries the same with a hundred thousand inputs. These tests try a few of each kind.
 """
 
 import gzip
@@ -41,7 +41,7 @@ READERS: list[Callable[[Path], Iterable[Any]]] = [
     lambda path: read_tsv(path, ["en", "es"], "es"),
     lambda path: read_aligned([path, path], ["en", "es"], "es"),
 ]
-# What can stand in a line: a carriage return at its end would be taken for a part of the line's.
+# Characters of a sentence. A carriage return at its end would be read as part of the line end.
 SENTENCE = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\t\ufeff"), max_size=20)
 
 
@@ -58,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("pack", PACKINGS, ids=["plain", "gzip", "xz"])
 @SOME
 @given(pairs=st.lists(st.tuples(SENTENCE, SENTENCE)))
-def test_sentences_written_are_sentences_read(
+def test_written_sentences_are_read_unchanged(
     folder: Path, pack: Callable[[bytes], bytes], pairs: list[tuple[str, str]]
 ) -> None:
     src = write(folder / "a.en", [src for src, _ in pairs], pack)
@@ -66,7 +66,7 @@ def test_sentences_written_are_sentences_read(
     assert [line for _, line in read_lines(src)] == [src for src, _ in pairs]
     rows = list(read_aligned([src, tgt], ["en", "es"], "en"))
     assert [(row["src"], row["tgt"]) for row in rows] == pairs
-    # Below a header, lest the first pair be taken for one.
+    # After a header, so that the first pair is not read as one.
     tsv = write(folder / "a.tsv", ["en\tes", *map("\t".join, pairs)], pack)
     rows = list(read_tsv(tsv, ["en", "es"], "en"))
     assert [(row["src"], row["tgt"]) for row in rows] == pairs
@@ -82,7 +82,7 @@ def test_sentences_written_are_sentences_read(
 def test_any_bytes_are_rows_or_an_error(
     folder: Path, data: bytes, pack: Callable[[bytes], bytes], cut: int, flipped: int
 ) -> None:
-    """Also those of an archive that was cut off, or has one bit changed."""
+    """Including archives that were truncated or have one flipped bit."""
     packed = bytearray(pack(data)[:cut])
     if flipped // 8 < len(packed):
         packed[flipped // 8] ^= 1 << flipped % 8
@@ -154,7 +154,7 @@ CHANGE = st.tuples(st.sampled_from(range(5)), st.integers(0, 2**24 - 1), st.bina
 @pytest.mark.parametrize("file", range(8))
 @FEW
 @given(changes=st.lists(CHANGE, min_size=1, max_size=3))
-def test_a_changed_run_is_refused_or_the_same(
+def test_a_changed_run_is_refused_or_gives_the_same(
     changed_run: Target, file: int, changes: list[tuple[int, int, bytes]]
 ) -> None:
     how = b"\xff".join(

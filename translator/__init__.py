@@ -17,14 +17,14 @@ def load(run_dir: str | Path, device: str = "auto", engine: str = "pytorch") -> 
     Args:
         run_dir: the run folder
         device: auto, cpu, cuda or mps
-        engine: pytorch; pytorch-int8, on a processor with units for it; or ctranslate2,
-            ctranslate2-int8, for a run that was exported
+        engine: pytorch; pytorch-int8, on a processor that has instructions for it; or
+            ctranslate2 or ctranslate2-int8, for a run that was exported
 
     Raises:
         TranslatorError: the run is missing, damaged or of another format, or the engine or the
-            device is not there.
+            device is not available.
     """
-    # Imported here, so that a command imports only what it needs.
+    # Imported here so that `import translator` is fast and a command imports only what it needs.
     from translator.inference.translator import load_translator
     from translator.runs.run import Run
 

@@ -7,17 +7,16 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from translator.alignment.aligner import choose_alignment_head
 from translator.alignment.guided_links import add_guided_links
 from translator.alignment.snapshots import AttentionSnapshots, join_snapshots
-from translator.config import Config, differing_keys, save_config
+from translator.config import Config, TrainingConfig, differing_keys, save_config, shape_keys
 from translator.data.batching import (
     BatchStream,
     PairIds,
@@ -25,17 +24,20 @@ from translator.data.batching import (
     encoded_pairs,
     padding_share,
 )
-from translator.data.prepare import Prepared, identity, prepare
+from translator.data.prepare import Prepared, prepare
 from translator.data.tokenizer import Tokenizer
 from translator.errors import TranslatorError
 from translator.evaluation.metrics import evaluate
-from translator.inference.pytorch import PyTorchEngine
+from translator.inference.pytorch import PyTorchEngine, load_pytorch_engine
 from translator.inference.translator import Translator, load_translator
 from translator.model.transformer import Transformer, count_parameters
+from translator.model.weights import get_weights, set_weights
+from translator.runs.manifest import Manifest
 from translator.runs.report import Sample, write_report
 from translator.runs.run import Run
 from translator.system.checksums import sha256_of
 from translator.system.device import (
+    Precision,
     describe_machine,
     keep_precision,
     limit_kernel_caches,
@@ -48,6 +50,7 @@ from translator.system.files import atomic_path, remove_temporaries
 from translator.training.distributed import World, process_group
 from translator.training.embedding_init import init_from_cooccurrence
 from translator.training.learner import Learner, estimate_steps
+from translator.training.objectives import Objective, make_objective
 from translator.training.tensorboard import require_tensorboard
 from translator.training.trainer import Trainer
 
@@ -67,7 +70,7 @@ def train(config: Config, run: Run) -> None:
     with ExitStack() as until_all_is_written:
         with process_group(device) as world:
             manifest = _open_run(config, run)
-            if manifest and manifest["state"] == "finished":
+            if manifest and manifest.state == "finished":
                 world.log(f"{run.path} is finished: see {run.path / 'report.md'}")
                 return
             if world.is_main:
@@ -80,26 +83,59 @@ def train(config: Config, run: Run) -> None:
 
 
 def _train(config: Config, run: Run, device: torch.device, world: World) -> Trainer:
-    """Go on with a run, or start it; up to its last step."""
+    """Prepare, start the run or open it, and train up to its last step."""
+    _set_up_process(config)
+    with world.main_process_first():
+        prepared = prepare(config, world.is_first_on_machine, _given_tokenizer(config, run))
+    tokenizer = Tokenizer(prepared.tokenizer_dir / "tokenizer.model")
+    torch.manual_seed(config.seed)
+    model = Transformer(config.model, tokenizer.vocab_size).to(device)
+    objective = make_objective(config.training, config.model.decoder_layers)
+    make_batches = _batch_maker(config, prepared, tokenizer)
+    manifest = _open_or_start_run(config, run, prepared, model, make_batches, world)
+    training = _with_precision_of_run(config.training, manifest, device, world)
+    max_steps = _max_steps(training, run, manifest, model, objective, make_batches, world)
+    batches = make_batches()
+    initialization_seconds = _initialize(config, run, model, batches, world)
+    learner = Learner(training, model, objective, batches, max_steps, config.seed, world)
+    validate = _validator(config, run, tokenizer)
+    trainer = Trainer(config.training, learner, validate, run, max_steps, world)
+    trainer.resume()
+    trainer.progress.seconds += initialization_seconds  # it is a part of the training
+    if trainer.progress.step:
+        world.log(f"resuming {run.path} at step {trainer.progress.step}")
+    trainer.train()
+    return trainer
+
+
+def _set_up_process(config: Config) -> None:
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     reuse_freed_memory()
     limit_kernel_caches()
-    with world.main_process_first():
-        prepared = prepare(config)
-    tokenizer = Tokenizer(prepared.tokenizer_dir / "tokenizer.model")
-    torch.manual_seed(config.seed)
-    model = Transformer(config.model, tokenizer.vocab_size).to(device)
 
+
+def _batch_maker(
+    config: Config, prepared: Prepared, tokenizer: Tokenizer
+) -> Callable[[], BatchStream]:
+    """Return a function that starts a stream of batches at its first one."""
     pairs_of_epoch = _pairs_of_epoch(config, prepared, tokenizer)
+    return lambda: BatchStream(pairs_of_epoch, config.training.batch_tokens, config.seed)
 
-    def make_batches() -> BatchStream:
-        return BatchStream(pairs_of_epoch, config.training.batch_tokens, config.seed)
 
+def _open_or_start_run(
+    config: Config,
+    run: Run,
+    prepared: Prepared,
+    model: Transformer,
+    make_batches: Callable[[], BatchStream],
+    world: World,
+) -> Manifest:
+    """Let the main process start the run if it is new, then open it in all processes."""
     with world.main_process_first():
         manifest = _open_run(config, run)
         if manifest is None and world.is_main:
-            world.log(prepared.table())
+            world.log(prepared.report.table())
             manifest = _start_run(config, run, prepared, model, make_batches())
     if manifest is None:
         raise TranslatorError(
@@ -107,39 +143,83 @@ def _train(config: Config, run: Run, device: torch.device, world: World) -> Trai
             "machines of a training share"
         )
     _refuse_other_data(config, run, manifest, prepared)
-    written = manifest["precision"]
-    training = replace(
-        config.training,
-        precision=world.computed_by_main(
-            lambda: keep_precision(config.training.precision, written, device)
-        ),
-    )
-    max_steps = manifest["max_steps"]
-    if max_steps is None:
-        world.log("measuring the speed of this machine …")
-        max_steps = estimate_steps(training, model, make_batches, world)
-        if world.is_main:
-            run.write_manifest(manifest | {"max_steps": max_steps})
-    batches = make_batches()
+    return manifest
+
+
+def _with_precision_of_run(
+    training: TrainingConfig, manifest: Manifest, device: torch.device, world: World
+) -> TrainingConfig:
+    """Replace the precision "auto" with the one that the run was started with."""
+
+    def precision() -> Precision:
+        return keep_precision(training.precision, manifest.precision, device)
+
+    return replace(training, precision=world.computed_by_main(precision))
+
+
+def _max_steps(
+    training: TrainingConfig,
+    run: Run,
+    manifest: Manifest,
+    model: Transformer,
+    objective: Objective,
+    make_batches: Callable[[], BatchStream],
+    world: World,
+) -> int:
+    """The last step of the run; a time budget is turned into steps once."""
+    if manifest.max_steps is not None:
+        return manifest.max_steps
+    world.log("measuring the speed of this machine …")
+    max_steps = estimate_steps(training, model, objective, make_batches, world)
+    if world.is_main:
+        run.write_manifest(replace(manifest, max_steps=max_steps))
+    return max_steps
+
+
+def _initialize(
+    config: Config, run: Run, model: Transformer, batches: BatchStream, world: World
+) -> float:
+    """Set the first weights of a new run, the same in all processes.
+
+    Returns:
+        How long it took, in seconds.
+    """
     started = time.perf_counter()
     if not run.state.exists():
-        if config.training.embedding_init:
+        if config.training.init_from:
+            set_weights(model, get_weights(_load_base_model(config)))
+        elif config.training.embedding_init:
             init_from_cooccurrence(model, batches.pairs)
-        world.broadcast(list(model.parameters()))  # on another machine roundings may differ
-    warm_start_seconds = time.perf_counter() - started
-    learner = Learner(training, model, batches, max_steps, config.seed, world)
-    validate = _validator(config, run, tokenizer)
-    trainer = Trainer(config.training, learner, validate, run, max_steps, world)
-    trainer.resume()
-    trainer.progress.seconds += warm_start_seconds  # it is a part of the training
-    if trainer.progress.step:
-        world.log(f"resuming {run.path} at step {trainer.progress.step}")
-    trainer.train()
-    return trainer
+        world.broadcast(list(model.parameters()))  # other machines may round differently
+    return time.perf_counter() - started
 
 
-def _open_run(config: Config, run: Run) -> dict[str, Any] | None:
-    """The manifest of a run that exists, checked against the configuration; None for a new one."""
+def _given_tokenizer(config: Config, run: Run) -> Path | None:
+    """The tokenizer of the run that training starts from; a started run has a copy of it."""
+    if config.training.init_from is None:
+        return None
+    if run.tokenizer.is_file():
+        return run.tokenizer
+    base = Run(Path(config.training.init_from))
+    base.require_own_tokenizer()
+    wanted, there = shape_keys(config), shape_keys(base.load_config())
+    differing = [f"{key} ({there[key]} there)" for key in wanted if wanted[key] != there[key]]
+    if differing:
+        raise TranslatorError(
+            f"training.init_from {base.path}: its weights don't fit this configuration, which "
+            f"differs in {', '.join(differing)}; leave these keys out to take them from there"
+        )
+    return base.tokenizer
+
+
+def _load_base_model(config: Config) -> Transformer:
+    """The model of the run that training starts from."""
+    base = Run(Path(str(config.training.init_from)))
+    return load_pytorch_engine(base, "cpu").model
+
+
+def _open_run(config: Config, run: Run) -> Manifest | None:
+    """Read the manifest of a run and check its configuration; None for a new run."""
     if run.path.name in ("", ".."):
         raise TranslatorError(f"--run-dir {run.path}: give the run a folder of its own")
     if not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir())):
@@ -155,16 +235,17 @@ def _open_run(config: Config, run: Run) -> dict[str, Any] | None:
     return manifest
 
 
-def _refuse_other_data(
-    config: Config, run: Run, manifest: dict[str, Any], prepared: Prepared
-) -> None:
-    """See that a run goes on with what it was started with."""
+def _refuse_other_data(config: Config, run: Run, manifest: Manifest, prepared: Prepared) -> None:
+    """Check that a run goes on with the data that it was started with."""
     guidance = config.training.guided_alignment
     changed = None
-    if identity(manifest["corpus"]) != identity(prepared.report):
+    if manifest.corpus.hashes != prepared.report.hashes:
         changed = f"{run.path}: the corpus"
-    elif guidance and manifest.get("guided_alignment_sha256") != sha256_of(Path(guidance)):
+    elif guidance and manifest.guided_alignment_sha256 != sha256_of(Path(guidance)):
         changed = f"{run.path}: {guidance}"
+    # Once a state is saved, the run no longer needs the weights that it started from.
+    elif not run.state.exists() and manifest.init_from_sha256 != _init_from_sha256(config):
+        changed = f"{run.path}: {config.training.init_from}"
     if changed:
         raise TranslatorError(
             f"{changed} has changed since this run was started; restore it, or train into another "
@@ -172,24 +253,30 @@ def _refuse_other_data(
         )
 
 
+def _init_from_sha256(config: Config) -> str | None:
+    base = config.training.init_from
+    return sha256_of(Run(Path(base)).weights) if base else None
+
+
 def _start_run(
     config: Config, run: Run, prepared: Prepared, model: Transformer, batches: BatchStream
-) -> dict[str, Any]:
-    """Make the run folder: everything but what training adds."""
+) -> Manifest:
+    """Make the run folder with everything except what training adds."""
     device = next(model.parameters()).device
-    manifest: dict[str, Any] = {
-        "state": "training",
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "max_steps": config.training.max_steps,
-        "parameters": count_parameters(model),
-        "padding_share": padding_share(batches.pairs, batches.batches),
-        "corpus": prepared.report,
-        "versions": {name: version(name) for name in ("translator", "torch", "sentencepiece")},
-        "machine": describe_machine(device),
-        "precision": pick_precision(config.training.precision, device),
-    }
-    if config.training.guided_alignment:
-        manifest["guided_alignment_sha256"] = sha256_of(Path(config.training.guided_alignment))
+    links = config.training.guided_alignment
+    manifest = Manifest(
+        state="training",
+        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        max_steps=config.training.max_steps,
+        parameters=count_parameters(model),
+        padding_share=padding_share(batches.pairs, batches.batches),
+        corpus=prepared.report,
+        versions={name: version(name) for name in ("translator", "torch", "sentencepiece")},
+        machine=describe_machine(device),
+        precision=pick_precision(config.training.precision, device),
+        guided_alignment_sha256=sha256_of(Path(links)) if links else None,
+        init_from_sha256=_init_from_sha256(config),
+    )
     remove_temporaries(run.path.parent, run.path.name)
     with atomic_path(run.path, replace=False) as temporary:
         temporary.mkdir(parents=True)
@@ -200,11 +287,11 @@ def _start_run(
             shutil.copyfile(prepared.corpus_dir / f"{split}.jsonl", new.held_out(split))
         new.write_manifest(manifest)
     print(
-        f"training {manifest['parameters']:,} parameters in {manifest['precision']} on "
-        f"{manifest['machine']}; padding is {manifest['padding_share']:.1%} of the batches",
+        f"training {manifest.parameters:,} parameters in {manifest.precision} on "
+        f"{manifest.machine}; padding is {manifest.padding_share:.1%} of the batches",
         file=sys.stderr,
     )
-    return run.read_manifest()
+    return manifest
 
 
 def _pairs_of_epoch(
@@ -228,13 +315,17 @@ def _validator(
     pictures = AttentionSnapshots(run.attention, examples, config.model.decoder_layers)
 
     def dev_bleu(model: Transformer, step: int) -> float:
-        translator = Translator(PyTorchEngine(model), tokenizer)
+        translator = Translator(
+            PyTorchEngine(model),
+            tokenizer,
+            src_lang=config.corpus.src_lang,
+            tgt_lang=config.corpus.tgt_lang,
+        )
         lines, scores = evaluate(translator, examples, beam_size=1)
         if len(set(lines)) == 1 < len(lines):
             print(f'warning: every translation is "{lines[0]}"', file=sys.stderr)
-        bleu = float(scores["bleu"])
-        pictures.draw(translator, step, f"step {step}, dev BLEU {bleu:.1f}")
-        return bleu
+        pictures.draw(translator, step, f"step {step}, dev BLEU {scores.bleu:.1f}")
+        return scores.bleu
 
     return dev_bleu
 
@@ -246,17 +337,18 @@ def _finish(config: Config, run: Run, trainer: Trainer) -> None:
     print("translating the test set …", file=sys.stderr)
     _, greedy = evaluate(translator, examples, beam_size=1)
     lines, beam = evaluate(translator, examples, beam_size=BEAM_SIZE)
-    # Evenly through the test set, so that nobody has picked them.
+    # Evenly spread over the test set, so that nobody has picked them.
     picked = range(0, len(examples), max(1, len(examples) // _SAMPLES))
     samples = [Sample(examples[i].src, lines[i], examples[i].references) for i in picked][:_SAMPLES]
     join_snapshots(run.attention, run.path / "attention.png")
-    manifest = run.read_manifest() | {
-        "state": "finished",
-        "progress": vars(trainer.progress),
-        "scores": {"test, greedy": greedy, f"test, beam {BEAM_SIZE}": beam},
-        "peak_memory_bytes": peak_memory_bytes(),
-        "reading": asdict(choose_alignment_head(translator, run)),
-    }
+    manifest = replace(
+        run.read_manifest(),
+        state="finished",
+        progress=trainer.progress,
+        scores={"test, greedy": greedy, f"test, beam {BEAM_SIZE}": beam},
+        peak_memory_bytes=peak_memory_bytes(),
+        alignment_head=choose_alignment_head(translator, run),
+    )
     print(write_report(run, config, manifest, samples))
     run.write_manifest(manifest)
     print(

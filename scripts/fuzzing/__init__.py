@@ -1,1 +1,1 @@
-"""What `fuzz.py` tries."""
+"""The targets of `fuzz.py`."""

@@ -1,6 +1,7 @@
-"""What reads files, settings and text, as functions of one input.
+"""The code that reads files, settings and text, as functions of one input.
 
-Each is made for a folder. What they test is imported in them, for the fuzzer to instrument.
+Each target is made for a folder. It imports the code under test itself, so that the fuzzer can
+instrument it.
 """
 
 import gzip
@@ -14,12 +15,12 @@ from translator.errors import TranslatorError
 if TYPE_CHECKING:
     from translator.inference.engine import Hypothesis
 
-# Takes an input; a TranslatorError is the end of a bad one, and any other exception a finding.
+# Takes an input. It may raise a TranslatorError; any other exception is a finding.
 Target = Callable[[bytes], None]
 
 
 def lines(folder: Path) -> Target:
-    """Read files of sentences; those that are plain text come back as they were written."""
+    """Read files of sentences; lines of plain text must be read as they were written."""
     from translator.alignment.scoring import read_gold
     from translator.corpus.sources import read_aligned, read_lines, read_tsv
 
@@ -56,7 +57,7 @@ def lines(folder: Path) -> Target:
 
 
 def config(folder: Path) -> Target:
-    """Read settings from a file, or from options; those that are read are so again once written."""
+    """Read settings from a file or from options; once saved, they must be read as the same."""
     from translator.cli.options import command_parser, parse
     from translator.cli.prepare import prepare_command
     from translator.config import Config, flatten, save_config
@@ -72,7 +73,7 @@ def config(folder: Path) -> Target:
         else:
             parser = command_parser(prepare_command, "")
             add_config_options(parser)
-            # No option of a command line can hold a zero byte.
+            # A command line can't contain a zero byte.
             given = [part for part in data[1:].replace(b"\0", b"").split(b"\n") if part]
             values = [part[1:].decode(errors="surrogateescape") for part in given]
             names = [keys[part[0] % len(keys)] for part in given]
@@ -85,26 +86,27 @@ def config(folder: Path) -> Target:
 
 
 def run(path: Path) -> Target:
-    """Change one file of a run, and read it: what has a checksum gives what it gave before."""
+    """Change one file of a run and read it; it must be refused or give the same result."""
     import torch
 
     from translator.config import Config
     from translator.inference.translator import load_translator
     from translator.runs.listing import list_runs
+    from translator.runs.measurements import read_measurements
     from translator.runs.run import Run
     from translator.training.checkpoint import load_state
 
-    class SettledRun(Run):
-        """Its settings are read once, since that takes longer than all the rest."""
+    class CachedConfigRun(Run):
+        """A run whose settings are read only once, since that takes longest."""
 
         def load_config(self) -> Config:
             return settings
 
     settings = Run(path).load_config()
-    of_run = SettledRun(path)
+    cached = CachedConfigRun(path)
 
     def translate() -> object:
-        return load_translator(of_run, "cpu").translate(["Good evening."], beam_size=1)
+        return load_translator(cached, "cpu").translate(["Good evening."], beam_size=1)
 
     def plain(value: Any) -> object:
         if isinstance(value, torch.Tensor):
@@ -114,22 +116,22 @@ def run(path: Path) -> Target:
         return [plain(inner) for inner in value] if isinstance(value, list) else value
 
     def use() -> None:
-        of_run.read_manifest()
-        of_run.read_metrics()
+        cached.read_manifest()
+        read_measurements(cached.metrics)
         list_runs(path.parent)
 
     def held_out(split: str) -> object:
-        return [(example.src, example.references) for example in of_run.read_held_out(split)]
+        return [(example.src, example.references) for example in cached.read_held_out(split)]
 
     readers: dict[Path, Callable[[], object]] = {
-        of_run.manifest: use,
-        of_run.config: lambda: load_translator(Run(path), "cpu") and None,
-        of_run.metrics: use,
-        of_run.weights: translate,
-        of_run.tokenizer: translate,
-        of_run.state: lambda: plain(load_state(of_run.state)),
-        of_run.held_out("dev"): lambda: held_out("dev"),
-        of_run.held_out("test"): lambda: held_out("test"),
+        cached.manifest: use,
+        cached.config: lambda: load_translator(Run(path), "cpu") and None,
+        cached.metrics: use,
+        cached.weights: translate,
+        cached.tokenizer: translate,
+        cached.state: lambda: plain(load_state(cached.state)),
+        cached.held_out("dev"): lambda: held_out("dev"),
+        cached.held_out("test"): lambda: held_out("test"),
     }
     files = list(readers)
     contents = [file.read_bytes() for file in files]
@@ -148,7 +150,7 @@ def run(path: Path) -> Target:
 
 
 def changed(content: bytes, how: bytes) -> bytes:
-    """Content after some changes: each takes an operation, a place and its own bytes from `how`."""
+    """Apply changes to a content; each takes an operation, a position and bytes from `how`."""
     for step in how.split(b"\xff"):
         operation, place, new = step[:1], int.from_bytes(step[1:4]), step[4:]
         at = place % (len(content) + 1)
@@ -167,7 +169,7 @@ def changed(content: bytes, how: bytes) -> bytes:
 
 
 class Echo:
-    """An engine that says what it reads: what is lost on the way in or out shows."""
+    """An engine that returns the source as its translation, to show what is lost around it."""
 
     def search(
         self,
@@ -185,21 +187,21 @@ class Echo:
 
     def cross_attention(self, src: Any, tgt: Any, layers: Any) -> Any:
         """As `Engine.cross_attention`."""
-        raise TranslatorError("an echo looks at nothing")
+        raise TranslatorError("this engine has no attention")
 
 
 def text(path: Path) -> Target:
-    """Translate texts; an engine that repeats what it reads changes nothing but white space."""
+    """Translate texts; with the `Echo` engine only white space may change."""
     from translator.inference.translator import Translator, load_translator
     from translator.runs.run import Run
     from translator.text.normalization import normalize
 
     searching = load_translator(Run(path), "cpu")
-    echoing = Translator(Echo(), searching.tokenizer)
+    echoing = Translator(Echo(), searching.tokenizer, src_lang="en", tgt_lang="es")
 
     def target(data: bytes) -> None:
         how = data[0] if data else 0
-        searched = how % 8 == 7  # it takes much longer than all the rest
+        searched = how % 8 == 7  # rare, since it takes much longer
         written = data[1:17] if searched else data[1:]
         texts = written.decode(errors="surrogateescape").split("\0")
         n_best = 1 + how // 8 % 3
@@ -227,7 +229,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "run": run,
     "text": text,
 }
-# What the first inputs are: each of them makes sense, so that changes reach further.
+# Valid inputs to start from, so that mutations of them reach more code.
 _SENTENCES = (
     "Good evening.\tBuenas tardes.\t0-0 1p1\nIs Mr. Li in?\t¿Está el Sr. Li?\t1-1\n".encode()
 )
@@ -242,7 +244,7 @@ SEEDS: dict[str, list[bytes]] = {
 
 
 def small_run(folder: Path) -> Path:
-    """Train a run, small and bad."""
+    """Train a tiny run in the folder, and return the path of the run."""
     from translator.config import Config, CorpusConfig, ModelConfig, TokenizerConfig, TrainingConfig
     from translator.pipeline import train
     from translator.runs.run import Run

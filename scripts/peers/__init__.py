@@ -1,1 +1,1 @@
-"""Other toolkits, set up to do the same as ours."""
+"""Other toolkits, configured to do the same work as ours."""

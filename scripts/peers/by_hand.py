@@ -1,9 +1,8 @@
-"""CTranslate2 as its users call it, with a thread a core and batches of like length.
+"""CTranslate2 as its users call it, with one thread per core and batches of similar length.
 
     python -m peers.by_hand FOLDER < REQUEST
 
-See `peers.measuring` for the request and the answer. FOLDER is one that `translator export` has
-written.
+See `peers.measuring` for the request and the answer. `translator export` writes FOLDER.
 """
 
 import json
@@ -17,18 +16,18 @@ from peers.measuring import answer
 
 
 def main(folder: str) -> None:
-    """Load the model, and answer."""
-    pieces = sentencepiece.SentencePieceProcessor(model_file=f"{folder}/tokenizer.model")
+    """Load the model and answer the request on standard input."""
+    tokenizer = sentencepiece.SentencePieceProcessor(model_file=f"{folder}/tokenizer.model")
     engine = ctranslate2.Translator(folder, inter_threads=os.cpu_count() or 1, intra_threads=1)
 
     def translate(texts: list[str], beam_size: int) -> list[str]:
         results = engine.translate_batch(
-            pieces.encode(texts, out_type=str),
+            tokenizer.encode(texts, out_type=str),
             max_batch_size=1024,
             batch_type="tokens",
             beam_size=beam_size,
         )
-        found: list[str] = pieces.decode([result.hypotheses[0] for result in results])
+        found: list[str] = tokenizer.decode([result.hypotheses[0] for result in results])
         return found
 
     answer(translate, json.load(sys.stdin))

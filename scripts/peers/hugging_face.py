@@ -1,29 +1,41 @@
-"""`transformers`' `generate`, with a model of our shape."""
+"""`generate` of `transformers`, with a model of the same shape as ours.
 
+    python -m peers.hugging_face RUN < REQUEST
+
+See `peers.measuring` for the request and the answer. The request also has `lengths`: under the name
+of each beam size, how many tokens the translations have.
+"""
+
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import M2M100Config, M2M100ForConditionalGeneration
 
-from peers.measuring import Translate
+from peers.measuring import Translate, answer
 from translator.data.arrays import Ragged
 from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, Tokenizer
 from translator.runs.run import Run
 
-# Sentences, sorted by length; other sizes were not tried.
+# Sentences per batch, sorted by length. Other sizes were not tried.
 _BATCH = 64
 
 
 def random_m2m100(run: Run, lengths: dict[int, list[int]]) -> Translate:
-    """M2M100, its nearest architecture, with the shape of a run's model and random weights.
+    """M2M100, the most similar architecture, with the shape of a run's model and random weights.
 
-    What random weights write has no end, so each batch goes on for as many steps as it would with
-    the run's model, that is until its longest translation ends.
+    A model with random weights does not end its sentences. So each batch takes as many steps as it
+    would with the run's model: the length of its longest translation.
 
     Args:
-        run: whose shape and pieces are taken
-        lengths: for each beam size and each text, how many pieces its translation has, eos counted
+        run: gives the model's shape and the tokenizer
+        lengths: for each beam size, the number of tokens of each text's translation, including eos
+
+    Returns:
+        The function that translates.
     """
     model_config = run.load_config().model
     tokenizer = Tokenizer(run.tokenizer)
@@ -42,7 +54,7 @@ def random_m2m100(run: Run, lengths: dict[int, list[int]]) -> Translate:
         eos_token_id=EOS_ID,
         decoder_start_token_id=BOS_ID,
     )
-    model: Any = M2M100ForConditionalGeneration(config)  # its types don't hold
+    model: Any = M2M100ForConditionalGeneration(config)  # its type annotations are wrong
     model.eval()
     model.generation_config.eos_token_id = None
 
@@ -65,3 +77,14 @@ def random_m2m100(run: Run, lengths: dict[int, list[int]]) -> Translate:
         return lines
 
     return translate
+
+
+def main(run: Path) -> None:
+    """Build the model and answer the request on standard input."""
+    request = json.load(sys.stdin)
+    lengths = {request["beam_sizes"][name]: counts for name, counts in request["lengths"].items()}
+    answer(random_m2m100(Run(run), lengths), request)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

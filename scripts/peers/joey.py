@@ -1,4 +1,4 @@
-"""JoeyNMT 2.3 on our data, by way of an environment of its own."""
+"""Train JoeyNMT 2.3 on our data, in its own environment."""
 
 import json
 import re
@@ -15,19 +15,21 @@ from translator.config import Config
 from translator.corpus.held_out import read_examples
 from translator.data.prepare import Prepared
 from translator.data.tokenizer import EOS_ID, Tokenizer
+from translator.errors import TranslatorError
 from translator.system.files import write_text
 
 _DRIVER = Path(__file__).with_name("joey_driver.py")
-# Peak rates to choose from, around those of its documented settings for small data.
-RATES = (1e-3, 2e-3, 4e-3)
-# Dev sentences whose loss chooses a rate; JoeyNMT translates them too, which takes it minutes.
+# Peak learning rates to choose from, around the one in its documented settings for small data.
+LRS = (1e-3, 2e-3, 4e-3)
+# Dev sentences whose loss decides on the learning rate. JoeyNMT also translates them, which takes
+# minutes.
 _TRIAL_SENTENCES = 300
-# A line of its validations.txt.
+# A line of JoeyNMT's validations.txt.
 _VALIDATION = re.compile(r"Steps: (\d+).*?\bloss: +([\d.]+)")
 
 
 def write_data(config: Config, prepared: Prepared, tokenizer: Tokenizer, data: Path) -> None:
-    """Write the same pairs and pieces in JoeyNMT's form; of several references, the first."""
+    """Write our pairs and vocabulary in JoeyNMT's format; a source keeps its first reference."""
     train = datasets.load_from_disk(prepared.corpus_dir / "train")
     dev = read_examples(prepared.corpus_dir / "dev.jsonl")
     src, tgt = config.corpus.src_lang, config.corpus.tgt_lang
@@ -50,23 +52,23 @@ def settings(
     tokenizer: Path,
     data: Path,
     folder: Path,
-    rate: float,
+    lr: float,
     steps: int,
     every: int,
     dev: str,
 ) -> dict[str, Any]:
-    """JoeyNMT's documented settings for small data (its iwslt14_deen_sp), in our shape and batch.
+    """JoeyNMT's documented settings for small data (iwslt14_deen_sp), with our shape and batch.
 
-    Changed in its favour: norms before the layers, as ours, with which it learns faster than with
-    norms after them; and a warm-up of 400 steps, since its 4,000 would outlast the training.
+    Two changes make it learn faster: layer normalization before the sublayers, as in our model, and
+    a warm-up of 400 steps, since the documented 4,000 steps are longer than the training.
 
     Args:
-        config: ours
+        config: our configuration
         tokenizer: our SentencePiece model
-        data: where `write_data` has written
+        data: the folder of `write_data`
         folder: where JoeyNMT writes
-        rate: peak learning rate
-        steps: where the training ends
+        lr: peak learning rate
+        steps: length of the training
         every: steps between validations
         dev: name of the files in `data` to validate on
     """
@@ -105,7 +107,7 @@ def settings(
             "adam_betas": [0.9, 0.999],
             "scheduling": "warmupinversesquareroot",
             "learning_rate_warmup": 400,
-            "learning_rate": rate,
+            "learning_rate": lr,
             "learning_rate_min": 1e-8,
             "label_smoothing": 0.1,
             "loss": "crossentropy",
@@ -135,13 +137,13 @@ def settings(
 
 @dataclass(frozen=True)
 class Peer:
-    """What a training of JoeyNMT's takes from ours.
+    """JoeyNMT, and what its trainings take from ours.
 
     Attributes:
-        python: the interpreter of its environment
+        python: the interpreter of JoeyNMT's environment
         config: our configuration
         tokenizer: our SentencePiece model
-        data: where `write_data` has written
+        data: the folder of `write_data`
     """
 
     python: Path
@@ -150,29 +152,34 @@ class Peer:
     data: Path
 
     def train(
-        self, folder: Path, rate: float, steps: int, every: int, dev: str
+        self, folder: Path, lr: float, steps: int, every: int, dev: str
     ) -> list[dict[str, Any]]:
         """Train in JoeyNMT's environment.
 
         Args:
-            folder: where it writes
-            rate: peak learning rate
-            steps: where the training ends
+            folder: a new one, where JoeyNMT writes
+            lr: peak learning rate
+            steps: length of the training
             every: steps between validations
             dev: name of the files in `data` to validate on
 
         Returns:
             For each validation the driver's notes, JoeyNMT's dev `loss` and its `translations`.
+
+        Raises:
+            TranslatorError: the training failed.
         """
         folder.mkdir(parents=True)
         config_path, notes_path = folder / "config.yaml", folder / "notes.jsonl"
         config = settings(
-            self.config, self.tokenizer, self.data, folder / "model", rate, steps, every, dev
+            self.config, self.tokenizer, self.data, folder / "model", lr, steps, every, dev
         )
         write_text(config_path, yaml.safe_dump(config))
         command = [str(self.python), str(_DRIVER), str(config_path), str(notes_path)]
-        with (folder / "log.txt").open("w") as log:
-            subprocess.run(command, check=True, stdout=log, stderr=log)
+        log_path = folder / "log.txt"
+        with log_path.open("w") as log:
+            if subprocess.run(command, stdout=log, stderr=log).returncode:
+                raise TranslatorError(f"JoeyNMT's training failed; see {log_path}")
         report = (folder / "model" / "validations.txt").read_text()
         losses = {int(step): float(loss) for step, loss in _VALIDATION.findall(report)}
         notes = [json.loads(line) for line in notes_path.read_text().splitlines()]
@@ -182,11 +189,9 @@ class Peer:
             note["loss"] = losses[note["step"]]
         return notes
 
-    def best_rate(self, folder: Path, steps: int) -> float:
-        """The rate of `RATES` with the least dev loss after so many steps."""
-        trials = {
-            rate: self.train(folder / f"{rate:g}", rate, steps, steps, "trial") for rate in RATES
-        }
-        for rate, notes in trials.items():
-            print(f"JoeyNMT, rate {rate:g}: dev loss {notes[-1]['loss']:.3f}", file=sys.stderr)
-        return min(trials, key=lambda rate: float(trials[rate][-1]["loss"]))
+    def best_lr(self, folder: Path, steps: int) -> float:
+        """The learning rate of `LRS` with the lowest dev loss after a training of `steps`."""
+        trials = {lr: self.train(folder / f"{lr:g}", lr, steps, steps, "trial") for lr in LRS}
+        for lr, notes in trials.items():
+            print(f"JoeyNMT, lr {lr:g}: dev loss {notes[-1]['loss']:.3f}", file=sys.stderr)
+        return min(trials, key=lambda lr: float(trials[lr][-1]["loss"]))

@@ -1,10 +1,10 @@
-"""Trains with JoeyNMT 2.3 and notes where its time goes; runs in JoeyNMT's own environment.
+"""Train with JoeyNMT 2.3 and log where its time goes; this runs in JoeyNMT's environment.
 
-    python joeynmt_driver.py CONFIG NOTES
+    python joey_driver.py CONFIG NOTES
 
-Before each validation one line of JSON goes to NOTES: steps, seconds of training so far (validation
-not counted), target pieces, and of these seconds those in which a batch was waited for; positions
-and padding of both sides. JoeyNMT writes the translations to STEP.hyps in its model folder.
+Before each validation it appends a line of JSON to NOTES: steps, seconds of training without
+validation, target tokens, seconds spent waiting for batches, and positions and padding of both
+sides. JoeyNMT writes the translations to STEP.hyps in its model folder.
 """
 
 import json
@@ -24,14 +24,14 @@ began = 0.0
 
 
 class TimedBatches:
-    """A data loader that notes how long it is waited for."""
+    """A data loader that measures how long its user waits for batches."""
 
     def __init__(self, loader: Any) -> None:
-        """Stand before a loader."""
+        """Wrap a loader."""
         self.loader = loader
 
     def __iter__(self) -> Iterator[Any]:
-        """Its batches."""
+        """Yield the batches of the loader."""
         batches = iter(self.loader)
         while True:
             started = time.perf_counter()
@@ -42,12 +42,12 @@ class TimedBatches:
             yield batch
 
     def __getattr__(self, name: str) -> Any:
-        """All else is the loader's."""
+        """Pass every other attribute on to the loader."""
         return getattr(self.loader, name)
 
 
 def main(config_path: Path, notes_path: Path) -> None:
-    """Put clocks into JoeyNMT's training, and run it."""
+    """Replace methods of JoeyNMT with timed ones, and run its training."""
     manager = training.TrainManager
     make_iter, learn = datasets.BaseDataset.make_iter, manager._train_step
     validate, train = manager._validate, manager.train_and_validate

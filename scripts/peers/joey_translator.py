@@ -1,9 +1,9 @@
-"""Translates with a model that JoeyNMT 2.3 has trained; runs in JoeyNMT's own environment.
+"""Translate with a model that JoeyNMT 2.3 has trained; this runs in JoeyNMT's environment.
 
     python -m peers.joey_translator CONFIG < REQUEST
 
-See `peers.measuring` for the request and the answer. Its settings are those of CONFIG; its texts
-come in batches of like length, which is to its advantage.
+See `peers.measuring` for the request and the answer. The settings are those of CONFIG. Texts are
+batched by length, which makes JoeyNMT faster.
 """
 
 import json
@@ -17,9 +17,9 @@ from peers.measuring import answer
 
 
 def main(config_path: Path) -> None:
-    """Load the model, and answer."""
+    """Load the model and answer the request on standard input."""
     config = load_config(config_path)
-    config["model_dir"] = str(config_path.parent / "model")  # it may have been moved
+    config["model_dir"] = str(config_path.parent / "model")  # the folder may have been moved
     arguments = parse_global_args(config, rank=0, mode="translate")
     model, _, _, stream = prepare(arguments, rank=0, mode="translate")
 
@@ -35,7 +35,7 @@ def main(config_path: Path) -> None:
             n_gpu=arguments.n_gpu,
             normalization="none",
             num_workers=arguments.num_workers,
-            # Its documented settings divide by the length too.
+            # As in JoeyNMT's documented settings, divide the score by the length.
             args=arguments.test._replace(beam_size=beam_size, beam_alpha=1.0),
             autocast=arguments.autocast,
         )

@@ -1,7 +1,7 @@
-"""How a system that translates is measured: in a process of its own, asked by JSON.
+"""Measure a system that translates, in its own process, which reads a request in JSON.
 
-No imports but Python's own, since other toolkits' environments run this too, and what a system
-doesn't need must not count in its memory.
+This module imports only the standard library: it also runs in the environments of other toolkits,
+and other imports would count as memory of the system.
 """
 
 import json
@@ -11,18 +11,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-# Texts and a beam size in, translations out.
+# Takes texts and a beam size, and returns the translations.
 Translate = Callable[[list[str], int], list[str]]
 
 
 def answer(translate: Translate, request: dict[str, Any]) -> None:
-    """Translate what is asked for, and print what it took as the last line of the output.
+    """Translate the texts of a request, and print the measures as the last line of the output.
 
     Args:
         translate: the system
-        request: `texts`; `beam_sizes`, under their names; `tries`, of which the best time counts,
-            since what disturbs a machine only makes it slower; `warming`, how many of the texts
-            are translated before the clock starts: first calls take memory and choose kernels
+        request: `texts`; `beam_sizes`, a mapping from name to size; `tries`, of which the fastest
+            counts, since disturbances only make a system slower; `warming`, how many texts to
+            translate before measuring, since the first calls allocate memory and choose kernels
     """
     texts = request["texts"]
     translated = {}

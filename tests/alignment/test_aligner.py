@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from translator.alignment.aligner import Aligner, attention_between_words, load_aligner
-from translator.alignment.extraction import Reading, candidate_heads
+from translator.alignment.extraction import candidate_heads
 from translator.alignment.rendering import render_terminal, write_html
 from translator.alignment.words import split_pretokenized, split_words
+from translator.model.alignment_head import AlignmentHead
 from translator.runs.run import Run
 
 PAIRS = [
@@ -34,17 +35,18 @@ def aligner(trained_run: Path) -> Aligner:
 
 def test_the_training_has_chosen_the_reading(trained_run: Path, aligner: Aligner) -> None:
     manifest = json.loads((trained_run / "run.json").read_text())
-    assert Reading(**manifest["reading"]) == aligner.reading
-    assert aligner.languages == ("en", "es")
+    assert AlignmentHead(**manifest["alignment_head"]) == aligner.reading
+    assert (aligner.translator.src_lang, aligner.translator.tgt_lang) == ("en", "es")
 
 
 def test_an_older_run_gets_its_reading_once(trained_run: Path, tmp_path: Path) -> None:
     run = Run(Path(shutil.copytree(trained_run, tmp_path / "run")))
     manifest = run.read_manifest()
-    reading = manifest.pop("reading")
-    run.write_manifest(manifest)
-    assert load_aligner(run, "cpu").reading == Reading(**reading)
-    assert run.read_manifest()["reading"] == reading
+    chosen = manifest.alignment_head
+    assert chosen is not None
+    run.write_manifest(replace(manifest, alignment_head=None))
+    assert load_aligner(run, "cpu").reading == chosen
+    assert run.read_manifest() == manifest
 
 
 def test_each_target_word_looks_at_the_source_words(aligner: Aligner) -> None:
@@ -107,5 +109,5 @@ def test_the_page_has_all_it_needs(aligner: Aligner, tmp_path: Path) -> None:
     np.testing.assert_allclose(
         content["pairs"][1][reading.step][reading.layer][-1], mean, atol=1e-3
     )
-    [expected] = replace(aligner, reading=Reading(1, 0, "input")).weights([PAIRS[1]])
+    [expected] = replace(aligner, reading=AlignmentHead(1, 0, "input")).weights([PAIRS[1]])
     np.testing.assert_allclose(content["pairs"][1]["input"][1][0], expected, atol=1e-3)

@@ -2,16 +2,17 @@
 
 import numpy as np
 
-from translator.alignment.extraction import Reading, candidate_heads, consistency, word_weights
+from translator.alignment.extraction import candidate_heads, consistency, word_weights
 from translator.alignment.symmetrization import best_links
 from translator.alignment.words import split_pretokenized
+from translator.model.alignment_head import AlignmentHead
 
 
 def test_the_step_says_which_row_is_a_pieces() -> None:
     of_layer = np.arange(2 * 3 * 2, dtype=float).reshape(2, 3, 2)  # 2 heads, 2 pieces and eos
-    np.testing.assert_array_equal(Reading(0, 1, "output").select(of_layer), of_layer[1][:2])
-    np.testing.assert_array_equal(Reading(0, 1, "input").select(of_layer), of_layer[1][1:])
-    mean = Reading(0, None, "input").select(of_layer)
+    np.testing.assert_array_equal(AlignmentHead(0, 1, "output").select(of_layer), of_layer[1][:2])
+    np.testing.assert_array_equal(AlignmentHead(0, 1, "input").select(of_layer), of_layer[1][1:])
+    mean = AlignmentHead(0, None, "input").select(of_layer)
     np.testing.assert_array_equal(mean, (of_layer[0] + of_layer[1])[1:] / 2)
 
 
@@ -50,5 +51,5 @@ def test_right_links_are_more_consistent_than_wrong_ones() -> None:
 def test_every_layer_is_read_at_both_steps() -> None:
     assert len(set(candidate_heads(3))) == 6
     assert len(set(candidate_heads(2, [*range(4), None]))) == 20
-    assert str(Reading(1, None, "input")) == "layer 2, mean of its heads, input step"
-    assert str(Reading(0, 2, "output")) == "layer 1, head 3, output step"
+    assert str(AlignmentHead(1, None, "input")) == "layer 2, mean of its heads, input step"
+    assert str(AlignmentHead(0, 2, "output")) == "layer 1, head 3, output step"

@@ -1,6 +1,7 @@
 """What one head is told to look at."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,10 @@ from translator.data.batching import LINK_BASE, PairIds, encoded_pairs, make_bat
 from translator.data.prepare import Prepared, prepare
 from translator.data.tokenizer import Tokenizer
 from translator.errors import TranslatorError
+from translator.model.alignment_head import guided_head
 from translator.pipeline import train
 from translator.runs.run import Run
-from translator.training.objectives import GUIDED_HEAD, guided_alignment_loss, guided_layer
+from translator.training.objectives import guided_alignment_loss
 
 
 def diagonal(src: str, tgt: str) -> str:
@@ -115,8 +117,7 @@ def test_a_guided_head_learns_its_links(
         )
         train(config, run)
         errors.append(score_links(load_aligner(run, "cpu").links(pairs), gold).aer)
-    reading = load_aligner(run, "cpu").reading
-    assert (reading.layer, reading.head) == (guided_layer(2), GUIDED_HEAD)
+    assert load_aligner(run, "cpu").reading == guided_head(2)
     assert errors[1] < 0.5 * errors[0]
 
 
@@ -128,7 +129,8 @@ def test_other_links_are_not_gone_on_with(
     config = tiny_config(data_dir, max_steps=4, evaluations=1, guided_alignment=str(path))
     run = Run(tmp_path / "run")
     train(config, run)
-    run.write_manifest(run.read_manifest() | {"state": "training"})  # as if stopped before its end
+    # As if it had been stopped before its end.
+    run.write_manifest(replace(run.read_manifest(), state="training"))
     path.write_text(path.read_text().replace("0-0", "0-1", 1))
     with pytest.raises(TranslatorError, match="links has changed since"):
         train(config, run)

@@ -1,4 +1,4 @@
-"""How the mistakes of `test_bad_input.py` are made."""
+"""Helpers that make the mistakes of `test_bad_input.py`."""
 
 import io
 import json
@@ -23,20 +23,20 @@ ENOUGH_PAIRS = "".join(
 
 @dataclass(frozen=True)
 class Place:
-    """Where a mistake is made; a run and its data are there once they are asked for."""
+    """The folder of a mistake; a run and its data are copied into it on first use."""
 
-    folder: Path  # the current one
+    folder: Path  # the current folder
     trained: Path
     monkeypatch: pytest.MonkeyPatch
 
     @cached_property
     def run(self) -> Path:
-        """A finished run, to be damaged."""
+        """A finished run that may be damaged."""
         return Path(shutil.copytree(self.trained, self.folder / "run"))
 
     @cached_property
     def data(self) -> Path:
-        """What it was trained on."""
+        """The data the run was trained on."""
         return Path(shutil.copytree(self.trained.parents[1] / "data", self.folder / "data"))
 
     def write(self, name: str, content: str | bytes) -> str:
@@ -47,7 +47,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A mistake: what it is, how it is made (it returns the command), what the line must say."""
+    """A mistake: `make` makes it and returns the command; the error must contain all of `said`."""
 
     name: str
     make: Callable[[Place], list[str]]
@@ -77,12 +77,12 @@ def on_run(*argv: str, damage: Callable[[Path], None]) -> Callable[[Place], list
 
 
 def go_on(damage: Callable[[Path], None], *options: str) -> Callable[[Place], list[str]]:
-    """Go on with a run that was stopped before its end."""
+    """Resume a run that was stopped before its end."""
 
     def make(place: Place) -> list[str]:
         edit_manifest(place.run, state="training")
         damage(place.run)
-        command = ["train", "--run-dir", "run", *TINY_OPTIONS, f"--data_dir={place.data}"]
+        command = ["train", "--run-dir", "run", *TINY_OPTIONS, f"--data-dir={place.data}"]
         return [*command, *options]
 
     return make
@@ -91,7 +91,7 @@ def go_on(damage: Callable[[Path], None], *options: str) -> Callable[[Place], li
 def with_file(
     name: str, content: str, make: Callable[[Place], list[str]]
 ) -> Callable[[Place], list[str]]:
-    """Some command, with a file that it names."""
+    """A command, with a file that it needs."""
 
     def write_and_make(place: Place) -> list[str]:
         place.write(name, content)
@@ -101,14 +101,14 @@ def with_file(
 
 
 def guided_by(content: str) -> Callable[[Place], list[str]]:
-    """Train with links, as many lines as there are pairs."""
+    """Train with guided alignment; the file repeats this line for every pair."""
 
     def make(place: Place) -> list[str]:
         manifest = json.loads((place.trained / "run.json").read_text(encoding="utf-8"))
         links = place.write("links", content * manifest["corpus"]["train_pairs"])
         options = [
             *TINY_OPTIONS,
-            f"--data_dir={place.data}",
+            f"--data-dir={place.data}",
             f"--training.guided_alignment={links}",
         ]
         return ["train", "--run-dir", "new", *options]
@@ -134,7 +134,7 @@ def cut_in_half(name: str) -> Callable[[Path], None]:
 
 
 def flip_a_bit(name: str, place: float) -> Callable[[Path], None]:
-    """Change a file in one bit, at a share of its length."""
+    """Flip one bit of a file; `place` is its position as a share of the length."""
 
     def damage(run: Path) -> None:
         data = bytearray((run / name).read_bytes())
@@ -169,7 +169,7 @@ def without(name: str) -> Callable[[Path], None]:
 
 
 def plant_code(run: Path) -> None:
-    """A state whose unpickling would run code: it would leave a file behind."""
+    """Plant a state whose unpickling would run code, which would create a file."""
 
     class Bomb:
         def __reduce__(self) -> tuple[object, ...]:
@@ -204,7 +204,7 @@ def without_package(name: str, make: Callable[[Place], list[str]]) -> Callable[[
 
 
 def exported(model: str) -> Callable[[Path], None]:
-    """What `translator export` leaves, but for the model."""
+    """Write what `translator export` writes, except the model."""
 
     def damage(run: Path) -> None:
         folder = run / "ctranslate2" / "float32"
@@ -221,7 +221,7 @@ def exported_before(run: Path) -> None:
 
 
 def translate_without_cuda(place: Place) -> list[str]:
-    """On every machine, one with such a device too."""
+    """Ask for CUDA, and hide the GPU of machines that have one."""
     place.monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     return ["translate", "--run-dir", str(place.run), "--device", "cuda", "Hello."]
 
@@ -243,6 +243,6 @@ def aligned_files(first: str, second: str) -> Callable[[Place], list[str]]:
 
 
 def many_letters() -> str:
-    """More different characters than a vocabulary of 300 has room for."""
+    """Return text with more different characters than a vocabulary of 300 can hold."""
     lines = (f"{chr(0x4E00 + i)} stands alone.\t{chr(0x6E00 + i)} va sola.\n" for i in range(400))
     return "".join(lines)

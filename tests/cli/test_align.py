@@ -32,12 +32,12 @@ def test_a_sentence_alone_is_translated(cli: Cli, trained_run: Path) -> None:
     assert len(record["weights"]) == len(record["tgt"])
 
 
-def test_what_the_translator_warns_of_is_said(cli: Cli, trained_run: Path) -> None:
+def test_warnings_of_the_translator_are_shown(cli: Cli, trained_run: Path) -> None:
     result = cli("align", "--run-dir", str(trained_run), "Good 猫 evening.")
     assert "never seen are ignored: 猫" in result.stderr
 
 
-def test_a_file_gives_a_line_a_pair(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
+def test_a_file_gives_one_line_per_pair(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
     (tmp_path / "pairs.tsv").write_text(PAIRS, encoding="utf-8")
     options = ["--run-dir", str(trained_run), "--pairs", "pairs.tsv"]
     lines = cli("align", *options).stdout.splitlines()
@@ -60,9 +60,7 @@ def test_both_directions(
     assert 0 <= scores["aer"] <= 1
 
 
-def test_training_pairs_that_are_others_now_are_refused(
-    cli: Cli, tmp_path: Path, trained_run: Path
-) -> None:
+def test_changed_training_pairs_are_refused(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
     run = Run(shutil.copytree(trained_run, tmp_path / "run"))
     config = run.load_config()
     others = tmp_path / "others.tsv"
@@ -84,7 +82,7 @@ def test_every_layer_and_head_is_scored(cli: Cli, tmp_path: Path, trained_run: P
 
 def test_pictures(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
     options = ["--run-dir", str(trained_run), "--show", "--page", "page.html"]
-    options += ["Good $$ evening.", "Buenas $$ tardes."]  # no formula
+    options += ["Good $$ evening.", "Buenas $$ tardes."]  # must not be drawn as a formula
     for picture, start in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml")):
         result = cli("align", *options, "--picture", picture)
         assert result.returncode == 0, result.stderr

@@ -1,4 +1,4 @@
-"""Every mistake a user can make ends in one line that names it and its mend, and exit code 2."""
+"""Every user mistake ends in exit code 2 and one line that names the mistake and the fix."""
 
 import gzip
 import json
@@ -39,15 +39,41 @@ from mistakes import (
 )
 
 from translator.cli import main
-from translator.runs.run import FORMAT
+from translator.runs.manifest import FORMAT
 
 MISTAKES = [
     # the command line
-    Mistake("unknown command", command("trian"), ('"trian"', "train", "translate")),
+    Mistake("unknown command", command("trian"), ('"trian"', 'did you mean "train"?', "translate")),
+    Mistake("no command's name", command("xyzzy"), ('unknown command "xyzzy" (commands: ', "runs")),
     Mistake(
         "unknown option",
         command("train", "--training.max_step=5"),
         ('"training.max_step"', '"training.max_steps"'),
+    ),
+    Mistake(
+        "an option that is written with hyphens now",
+        command("prepare", "--data_dir=here"),
+        ('unknown option "--data_dir": write "--data-dir"',),
+    ),
+    Mistake(
+        "an option with an underscore",
+        command("translate", "--run_dir", "here", "Hello."),
+        ('unknown option "--run_dir": write "--run-dir"',),
+    ),
+    Mistake(
+        "an old key",
+        command("train", "--training.learning_rate=0.1"),
+        ('unknown key "training.learning_rate": it is called "training.lr" now',),
+    ),
+    Mistake(
+        "an old key in a section given as a whole",
+        command("train", '--training={"warm_start": true}'),
+        ('"training.warm_start": it is called "training.embedding_init" now',),
+    ),
+    Mistake(
+        "an old key in a file",
+        yaml_file("tokenizer:\n  sampling: 0.1\n"),
+        ("c.yaml", '"tokenizer.sampling": it is called "tokenizer.bpe_dropout" now'),
     ),
     Mistake("abbreviated option", command("translate", "--beam", "3"), ('"beam"', '"beam-size"')),
     Mistake(
@@ -66,15 +92,15 @@ MISTAKES = [
     Mistake("an option without its value", command("train", "--config"), ("--config",)),
     Mistake(
         "an option that is not UTF-8",
-        command("train", "--data_dir=ma\udcf1ana"),
-        ("not UTF-8", "--data_dir=ma\\udcf1ana"),
+        command("train", "--data-dir=ma\udcf1ana"),
+        ("not UTF-8", "--data-dir=ma\\udcf1ana"),
     ),
     Mistake(
         "a name that is too long",
         command("prepare", f"--corpus.files={'a' * 5000}"),
         ("aaa…", "too long"),
     ),
-    # settings that can't be
+    # impossible settings
     Mistake(
         "no steps at all",
         command("train", "--training.max_steps=0"),
@@ -149,6 +175,26 @@ MISTAKES = [
         "heads that don't divide the width",
         command("train", "--model.d_model=100", "--model.n_heads=3"),
         ("model.d_model", "100", "model.n_heads", "3"),
+    ),
+    Mistake(
+        "settings to be printed that don't fit together",
+        command("train", "--print-config", "--model.d_model=100", "--model.n_heads=3"),
+        ("model.d_model (100) must be a multiple of twice model.n_heads (3)",),
+    ),
+    Mistake(
+        "a width that no number of heads divides",
+        command("train", "--training.max_minutes=30", "--model.d_model=101"),
+        ("model.d_model (101)", "model.n_heads (4)"),
+    ),
+    Mistake(
+        "no run to start from",
+        command("train", "--training.init_from=nowhere"),
+        ("nowhere: no run there", "translator train --run-dir nowhere"),
+    ),
+    Mistake(
+        "a share of dropped values that rounds to all",
+        command("train", "--model.dropout=0.999"),
+        ("model.dropout must be at most 0.996",),
     ),
     Mistake(
         "everything dropped",
@@ -244,7 +290,7 @@ MISTAKES = [
     ),
     Mistake(
         "a file for the folder of the data",
-        pairs_file(ENOUGH_PAIRS, "--data_dir=p.tsv"),
+        pairs_file(ENOUGH_PAIRS, "--data-dir=p.tsv"),
         ("p.tsv/prepared", "Not a directory"),
     ),
     Mistake(
@@ -341,6 +387,20 @@ MISTAKES = [
         ("format 99", f"format {FORMAT}"),
     ),
     Mistake(
+        "a run of an older format, where all else is different",
+        on_run(
+            "translate",
+            "Hello.",
+            damage=replace_by("run.json", '{"format": 3, "versions": {"translator": "0.0.9"}}'),
+        ),
+        ("run", "format 3", f"format {FORMAT}", "train it again", "0.0.9"),
+    ),
+    Mistake(
+        "a run of an older format that says nothing else",
+        on_run("translate", "Hello.", damage=replace_by("run.json", '{"format": 2}')),
+        ("run", "format 2", f"format {FORMAT}", "unknown"),
+    ),
+    Mistake(
         "a run manifest cut off",
         on_run("translate", "Hello.", damage=cut_in_half("run.json")),
         ("run.json", "damaged"),
@@ -353,12 +413,12 @@ MISTAKES = [
     Mistake(
         "a run manifest that lacks something",
         on_run("translate", "Hello.", damage=edited("run.json", '"max_steps"', '"steps"')),
-        ("run.json", 'damaged ("max_steps" is missing)'),
+        ("run.json", "damaged", "missing", "`max_steps`"),
     ),
     Mistake(
         "a run manifest with null for something",
         on_run("evaluate", damage=lambda run: edit_manifest(run, scores=None)),
-        ('run.json: "scores"', "damaged"),
+        ("run.json", "damaged", "`$.scores`"),
     ),
     Mistake(
         "no weights yet",
@@ -576,6 +636,11 @@ MISTAKES = [
         ("--gold-base needs --gold",),
     ),
     Mistake(
+        "a base without gold, which is the default",
+        command("align", "--gold-base", "0", "Hello."),
+        ("--gold-base needs --gold",),
+    ),
+    Mistake(
         "no such base", command("align", "--gold=g.tsv", "--gold-base=2"), ("--gold-base", "0", "1")
     ),
     Mistake("heads without gold", command("align", "--heads", "Hello."), ("--heads needs --gold",)),
@@ -663,7 +728,7 @@ def test_the_largest_vocabulary_it_names_works(
 
 
 def test_lines_before_the_bad_one_are_translated(cli: Cli, trained_run: Path) -> None:
-    """Also those that wait for a batch to be filled."""
+    """Including lines that wait for a batch to fill."""
     stdin = b"Good evening.\n" * 9 + b"Caf\xe9\n" + b"Good evening.\n" * 9
     result = cli("translate", "--run-dir", str(trained_run), stdin=stdin)
     assert result.returncode == 2
@@ -671,19 +736,20 @@ def test_lines_before_the_bad_one_are_translated(cli: Cli, trained_run: Path) ->
     assert result.stderr.splitlines()[-1].startswith("translator: standard input, line 10: ")
 
 
-# --- in a process of its own: what the operating system has a part in -----------------------------
+# --- in a separate process, since the operating system takes part ---------------------------------
 
 
-def test_a_mistake_in_a_process_of_its_own(cli: Cli) -> None:
+def test_a_mistake_in_a_separate_process(cli: Cli) -> None:
     result = cli("train", "--training.max_step", "5")
     assert_one_clear_line(result, '"training.max_step"', '"training.max_steps"')
 
 
-def test_without_a_network_the_other_ways_are_named(cli: Cli, tmp_path: Path) -> None:
+def test_without_a_network_the_alternatives_are_named(cli: Cli, tmp_path: Path) -> None:
     result = cli("prepare")
     parts = ["can't be downloaded", "--corpus.files", "configs/hub.yaml", "data/downloads"]
     assert_one_clear_line(result, *parts)
-    assert not [path for path in (tmp_path / "data").rglob("[!.]*") if path.is_file()]  # but locks
+    # Lock files begin with a dot.
+    assert not [path for path in (tmp_path / "data").rglob("[!.]*") if path.is_file()]
 
 
 def test_a_data_set_of_the_hub_without_a_network(cli: Cli) -> None:

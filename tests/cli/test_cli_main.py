@@ -1,9 +1,12 @@
-"""Every command as a user runs it: in a process of its own, on real files."""
+"""Every command as a user runs it: in a separate process, on real files."""
 
 import json
 import os
+import re
 import shutil
-from importlib.metadata import entry_points
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,9 @@ from conftest import PAIRS, TINY_OPTIONS, Cli, assert_one_clear_line, contents
 
 from translator import load
 from translator.cli import COMMANDS, main
-from translator.runs.listing import list_runs
+from translator.config import save_config
+from translator.config.parsing import load_config
+from translator.runs.listing import describe_age, list_runs
 from translator.runs.run import Run
 
 FILES_OF_A_RUN = {
@@ -61,7 +66,7 @@ def test_prepare_prints_its_table(cli: Cli) -> None:
     assert table["test: sources seen in training"] == "0"
 
 
-def test_train_leaves_a_whole_run_and_shows_what_it_can(cli: Cli, tmp_path: Path) -> None:
+def test_train_writes_a_complete_run_and_shows_examples(cli: Cli, tmp_path: Path) -> None:
     result = cli("train", *TINY_OPTIONS, "--seed=7", "--training.max_steps=40")
     assert result.returncode == 0, result.stderr
     run = tmp_path / "runs" / "quickstart"
@@ -106,7 +111,7 @@ def test_a_finished_run_is_left_as_it_is(cli: Cli, run_copy: Path) -> None:
     assert contents(run_copy) == before
 
 
-def test_another_configuration_is_refused_by_its_keys(
+def test_another_configuration_is_refused_with_its_keys(
     run_copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = contents(run_copy)
@@ -120,7 +125,7 @@ def test_another_configuration_is_refused_by_its_keys(
 
 def test_the_opposite_direction_trains_on_the_same_split(trained_run: Path, tmp_path: Path) -> None:
     opposite = ["--corpus.direction=es-en", "--training.max_steps=2", "--training.evaluations=1"]
-    folders = [f"--run-dir={tmp_path / 'back'}", f"--data_dir={tmp_path / 'data'}"]
+    folders = [f"--run-dir={tmp_path / 'back'}", f"--data-dir={tmp_path / 'data'}"]
     main(["train", *TINY_OPTIONS, *opposite, *folders])
     english, spanish = zip(
         *(line.split("\t")[:2] for line in PAIRS.read_text(encoding="utf-8").splitlines()),
@@ -167,12 +172,12 @@ def test_evaluate_finds_the_best_dev_score_again(
 def test_evaluate_on_own_files_agrees_with_sacrebleu(
     cli: Cli, trained_run: Path, tmp_path: Path
 ) -> None:
-    """Both score what `translate` says."""
+    """Both score the output of `translate`."""
     options = ["--run-dir", str(trained_run), "--beam-size", "3"]
     (tmp_path / "src").write_text("\n".join(SENTENCES) + "\n", encoding="utf-8")
     translated = cli("translate", *options, stdin="\n".join(SENTENCES)).stdout
     (tmp_path / "hyp").write_text(translated, encoding="utf-8")
-    # References near the translations, since a score of 0 would show little.
+    # The references resemble the translations, since two scores of 0 would prove little.
     lines = translated.splitlines()
     references = [[f"{line} Fin." for line in lines], [*lines[:1], "Rosas.", "¿De dónde?"]]
     for name, reference in zip(("ref1", "ref2"), references, strict=True):
@@ -243,7 +248,7 @@ def test_the_run_trained_last_is_the_default(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The other run is damaged, so that it shows when it is taken."""
+    """The other run is damaged, so that using it would fail."""
     other = Path(shutil.copytree(run_copy, run_copy.with_name("other"))) / "weights.safetensors"
     other.write_bytes(b"damaged")
     os.utime(run_copy / "weights.safetensors", (2000, 2000))
@@ -286,9 +291,16 @@ def test_runs_are_listed_with_their_state_and_scores(
     )
     assert done["direction"] == "en-es"
     assert rows["halfway"]["test BLEU"] is None
-    assert done["written"].endswith(" ago")
+    assert (done["step"], done["max_steps"]) == (60, 60)
+    written = datetime.fromisoformat(done["written"])
+    assert written.utcoffset() == timedelta(0)
+    assert timedelta(0) < datetime.now(UTC) - written < timedelta(hours=1)
+    [shown] = [line for line in table.splitlines() if line.startswith("done")]
+    assert " 60/60 " in shown
+    assert shown.endswith(" ago")
+    assert rows["broken"]["step"] is None
     assert [line.split()[0] for line in table.splitlines()[2:]] == list(rows)
-    assert list(rows)[-1] == "done"  # the others were written to after it
+    assert list(rows)[-1] == "done"  # the others were written later
 
 
 @pytest.mark.parametrize(
@@ -300,17 +312,17 @@ def test_runs_are_listed_with_their_state_and_scores(
         (9e8, "10416 d after this clock's time"),
     ],
 )
-def test_a_run_is_as_old_as_this_clock_says(
+def test_the_age_of_a_run_follows_this_clock(
     run_copy: Path, monkeypatch: pytest.MonkeyPatch, ahead: float, written: str
 ) -> None:
     for path in run_copy.iterdir():
         os.utime(path, (1e9 + ahead, 1e9 + ahead))
     monkeypatch.setattr("translator.runs.listing.time.time", lambda: 1e9)
-    [row] = list_runs(run_copy.parent)
-    assert (row["state"], row["written"]) == ("finished", written)
+    [summary] = list_runs(run_copy.parent)
+    assert (summary.state, describe_age(summary.written)) == ("finished", written)
 
 
-def test_where_there_is_no_run_that_is_said(cli: Cli) -> None:
+def test_a_missing_run_is_reported(cli: Cli) -> None:
     assert_one_clear_line(cli("runs"), "no run in runs/", "translator train")
 
 
@@ -328,6 +340,21 @@ def test_without_a_command_all_are_listed(cli: Cli) -> None:
         assert f"\n  {verb} " in result.stdout
 
 
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--version"])
+    assert capsys.readouterr().out == f"translator {version('translator')}\n"
+
+
+@pytest.mark.parametrize("verb", ["train", "prepare", "tokenizer"])
+def test_options_are_written_with_hyphens(capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    """Except the keys of settings, which are written as in a file."""
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    described = re.findall(r"^  (--[\w.-]+)", capsys.readouterr().out, flags=re.MULTILINE)
+    assert "--data-dir" in described
+    assert [option for option in described if "_" in option and "." not in option] == []
+
+
 def test_the_installed_command_is_the_same() -> None:
     [script] = entry_points(group="console_scripts", name="translator")
     assert script.load() is main
@@ -343,7 +370,7 @@ def test_the_python_api_translates(trained_run: Path) -> None:
 def test_settings_come_from_files_and_options_win(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Wherever --config stands."""
+    """Regardless of the position of --config."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.yaml").write_text("tokenizer:\n  vocab_size: 200\nseed: 3\n")
     options = [f"--corpus.files={PAIRS}", "--tokenizer.vocab_size=150", "--config", "small.yaml"]
@@ -352,25 +379,25 @@ def test_settings_come_from_files_and_options_win(
     assert row.split() == ["vocabulary", "150"]
 
 
-def test_options_may_mend_what_a_file_leaves_contradictory(
+def test_options_may_fix_contradictions_in_a_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "fr.yaml").write_text("corpus:\n  languages: [en, fr]\n")
     options = [f"--config={tmp_path / 'fr.yaml'}", f"--corpus.files={PAIRS}"]
-    options += ["--tokenizer.vocab_size=300", f"--data_dir={tmp_path / 'data'}"]
+    options += ["--tokenizer.vocab_size=300", f"--data-dir={tmp_path / 'data'}"]
     main(["prepare", *options, "--corpus.direction=fr-en"])
     assert "fr-en" in capsys.readouterr().out
 
 
-def test_output_is_utf8_whatever_the_locale_says(cli: Cli, trained_run: Path) -> None:
+def test_output_is_utf8_in_every_locale(cli: Cli, trained_run: Path) -> None:
     run = ["--run-dir", str(trained_run)]
     result = cli("translate", *run, "Good.", "猫", env={"PYTHONIOENCODING": "ascii"})
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[1] == "猫"
 
 
-def test_the_tables_of_the_report_are_whole(trained_run: Path) -> None:
-    """A signature holds the sign that separates columns."""
+def test_the_tables_of_the_report_have_all_columns(trained_run: Path) -> None:
+    """A sacrebleu signature contains the column separator."""
     rows = (trained_run / "report.md").read_text(encoding="utf-8").splitlines()
     tables = [row for row in rows if row.startswith("| test") or row.startswith("|       ")]
     assert len(tables) >= 3
@@ -378,14 +405,14 @@ def test_the_tables_of_the_report_are_whole(trained_run: Path) -> None:
 
 
 def printed_settings(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
-    """What `train` would train with."""
-    with pytest.raises(SystemExit):
-        main(["train", *options, "--print_config"])
+    """The settings that `train` would use."""
+    with pytest.raises(SystemExit, match="0"):
+        main(["train", *options, "--print-config"])
     settings: dict[str, Any] = yaml.safe_load(capsys.readouterr().out)
     return settings
 
 
-def test_the_time_budget_decides_what_nothing_else_says(
+def test_the_time_budget_decides_settings_that_are_left_out(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     hour = "--training.max_minutes=60"
@@ -395,6 +422,58 @@ def test_the_time_budget_decides_what_nothing_else_says(
     assert printed_settings(capsys, hour, "--model.dropout=0.4")["model"] == wide | {"dropout": 0.4}
     own = tmp_path / "own.yaml"
     own.write_text("model:\n  d_ff: 100\ntraining:\n  max_minutes: 60\n")
-    assert printed_settings(capsys, f"--config={own}")["model"] == wide | {"d_ff": 100}
+    assert printed_settings(capsys, f"--config={own}")["model"] == down | {"d_ff": 100}
+    own.write_text("model:\n  dropout: 0.4\ntraining:\n  max_minutes: 60\n")
+    assert printed_settings(capsys, f"--config={own}")["model"] == wide | {"dropout": 0.4}
     both = printed_settings(capsys, f"--config={own}", "--training.max_minutes=10")["model"]
-    assert both == down | {"d_ff": 100}
+    assert both == down | {"dropout": 0.4}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--training.max_minutes=30", "--model.d_model=256"],
+        ["--training.max_minutes=60", "--model.n_heads=8"],
+        ["--training.max_minutes=60", '--model={"d_model": 66}'],
+        ["--training.max_minutes=60", "--training.max_steps=100"],
+    ],
+)
+def test_settings_of_the_model_do_not_collide_with_the_time_budget(
+    capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    model = printed_settings(capsys, *options)["model"]
+    assert (model["d_ff"], model["dropout"]) == (512, 0.0)
+    assert model["d_model"] % (2 * model["n_heads"]) == 0
+
+
+def test_printed_settings_are_those_of_a_training(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """They can be given back as a file, whether or not the run has a folder of its own."""
+    options = ["--run-dir=runs/1h", "--training.max_minutes=60", "--data-dir=elsewhere"]
+    printed = printed_settings(capsys, *options)
+    path = tmp_path / "printed.yaml"
+    path.write_text(yaml.safe_dump(printed), encoding="utf-8")
+    assert asdict(load_config(path)) == printed
+    assert printed["data_dir"] == "elsewhere"
+    assert printed_settings(capsys, f"--config={path}") == printed
+
+
+def test_a_run_to_start_from_decides_the_shape(
+    capsys: pytest.CaptureFixture[str], run_copy: Path, tmp_path: Path
+) -> None:
+    """Where neither an option nor a file sets it; the time budget has no say."""
+    run = Run(run_copy)
+    trained = run.load_config()
+    edited = replace(trained, model=replace(trained.model, dropout=0.7, cross_attention="topk"))
+    save_config(edited, run.config)
+    options = [f"--training.init_from={run_copy}", "--training.max_minutes=60"]
+    printed = printed_settings(capsys, *options)
+    assert printed["model"] == asdict(edited.model) | {"dropout": 0.0}
+    assert printed["tokenizer"]["vocab_size"] == trained.tokenizer.vocab_size
+    assert printed["training"]["init_from"] == str(run_copy)
+    file = tmp_path / "own.yaml"
+    file.write_text("tokenizer:\n  vocab_size: 500\n", encoding="utf-8")
+    printed = printed_settings(capsys, *options, f"--config={file}", "--model.d_ff=99")
+    assert printed["model"] == asdict(edited.model) | {"dropout": 0.0, "d_ff": 99}
+    assert printed["tokenizer"]["vocab_size"] == 500

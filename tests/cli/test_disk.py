@@ -1,4 +1,4 @@
-"""A disk that is full, or can't be written to: one clear line, and nothing lost."""
+"""A full or read-only disk gives one clear line, and nothing is lost."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from translator.runs.run import Run
 
 WEIGHTS = ["weights.safetensors"]
 
-# `translator`, in whose process no file may get larger: a full disk for users without any rights.
+# `translator` with a limit on file sizes, which acts like a full disk and needs no privileges.
 LIMITED = """
 import resource, sys
 limit = int(sys.argv.pop(1))
@@ -39,9 +39,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_loses_nothing(cli: Cli, trained_run: Path, small_disk: Path) -> None:
-    """The first state finds room, the second doesn't; with room again the run goes on."""
+    """There is room for the first state but not for the second; with more room the run resumes."""
     run = small_disk / "run"
-    command = ["train", *TINY_OPTIONS, f"--data_dir={trained_run.parents[1] / 'data'}"]
+    command = ["train", *TINY_OPTIONS, f"--data-dir={trained_run.parents[1] / 'data'}"]
     room = sum((trained_run / name).stat().st_size for name in ("training_state.pt", *WEIGHTS * 2))
     (small_disk / "filler").write_bytes(bytes(2 * 2**20 - room - 120_000))
     result = cli(*command, "--run-dir", str(run))
@@ -56,13 +56,13 @@ def test_a_full_disk_loses_nothing(cli: Cli, trained_run: Path, small_disk: Path
         assert (run / name).read_bytes() == (trained_run / name).read_bytes()
 
 
-def test_a_state_that_finds_no_room_leaves_a_run_that_goes_on(
+def test_a_run_resumes_after_a_state_did_not_fit(
     cli: Cli, tmp_path: Path, trained_run: Path
 ) -> None:
-    """Not even the first one, though the weights that it goes with do."""
+    """Not even the first state fits, although its weights do."""
     limit = (trained_run / "training_state.pt").stat().st_size - 1
     assert limit > (trained_run / WEIGHTS[0]).stat().st_size
-    command = ["train", *TINY_OPTIONS, f"--data_dir={trained_run.parents[1] / 'data'}"]
+    command = ["train", *TINY_OPTIONS, f"--data-dir={trained_run.parents[1] / 'data'}"]
     result = cli(str(limit), *command, "--run-dir=run", program=("-c", LIMITED))
     assert_one_clear_line(result, "run/training_state.pt: File too large")
     run = tmp_path / "run"
@@ -73,7 +73,7 @@ def test_a_state_that_finds_no_room_leaves_a_run_that_goes_on(
 
 
 @pytest.mark.parametrize("done", ["nothing", "the corpus"])
-def test_a_preparation_that_finds_no_room_is_made_whole_later(
+def test_a_preparation_that_did_not_fit_is_completed_later(
     cli: Cli, tmp_path: Path, done: str
 ) -> None:
     data = tmp_path / "data"
@@ -93,7 +93,7 @@ ReadOnly = Callable[[Path], None]
 
 @pytest.fixture
 def read_only() -> Iterator[ReadOnly]:
-    """Makes a folder one that can't be written to: by a mount for root, whom no mode keeps out."""
+    """Make a folder read-only; for root by a mount, since root ignores file modes."""
     mounted: list[Path] = []
     closed: list[Path] = []
 
@@ -118,18 +118,18 @@ def read_only() -> Iterator[ReadOnly]:
 
 @pytest.fixture
 def unfinished(trained_run: Path, tmp_path: Path) -> Path:
-    """A run to go on with, and all that a training needs, in `tmp_path`."""
+    """A run to resume, and everything that training needs, in `tmp_path`."""
     run = Path(shutil.copytree(trained_run, tmp_path / "runs" / "run"))
     shutil.copytree(trained_run.parents[1] / "data", tmp_path / "data")
     manifest = json.loads((run / "run.json").read_text(encoding="utf-8"))
     (run / "run.json").write_text(json.dumps(manifest | {"state": "training"}), encoding="utf-8")
-    with Run(run).locked():  # as the training before has done: the lock's file is there
+    with Run(run).locked():  # as the earlier training did, so that the lock file exists
         pass
     return run
 
 
 @pytest.mark.parametrize("folder", ["runs/run", "runs"])
-def test_a_run_folder_that_can_not_be_written_to(
+def test_a_read_only_run_folder(
     unfinished: Path,
     tmp_path: Path,
     folder: str,
@@ -137,7 +137,7 @@ def test_a_run_folder_that_can_not_be_written_to(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It can be read; and nobody is taken to train there."""
+    """The run can be used, and does not look as if a training were active."""
     monkeypatch.chdir(tmp_path)
     before = contents(tmp_path / "runs")
     read_only(tmp_path / folder)
@@ -152,9 +152,7 @@ def test_a_run_folder_that_can_not_be_written_to(
     assert contents(tmp_path / "runs") == before
 
 
-def test_a_training_in_a_folder_that_can_not_be_written_to_is_seen(
-    unfinished: Path, read_only: ReadOnly
-) -> None:
+def test_a_training_in_a_read_only_folder_is_noticed(unfinished: Path, read_only: ReadOnly) -> None:
     run = Run(unfinished)
     with run.locked():
         read_only(unfinished.parent)
@@ -162,14 +160,14 @@ def test_a_training_in_a_folder_that_can_not_be_written_to_is_seen(
     assert not run.is_locked()
 
 
-def test_a_data_folder_that_can_not_be_written_to(
+def test_a_read_only_data_folder(
     unfinished: Path,
     tmp_path: Path,
     read_only: ReadOnly,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What is prepared there can be trained on; anything else can't be prepared."""
+    """Prepared data in it can be trained on; nothing else can be prepared."""
     monkeypatch.chdir(tmp_path)
     before = contents(tmp_path / "data")
     read_only(tmp_path / "data")

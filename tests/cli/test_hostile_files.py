@@ -1,4 +1,4 @@
-"""Files made to do harm: they fill no memory, run no code, and are refused in one clear line."""
+"""Malicious files can't fill the memory or run code; they are refused in one clear line."""
 
 import gzip
 import lzma
@@ -25,8 +25,8 @@ from translator.system.checksums import sha256_of
 # --- a gigabyte on one line -----------------------------------------------------------------------
 
 GIGABYTE = 2**30
-# `translator …`, and then the most memory that it had at once, in KiB: of this process alone, where
-# what getrusage tells begins with that of the process which started it.
+# Runs `translator …` and prints the peak memory in KiB. It is the peak of this process alone, where
+# the value of getrusage starts with that of the parent process.
 WITH_PEAK = """
 import re, sys
 from pathlib import Path
@@ -42,12 +42,12 @@ needs_proc = pytest.mark.skipif(
 
 
 def peak(stdout: str) -> int:
-    """In bytes."""
+    """Peak memory in bytes."""
     return int(stdout.splitlines()[-1]) * 1024
 
 
 def gigabyte(packing: str) -> bytes:
-    """Of zeros, which are UTF-8, in an archive of many parts, which takes a moment to write."""
+    """A line of zero bytes (valid UTF-8), in an archive of many parts, which is fast to write."""
     part = bytes(2**20)
     return (gzip.compress(part) if packing == "gz" else lzma.compress(part)) * (GIGABYTE // 2**20)
 
@@ -70,7 +70,7 @@ def test_a_file_of_one_endless_line(cli: Cli, tmp_path: Path, packing: str) -> N
 
 @needs_proc
 def test_an_endless_line_on_standard_input(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
-    """The lines before it are translated, and it takes little more memory than they do."""
+    """The lines before it are translated, and it takes little more memory than those."""
     command = ["translate", "--run-dir", str(trained_run)]
     usual = cli(*command, stdin="Good evening.\n", program=["-c", WITH_PEAK])
     assert usual.returncode == 0, usual.stderr
@@ -94,7 +94,7 @@ def test_an_endless_line_on_standard_input(cli: Cli, tmp_path: Path, trained_run
 
 
 class Bomb:
-    """Unpickling it creates a file in the current folder."""
+    """An object that creates a file in the current folder when it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Path.touch, (Path("exploded"),)
@@ -104,14 +104,14 @@ Plant = Callable[[Path], None]
 
 
 def plant_pickle(path: Path) -> None:
-    path.write_bytes(pickle.dumps(Bomb(), protocol=2))  # which torch reads as well
+    path.write_bytes(pickle.dumps(Bomb(), protocol=2))  # torch reads this protocol too
 
 
 def plant_archive(path: Path) -> None:
     torch.save({"progress": Bomb()}, path)
 
 
-# Those of a finished run and of its data. Whatever is in neither list fails a test below.
+# The files of a finished run and of its data. A test below fails for a file in neither list.
 RUN_FILES = [
     "config.yaml", "run.json", "tokenizer.model", "weights.safetensors", "training_state.pt",
     "metrics.jsonl", "dev.jsonl", "test.jsonl", "attention/step-0000030.png",
@@ -126,39 +126,38 @@ DATA_FILES = [
     "tokenizer/report.json", "tokenizer/SHA256SUMS", "tokenizer/src-ids.npy",
     "tokenizer/src-offsets.npy", "tokenizer/tgt-ids.npy", "tokenizer/tgt-offsets.npy",
 ]  # fmt: skip
-# For people and other programs; a training that ends writes its own over them.
+# For people and other programs. A training overwrites them when it ends.
 NEVER_READ = ["report.md", "attention.png", "curves.png"]
 
 
 @pytest.fixture(scope="module")
 def stopped(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run that was stopped just before its end, exported, and its data."""
+    """A folder with the data and an exported run that was stopped just before its end."""
     folder = tmp_path_factory.mktemp("stopped")
     run = Run(Path(shutil.copytree(trained_run, folder / "run")))
-    prepare(replace(run.load_config(), data_dir=str(folder / "data")))  # of this run alone
+    prepare(replace(run.load_config(), data_dir=str(folder / "data")))  # used by this run only
     save_config(replace(run.load_config(), data_dir="data"), run.config)
-    manifest = run.read_manifest()
-    del manifest["reading"]  # so that it is chosen on dev
-    run.write_manifest(manifest | {"state": "training"})
+    # Without an alignment head, so that it is chosen on dev.
+    run.write_manifest(replace(run.read_manifest(), alignment_head=None, state="training"))
     export_ctranslate2(run)
     return folder
 
 
 @pytest.fixture
 def place(stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, as the current folder."""
+    """A copy of that folder, as the current folder."""
     monkeypatch.chdir(shutil.copytree(stopped, tmp_path / "place"))
     return Path.cwd()
 
 
 def in_data(name: str) -> Path:
-    """A file of the prepared data, by a name without hashes."""
+    """Find a file of the prepared data by its name without hashes."""
     [corpus] = Path("data/prepared").glob("[!.]*")
     [tokenizer] = corpus.glob("tokenizer-*")
     return corpus / name.replace("tokenizer/", f"{tokenizer.name}/", 1)
 
 
-def test_every_file_is_planted_in(place: Path) -> None:
+def test_every_file_gets_a_bomb(place: Path) -> None:
     of_run = {str(path.relative_to("run")) for path in Path("run").rglob("*") if path.is_file()}
     int8 = {name for name in of_run if name.startswith("ctranslate2/int8/")}
     assert of_run - int8 == {*RUN_FILES, *NEVER_READ}
@@ -167,7 +166,7 @@ def test_every_file_is_planted_in(place: Path) -> None:
 
 
 def ends_well(capsys: pytest.CaptureFixture[str], *argv: str) -> bool:
-    """Run a command; it succeeds, or ends with one clear line (else this fails). Did it succeed?"""
+    """Run a command, and return whether it succeeded; a failure must be one clear line."""
     capsys.readouterr()
     code: object = None
     try:
@@ -182,7 +181,7 @@ def ends_well(capsys: pytest.CaptureFixture[str], *argv: str) -> bool:
 
 
 TRANSLATE = ["translate", "--run-dir=run", "--beam-size=1", "Good evening."]
-TRAIN = ["train", "--run-dir=run", "--data_dir=data", *TINY_OPTIONS]
+TRAIN = ["train", "--run-dir=run", "--data-dir=data", *TINY_OPTIONS]
 ON_RUN = [
     TRANSLATE,
     [*TRANSLATE, "--engine=ctranslate2"],
@@ -193,7 +192,7 @@ ON_RUN = [
 ]
 ON_DATA = [
     ["align", "--run-dir=run", "--train"],
-    ["prepare", "--data_dir=data", *TINY_OPTIONS],
+    ["prepare", "--data-dir=data", *TINY_OPTIONS],
     TRAIN,
 ]
 
@@ -225,7 +224,7 @@ def test_a_planted_run_runs_no_code(
 ) -> None:
     plant(Path("run", name))
     ended = [ends_well(capsys, *command) for command in ON_RUN]
-    assert not all(ended)  # it was read
+    assert not all(ended)  # the planted file was read
     assert not Path("exploded").exists()
 
 
@@ -234,7 +233,7 @@ def test_a_planted_run_runs_no_code(
 def test_planted_data_run_no_code(
     place: Path, capsys: pytest.CaptureFixture[str], name: str, signed: bool
 ) -> None:
-    """Also where whoever planted it has set its checksum right."""
+    """Even if the attacker has also corrected the checksum."""
     path = in_data(name)
     before = sha256_of(path)
     plant_pickle(path)

@@ -1,10 +1,12 @@
 """Settings: where they come from, and what is said about those that don't fit."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from translator.config import (
     Config,
@@ -12,13 +14,16 @@ from translator.config import (
     ModelConfig,
     TokenizerConfig,
     TrainingConfig,
+    default_settings,
     differing_keys,
     flatten,
     save_config,
     settings_for_budget,
+    shape_keys,
 )
 from translator.config.parsing import load_config
 from translator.errors import TranslatorError
+from translator.model.layers import Dropout
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 NAMES = ["quickstart", "laptop-1h", "gpu", "hub", "own-pairs"]
@@ -66,6 +71,31 @@ def test_every_budget_gives_a_model_no_narrower_than_a_smaller_one(minutes: floa
     assert widths == sorted(widths)
 
 
+HOUR = {"training.max_minutes": 60.0}
+WIDE = settings_for_budget(60)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({}, {}),
+        (HOUR, WIDE),
+        (HOUR | {"model.dropout": 0.4, "training.max_steps": None}, WIDE),
+        (HOUR | {"training.max_steps": 100}, {}),
+        (HOUR | {"model.d_ff": 100}, {}),
+        (HOUR | {"model.n_heads": 2}, {}),
+        (HOUR | {"model.d_model": 256}, {}),
+        ({"model.d_model": 100}, {"model.n_heads": 2}),
+        ({"model.d_model": 30}, {"model.n_heads": 3}),
+        ({"model.d_model": 101}, {}),
+    ],
+)
+def test_the_model_of_the_budget_is_taken_as_a_whole_or_not_at_all(
+    chosen: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    assert flatten(Config()) | default_settings(chosen) == flatten(Config()) | expected
+
+
 # --- reading --------------------------------------------------------------------------------------
 
 
@@ -102,6 +132,7 @@ def test_missing_configuration_file(tmp_path: Path) -> None:
         ("model:\n  d_modle: 64\n", ['unknown key "model.d_modle"', '"model.d_model"']),
         ("training:\n  batch_token: 64\n", ['"training.batch_token"', '"training.batch_tokens"']),
         ("sede: 3\n", ['unknown key "sede"', 'the nearest is "seed"']),
+        ("data-dir: here\n", ['unknown key "data-dir"', 'the nearest is "data_dir"']),
         ("modle:\n  d_model: 64\n", ['unknown key "modle.d_model"', '"model.d_model"']),
         ("model: 64\n", ["model", "64"]),
         ("model:\n  d_model: wide\n", ["model.d_model", "int", "wide"]),
@@ -142,7 +173,7 @@ def test_null_is_for_what_is_not_set_by_default(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a\0.tsv", "\ud800.tsv"])
 @pytest.mark.parametrize("files", [str, lambda name: ["a.tsv", name]], ids=["one", "two"])
 def test_names_that_no_file_can_have(name: str, files: Callable[[str], str | list[str]]) -> None:
-    with pytest.raises(TranslatorError, match=r"corpus\.files holds a character that no name"):
+    with pytest.raises(TranslatorError, match=r"corpus\.files holds a character that no file name"):
         Config(corpus=CorpusConfig(files=files(name)))
 
 
@@ -162,6 +193,26 @@ def test_file_can_not_run_python(tmp_path: Path, value: str) -> None:
     with pytest.raises(TranslatorError, match=r"settings\.yaml: "):
         load_config(write(tmp_path, f"data_dir: {value.format(planted)}\n"))
     assert not planted.exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("tokenizer.sampling", "tokenizer.bpe_dropout"),
+        ("training.learning_rate", "training.lr"),
+        ("training.muon_learning_rate", "training.muon_lr"),
+        ("training.accumulation", "training.gradient_accumulation"),
+        ("training.guidance", "training.guided_alignment"),
+        ("training.guidance_weight", "training.guided_alignment_weight"),
+        ("training.warm_start", "training.embedding_init"),
+    ],
+)
+def test_an_old_key_names_the_new_one(tmp_path: Path, old: str, new: str) -> None:
+    assert new in flatten(Config())
+    section, name = old.split(".")
+    with pytest.raises(TranslatorError) as caught:
+        load_config(write(tmp_path, f"{section}:\n  {name}: 1\n"))
+    assert str(caught.value).endswith(f'unknown key "{old}": it is called "{new}" now')
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -259,6 +310,37 @@ def test_must_not_be_negative(key: str) -> None:
         TrainingConfig(**{key: -1})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("value", [0.997, 0.998, 0.9999])
+def test_no_more_can_be_dropped_than_a_byte_can_express(value: float) -> None:
+    with pytest.raises(TranslatorError, match=r"model\.dropout must be at most 0\.996"):
+        ModelConfig(dropout=value)
+    dropout = Dropout(ModelConfig(dropout=0.996).dropout)
+    assert dropout(torch.ones(10_000)).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "choices"),
+    [
+        (ModelConfig, "cross_attention", "softmax, entmax15"),
+        (ModelConfig, "self_attention", "softmax, entmax15"),
+        (TrainingConfig, "optimizer", "muon, adamw"),
+        (TrainingConfig, "device", "auto, cpu, cuda, mps"),
+        (TrainingConfig, "precision", "auto, float32, bfloat16"),
+    ],
+)
+@pytest.mark.parametrize("value", ["sgd", None, ["muon"]])
+def test_a_name_that_is_not_among_the_choices(
+    section: type, key: str, choices: str, value: object
+) -> None:
+    with pytest.raises(TranslatorError, match=rf"\.{key} must be one of {choices}.*, not "):
+        section(**{key: value})
+
+
+def test_languages_that_differ_in_case_alone() -> None:
+    with pytest.raises(TranslatorError, match=r"corpus\.languages must differ"):
+        CorpusConfig(languages=["en", "EN"], direction="en-EN")
+
+
 @pytest.mark.parametrize(("d_model", "n_heads"), [(66, 4), (9, 3)])
 def test_width_that_heads_can_not_share(d_model: int, n_heads: int) -> None:
     with pytest.raises(TranslatorError, match=rf"d_model \({d_model}\).*n_heads \({n_heads}\)"):
@@ -285,11 +367,20 @@ def test_differing_keys_are_named() -> None:
 
 def test_keys_free_to_change_on_resumption() -> None:
     training = TrainingConfig(
-        checkpoint_minutes=9, threads=3, precision="float32", tensorboard=True
+        checkpoint_minutes=9, threads=3, precision="float32", tensorboard=True, device="cpu"
     )
     other = Config(training=training, data_dir="elsewhere")
     assert differing_keys(Config(), other) == []
     assert differing_keys(Config(), replace(other, seed=7)) == ["seed"]
+
+
+def test_keys_of_the_shape_are_those_that_change_a_tensor_or_its_use() -> None:
+    changed = ModelConfig(32, 2, 1, 2, 64, 0.3, "entmax", "sparsemax", top_k=9)
+    other = Config(tokenizer=TokenizerConfig(300, 0.1), model=changed)
+    model = {f"model.{key}": value for key, value in asdict(changed).items()}
+    del model["model.dropout"], model["model.top_k"]
+    assert shape_keys(other) == model | {"tokenizer.vocab_size": 300}
+    assert not shape_keys(other).items() & shape_keys(Config()).items()
 
 
 SAVED = [

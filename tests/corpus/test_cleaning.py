@@ -1,4 +1,4 @@
-"""Text in one form, and pairs that are dropped for a counted reason."""
+"""Normalization of text, and the reasons for which pairs are dropped."""
 
 import unicodedata
 
@@ -36,32 +36,32 @@ SPANISH_TEXT = st.text("abcñéüÑÉ1 ¿?¡!,.'")
         ("\u200b \x00", ""),
     ],
 )
-def test_normalise_by_hand(raw: str, clean_text: str) -> None:
+def test_normalize_by_hand(raw: str, clean_text: str) -> None:
     assert normalize(raw) == clean_text
 
 
 @given(ANY_TEXT)
-def test_normalise_is_idempotent(text: str) -> None:
+def test_normalize_is_idempotent(text: str) -> None:
     assert normalize(normalize(text)) == normalize(text)
 
 
 @given(ANY_TEXT)
-def test_normalised_text_is_composed(text: str) -> None:
+def test_normalized_text_is_composed(text: str) -> None:
     assert unicodedata.is_normalized("NFC", normalize(text))
 
 
 @given(ANY_TEXT)
-def test_normalised_text_has_no_control_or_half_characters(text: str) -> None:
+def test_normalized_text_has_no_control_characters_or_surrogates(text: str) -> None:
     assert {"Cc", "Cs"}.isdisjoint(map(unicodedata.category, normalize(text)))
 
 
 @given(ANY_TEXT)
-def test_normalised_text_has_nothing_invisible(text: str) -> None:
+def test_normalized_text_has_no_invisible_characters(text: str) -> None:
     assert {"\u200b", "\u00ad", "\ufeff"}.isdisjoint(normalize(text))
 
 
 @given(ANY_TEXT)
-def test_normalised_white_space_is_single_spaces_inside(text: str) -> None:
+def test_normalized_white_space_is_single_spaces_inside(text: str) -> None:
     result = normalize(text)
     assert {c for c in result if c.isspace()} <= {" "}
     assert "  " not in result
@@ -69,7 +69,7 @@ def test_normalised_white_space_is_single_spaces_inside(text: str) -> None:
 
 
 @given(SPANISH_TEXT)
-def test_normalise_changes_no_letter_or_sign(text: str) -> None:
+def test_normalize_changes_no_letter_or_sign(text: str) -> None:
     assert normalize(text).replace(" ", "") == text.replace(" ", "")
 
 
@@ -100,7 +100,7 @@ def test_fold_ignores_case_and_punctuation(text: str) -> None:
 
 
 @given(ANY_TEXT)
-def test_fold_is_idempotent_on_normalised_text(text: str) -> None:
+def test_fold_is_idempotent_on_normalized_text(text: str) -> None:
     assert fold(fold(normalize(text))) == fold(normalize(text))
 
 
@@ -183,7 +183,7 @@ def test_order_and_attribution_are_kept() -> None:
     assert kept["tgt"][:] == [rows[n][1] for n in expected]
 
 
-def test_text_is_kept_in_its_normal_form() -> None:
+def test_kept_text_is_normalized() -> None:
     kept, _ = clean(dataset((" the\tcoffee ", "el cafe\u0301")), LIMITS)
     assert (kept["src"][0], kept["tgt"][0]) == ("the coffee", "el café")
 

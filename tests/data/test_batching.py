@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 import torch
 from conftest import PAIRS
+from helpers import pairs_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,10 +42,6 @@ def pad_by_hand(rows: Rows, chosen: Sequence[int], *, bos: bool) -> Rows:
 def random_rows(count: int, longest: int, seed: int) -> Rows:
     draw = np.random.default_rng(seed)
     return [draw.integers(4, 99, draw.integers(1, longest + 1)).tolist() for _ in range(count)]
-
-
-def pairs_of(src: Rows, tgt: Rows) -> PairIds:
-    return PairIds(Ragged.from_lists(src), Ragged.from_lists(tgt))
 
 
 def lengths_only(src: list[int], tgt: list[int]) -> PairIds:

@@ -1,14 +1,20 @@
-"""Preparation is done once, whole or not at all, whoever else prepares or was killed."""
+"""Preparation is done once, whole or not at all, with other processes around or killed ones."""
 
 import os
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import contents, tiny_config
 
+from translator import pipeline
 from translator.data import prepare as preparing
 from translator.data.prepare import Prepared, prepare
 from translator.errors import TranslatorError
+from translator.runs.run import Run
+from translator.system import checksums
+from translator.system.checksums import CHECKSUMS, sha256_of
+from translator.training.distributed import World
 
 
 def prepared_files(prepared: Prepared) -> dict[str, bytes]:
@@ -67,3 +73,59 @@ def test_a_failure_leaves_nothing_half_made(
     with pytest.raises(TranslatorError, match=r"prepared/.*: No space left on device"):
         prepare(tiny_config(tmp_path))
     assert {path.suffix for path in (tmp_path / "prepared").iterdir()} == {".lock"}
+
+
+def hashed_files(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Fills up with the files whose checksums are computed."""
+    hashed: list[Path] = []
+
+    def spy(path: Path) -> str:
+        hashed.append(path)
+        return sha256_of(path)
+
+    monkeypatch.setattr(checksums, "sha256_of", spy)
+    return hashed
+
+
+def test_a_start_hashes_each_prepared_file_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = prepare(tiny_config(tmp_path))
+    hashed = hashed_files(monkeypatch)
+    assert prepare(tiny_config(tmp_path)) == prepared
+    found = [path for path in contents(prepared.corpus_dir) if path.suffix != ".lock"]
+    assert sorted(hashed) == sorted(path for path in found if path.name != CHECKSUMS)
+
+
+@pytest.mark.parametrize("name", ["dev.jsonl", "train", "tokenizer"])
+def test_damage_is_noticed_by_one_process_of_each_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The others of a machine read the same files, and hash none of them."""
+    prepared = prepare(tiny_config(tmp_path))
+    path = {
+        "dev.jsonl": prepared.corpus_dir / "dev.jsonl",
+        "train": prepared.corpus_dir / "train" / "data-00000-of-00001.arrow",
+        "tokenizer": prepared.tokenizer_dir / "src-ids.npy",
+    }[name]
+    before = path.stat()
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as a disk that forgets a bit
+
+    class PreparedError(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        raise PreparedError
+
+    monkeypatch.setattr(pipeline, "Tokenizer", stop)
+    hashed = hashed_files(monkeypatch)
+    run, device = Run(tmp_path / "run"), torch.device("cpu")
+    for rank, local_rank, error in ((0, 0, TranslatorError), (5, 1, PreparedError)):
+        hashed.clear()
+        with pytest.raises(error):
+            pipeline._train(tiny_config(tmp_path), run, device, World(rank, 1, local_rank))
+        assert (path in hashed) == (local_rank == 0)
+    assert not hashed

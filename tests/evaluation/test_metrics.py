@@ -1,4 +1,4 @@
-"""Scores: sacrebleu's own command line and a hand-computed value are the truth."""
+"""Scores are compared with sacrebleu's command line and with values computed by hand."""
 
 import json
 import math
@@ -46,7 +46,7 @@ def test_scores_are_those_of_sacrebleus_own_command_line(tmp_path: Path) -> None
 
 
 def test_bleu_by_hand() -> None:
-    """6 of 6 words, 4 of 5 pairs, 3 of 4 triples, 2 of 3 fours; one word short of 7."""
+    """Matches: 6/6 words, 4/5 bigrams, 3/4 trigrams, 2/3 4-grams; one word shorter than 7."""
     hypothesis, reference = "the dog ran to the lake", "the dog ran to the blue lake"
     precisions = [6 / 6, 4 / 5, 3 / 4, 2 / 3]
     expected = 100 * math.exp(1 - 7 / 6) * math.prod(precisions) ** (1 / 4)
@@ -59,7 +59,7 @@ def test_a_perfect_translation_scores_100() -> None:
 
 
 def test_a_repeated_reference_changes_no_score() -> None:
-    """So ragged references score like those whose gaps a repetition fills."""
+    """So a missing reference can be filled with a repeated one."""
     ragged = [refs[: 1 + k % 2] for k, refs in enumerate(REFERENCES)]
     filled = [(refs * 2)[:2] for refs in ragged]
     few, many = score(HYPOTHESES, ragged), score(HYPOTHESES, filled)
@@ -67,8 +67,8 @@ def test_a_repeated_reference_changes_no_score() -> None:
     assert (few.references, many.references) == (6, 8)
 
 
-def test_all_references_count_wherever_they_stand() -> None:
-    """A single sentence with two references, first in the list or last."""
+def test_all_references_count_in_any_position() -> None:
+    """The only sentence with two references comes first or last."""
     one = [refs[:1] for refs in REFERENCES]
     for k in (0, 3):
         assert score(HYPOTHESES, [*one[:k], REFERENCES[k], *one[k + 1 :]]).bleu > (
@@ -76,7 +76,7 @@ def test_all_references_count_wherever_they_stand() -> None:
         )
 
 
-def test_the_order_of_sentences_is_of_no_account() -> None:
+def test_the_order_of_sentences_does_not_matter() -> None:
     order = list(range(len(HYPOTHESES)))
     random.Random(3).shuffle(order)
     assert order != sorted(order)
@@ -115,10 +115,10 @@ def test_the_content_hash_changes_with_every_change() -> None:
 
 
 def test_a_tab_inside_a_text_is_part_of_it() -> None:
-    """A user's own test file may hold tabs."""
+    """A user's test file may contain tabs."""
     assert content_hash(examples(["a"], [["b\tc"]])) != content_hash(examples(["a"], [["b", "c"]]))
 
 
-def test_the_content_hash_is_the_same_again() -> None:
+def test_the_content_hash_is_reproducible() -> None:
     again = examples(list(HYPOTHESES), REFERENCES)
     assert content_hash(examples(HYPOTHESES, REFERENCES)) == content_hash(again)

@@ -1,4 +1,4 @@
-"""A run in the form of CTranslate2 says what the run says."""
+"""A run exported to CTranslate2 gives the same translations as the run."""
 
 import importlib.util
 import shutil
@@ -31,7 +31,7 @@ SENTENCES = [line.split("\t")[0] for line in PAIRS.read_text(encoding="utf-8").s
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that has learnt enough to end its sentences, exported."""
+    """An exported run that has learned enough to end its sentences."""
     folder = tmp_path_factory.mktemp("exported")
     run = Run(folder / "runs" / "tiny")
     train(tiny_config(folder / "data", max_steps=400), run)
@@ -41,7 +41,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def own_copy(exported: Path, tmp_path: Path) -> Path:
-    """One that a test may change."""
+    """A copy of the exported run that a test may change."""
     return shutil.copytree(exported, tmp_path / "run")
 
 
@@ -51,7 +51,7 @@ def both(run: Path) -> tuple[Translator, Translator]:
 
 @pytest.mark.parametrize("length_penalty", [0.0, 0.6, 1.0])
 @pytest.mark.parametrize(("beam_size", "n_best"), [(1, 1), (2, 1), (5, 5)])
-def test_both_engines_find_the_same(
+def test_both_engines_give_the_same_translations(
     exported: Path, beam_size: int, n_best: int, length_penalty: float
 ) -> None:
     ours, theirs = both(exported)
@@ -71,10 +71,10 @@ def test_both_engines_find_the_same(
 
 
 def test_both_engines_stop_at_the_limit_of_each_source(own_copy: Path) -> None:
-    """A model that finds no end, since its embedding of eos is far from every state."""
+    """This model never ends a sentence, since its eos embedding is far from every state."""
     model = load_pytorch_engine(Run(own_copy), "cpu").model
     with torch.no_grad():
-        model.decoder_norm.bias.fill_(1)
+        model.decoder.norm.bias.fill_(1)
         model.embedding.weight[EOS_ID] = -10
     run = Run(own_copy)
     save_weights(model, run.weights)
@@ -90,7 +90,7 @@ def test_both_engines_stop_at_the_limit_of_each_source(own_copy: Path) -> None:
         ]
 
 
-def test_int8_is_smaller_and_nearly_as_sure(exported: Path) -> None:
+def test_int8_is_smaller_with_nearly_the_same_scores(exported: Path) -> None:
     sizes = [
         (Run(exported).ctranslate2 / kind / "model.bin").stat().st_size
         for kind in ("int8", "float32")
@@ -102,14 +102,12 @@ def test_int8_is_smaller_and_nearly_as_sure(exported: Path) -> None:
     assert 0 < sum(differences) / len(differences) < 0.05
     alike = [exact.text == rough.text for exact, rough in both_found]
     assert sum(alike) > len(alike) / 2
-    # Where another translation comes out best, its score need not be near.
+    # If another translation wins, its score may differ more.
     for same, difference in zip(alike, differences, strict=True):
         assert not same or difference <= 0.1
 
 
-def test_an_exported_folder_is_all_that_another_program_needs(
-    exported: Path, tmp_path: Path
-) -> None:
+def test_another_program_needs_only_the_exported_folder(exported: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(Run(exported).ctranslate2 / "float32", tmp_path / "alone")
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
     results = ctranslate2.Translator(str(folder)).translate_batch(
@@ -154,7 +152,7 @@ def test_an_export_of_other_weights_is_refused(own_copy: Path) -> None:
 
 @pytest.mark.parametrize("signed", [False, True])
 def test_a_damaged_export_is_named(own_copy: Path, signed: bool) -> None:
-    """CTranslate2 reads some models with a changed byte, and crashes in others."""
+    """CTranslate2 loads some models with a changed byte, and crashes on others."""
     model = Run(own_copy).ctranslate2 / "float32" / "model.bin"
     before = sha256_of(model)
     model.write_bytes(model.read_bytes()[:100])
@@ -167,20 +165,20 @@ def test_a_damaged_export_is_named(own_copy: Path, signed: bool) -> None:
     assert load(own_copy, "cpu", "ctranslate2-int8").translate(SENTENCES[:1])[0].text
 
 
-def test_what_ctranslate2_lacks_is_refused_and_the_old_export_kept(
+def test_an_unsupported_model_is_refused_and_the_old_export_kept(
     own_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def argmax(scores: torch.Tensor) -> torch.Tensor:
         return torch.zeros_like(scores).scatter(-1, scores.argmax(dim=-1, keepdim=True), 1)
 
     engine = load_pytorch_engine(Run(own_copy), "cpu")
-    layer = engine.model.decoder[1]
+    layer = engine.model.decoder.layers[1]
     assert isinstance(layer, DecoderLayer)
     layer.cross_attention.normalizer = argmax
     monkeypatch.setattr(
         "translator.export.ctranslate2.load_pytorch_engine", lambda *arguments: engine
     )
-    with pytest.raises(TranslatorError, match=r"decoder\.1\.cross_attention \(argmax\).*pytorch"):
+    with pytest.raises(TranslatorError, match=r"layers\.1\.cross_attention \(argmax\).*pytorch"):
         export_ctranslate2(Run(own_copy))
     assert load(own_copy, "cpu", "ctranslate2").translate(SENTENCES[:1])[0].text
 
@@ -188,7 +186,7 @@ def test_what_ctranslate2_lacks_is_refused_and_the_old_export_kept(
 @pytest.mark.parametrize(
     ("key", "name"), [("cross_attention", "sparsemax"), ("self_attention", "entmax")]
 )
-def test_a_run_with_sparse_attention_is_trained_shown_and_not_exported(
+def test_a_run_with_sparse_attention_is_trained_and_drawn_but_not_exported(
     tmp_path: Path, key: str, name: str
 ) -> None:
     tiny = tiny_config(tmp_path / "data", max_steps=10, evaluations=1)
@@ -202,9 +200,7 @@ def test_a_run_with_sparse_attention_is_trained_shown_and_not_exported(
         export_ctranslate2(run)
 
 
-def test_an_export_that_fails_leaves_the_old_one(
-    own_copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_export_keeps_the_old_one(own_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -224,7 +220,7 @@ def without_ctranslate2(name: str) -> None:
     [lambda run: export_ctranslate2(Run(run)), lambda run: load(run, "cpu", "ctranslate2")],
     ids=["export", "load"],
 )
-def test_without_the_package_its_installation_is_named(
+def test_without_the_package_the_error_says_how_to_install_it(
     exported: Path, monkeypatch: pytest.MonkeyPatch, use: Callable[[Path], object]
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", without_ctranslate2)
@@ -236,12 +232,14 @@ def test_without_the_package_its_installation_is_named(
     ("device", "engine", "said"),
     [("mps", "ctranslate2", "doesn't support mps"), ("cpu", "onnx", 'unknown engine "onnx"')],
 )
-def test_what_is_not_there_is_said(exported: Path, device: str, engine: str, said: str) -> None:
+def test_an_unavailable_device_or_engine_is_reported(
+    exported: Path, device: str, engine: str, said: str
+) -> None:
     with pytest.raises(TranslatorError, match=said):
         load(exported, device, engine)
 
 
-def test_its_attention_is_refused(exported: Path) -> None:
+def test_attention_of_ctranslate2_is_refused(exported: Path) -> None:
     with pytest.raises(TranslatorError, match="engine pytorch"):
         load(exported, "cpu", "ctranslate2").cross_attention("Yes.", "Sí.")
 

@@ -1,12 +1,12 @@
 import itertools
 import math
+from functools import partial
 
 import pytest
 import torch
+from helpers import encode, random_model, random_sources
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from translator.config import ModelConfig
 from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from translator.inference import search
 from translator.inference.engine import Hypothesis
@@ -21,51 +21,43 @@ VOCAB = 12
 SEEDS = pytest.mark.parametrize("seed", [3, 5, 6])
 PENALTIES = pytest.mark.parametrize("length_penalty", [0.0, 0.6, 1.0])
 
+sources = partial(random_sources, vocab_size=VOCAB)
 
-def random_model(vocab_size: int = VOCAB) -> Transformer:
-    """Double precision, with sharp preferences.
 
-    One embedding for input and output would let a random model repeat the last piece for ever;
-    with the sign of its output turned, it writes anything but that one, and finds an end.
+def decisive_model(vocab_size: int = VOCAB) -> Transformer:
+    """Return a model in double precision whose logits differ widely.
+
+    Input and output share one embedding, so a random model would repeat the last token forever.
+    With the sign of its output flipped, it avoids that token and reaches eos.
     """
-    config = ModelConfig(d_model=16, n_heads=2, encoder_layers=2, decoder_layers=2, d_ff=24)
-    model = Transformer(config, vocab_size).double().eval().requires_grad_(False)
-    model.decoder_norm.weight.mul_(-2)
+    model = random_model(vocab_size).double().eval().requires_grad_(False)
+    model.decoder.norm.weight.mul_(-2)
     return model
 
 
 def prefer(model: Transformer, piece: int, by: float) -> Transformer:
     """Put the logit of a piece far above all others at every place, or far below."""
-    model.decoder_norm.bias.fill_(1)  # the state is then this plus something that sums to zero
+    model.decoder.norm.bias.fill_(1)  # the state is then this plus something that sums to zero
     model.embedding.weight[piece] = by
     return model
 
 
-def sources(*lengths: int, vocab_size: int = VOCAB) -> Tensor:
-    """Random ids of these lengths, eos counted, padded."""
-    rows = [
-        torch.cat([torch.randint(4, vocab_size, (n - 1,)), torch.tensor([EOS_ID])]) for n in lengths
-    ]
-    return pad_sequence(rows, batch_first=True, padding_value=PAD_ID)
-
-
 def greedy(model: Transformer, src: Tensor) -> list[Hypothesis]:
-    return greedy_search(model, src, src == PAD_ID)
+    return greedy_search(model.decoder, encode(model, src))
 
 
 def beam(
     model: Transformer, src: Tensor, size: int, length_penalty: float = 1.0, n_best: int = 1
 ) -> list[list[Hypothesis]]:
-    return beam_search(model, src, src == PAD_ID, size, length_penalty, n_best)
+    return beam_search(model.decoder, encode(model, src), size, length_penalty, n_best)
 
 
 def next_logits(model: Transformer, src: Tensor, targets: list[list[int]]) -> Tensor:
     """(N, T + 1, V) for one source without padding and N targets of one length."""
     many = src.expand(len(targets), -1)
-    padding = torch.zeros_like(many, dtype=torch.bool)
     tgt = torch.tensor([[BOS_ID, *ids] for ids in targets])
-    states, _ = model.decode(tgt, model.encode(many, padding), padding)
-    return model.logits(states)
+    states, _ = model.decoder(tgt, encode(model, many))
+    return model.decoder.logits(states)
 
 
 def next_log_probs(model: Transformer, src: Tensor, targets: list[list[int]]) -> Tensor:
@@ -111,8 +103,8 @@ def assert_same(actual: list[Hypothesis], expected: list[Hypothesis]) -> None:
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """At most 3 or 4 pieces, eos counted, by the length of the source."""
 
-    def limits(src_padding_mask: Tensor) -> Tensor:
-        return 3 + (~src_padding_mask).sum(dim=1) % 2
+    def limits(padding_mask: Tensor) -> Tensor:
+        return 3 + (~padding_mask).sum(dim=1) % 2
 
     monkeypatch.setattr(search, "length_limits", limits)
 
@@ -168,7 +160,7 @@ def test_limit_is_twice_the_source_and_ten() -> None:
 @SEEDS
 def test_greedy_takes_the_best_piece_each_time(seed: int) -> None:
     torch.manual_seed(seed)
-    model, src = random_model(), sources(*LENGTHS)
+    model, src = decisive_model(), sources(*LENGTHS)
     for hypothesis, row in zip(greedy(model, src), without_padding(src), strict=True):
         ids, total = naive_greedy(model, row)
         assert hypothesis.ids == ids
@@ -178,8 +170,8 @@ def test_greedy_takes_the_best_piece_each_time(seed: int) -> None:
 @SEEDS
 def test_greedy_finds_the_same_where_nobody_asks_for_scores(seed: int) -> None:
     torch.manual_seed(seed)
-    model, src = random_model(), sources(*LENGTHS)
-    unscored = greedy_search(model, src, src == PAD_ID, with_scores=False)
+    model, src = decisive_model(), sources(*LENGTHS)
+    unscored = greedy_search(model.decoder, encode(model, src), with_scores=False)
     assert all(math.isnan(hypothesis.log_prob) for hypothesis in unscored)
     assert [h.ids for h in unscored] == [h.ids for h in greedy(model, src)]
 
@@ -187,7 +179,7 @@ def test_greedy_finds_the_same_where_nobody_asks_for_scores(seed: int) -> None:
 @SEEDS
 def test_a_single_beam_is_greedy(seed: int) -> None:
     torch.manual_seed(seed)
-    model, src = random_model(), sources(*LENGTHS)
+    model, src = decisive_model(), sources(*LENGTHS)
     assert_same([found for (found,) in beam(model, src, 1)], greedy(model, src))
 
 
@@ -198,7 +190,7 @@ def test_beam_search_is_the_naive_one(
     size: int, n_best: int, length_penalty: float, seed: int
 ) -> None:
     torch.manual_seed(seed)
-    model, src = random_model(), sources(*LENGTHS)
+    model, src = decisive_model(), sources(*LENGTHS)
     found = beam(model, src, size, length_penalty, n_best)
     for hypotheses, row in zip(found, without_padding(src), strict=True):
         assert_same(hypotheses, naive_beam(model, row, size, length_penalty, n_best))
@@ -208,7 +200,7 @@ def test_beam_search_is_the_naive_one(
 @pytest.mark.parametrize("n_best", [1, 3, 10])
 @pytest.mark.usefixtures("short_limits")
 def test_wide_beam_finds_the_best_of_all(length_penalty: float, n_best: int) -> None:
-    model, src = random_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
+    model, src = decisive_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
     found = beam(model, src, WIDE, length_penalty, n_best)
     for hypotheses, row in zip(found, without_padding(src), strict=True):
         expected = everything(model, row, length_penalty)[:n_best]
@@ -219,7 +211,7 @@ def test_wide_beam_finds_the_best_of_all(length_penalty: float, n_best: int) -> 
 
 @pytest.mark.usefixtures("short_limits")
 def test_asked_for_more_than_there_are_all_come() -> None:
-    model, src = random_model(vocab_size=7), sources(4, 3, vocab_size=7)
+    model, src = decisive_model(vocab_size=7), sources(4, 3, vocab_size=7)
     found = beam(model, src, WIDE, n_best=WIDE)
     assert [len(hypotheses) for hypotheses in found] == [1 + 3 + 9, 1 + 3 + 9 + 27]
 
@@ -228,7 +220,7 @@ def test_asked_for_more_than_there_are_all_come() -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
 @pytest.mark.usefixtures("short_limits")
 def test_no_beam_beats_the_best_of_all(length_penalty: float, size: int) -> None:
-    model, src = random_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
+    model, src = decisive_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
     found = beam(model, src, size, length_penalty)
     for (best,), row in zip(found, without_padding(src), strict=True):
         if best.complete:
@@ -240,7 +232,7 @@ def test_no_beam_beats_the_best_of_all(length_penalty: float, size: int) -> None
 @SEEDS
 def test_log_prob_is_that_of_the_ids(length_penalty: float, seed: int) -> None:
     torch.manual_seed(seed)
-    model, src = random_model(), sources(*LENGTHS)
+    model, src = decisive_model(), sources(*LENGTHS)
     for hypotheses, row in zip(
         beam(model, src, 4, length_penalty, n_best=4), without_padding(src), strict=True
     ):
@@ -269,7 +261,7 @@ def test_hypotheses_are_different_and_the_best_is_first(length_penalty: float, s
 @SEEDS
 def test_each_sentence_is_searched_as_if_alone(seed: int) -> None:
     torch.manual_seed(seed)
-    model, src = random_model(), sources(*LENGTHS)
+    model, src = decisive_model(), sources(*LENGTHS)
     together, with_beam = greedy(model, src), beam(model, src, 4, n_best=4)
     assert any(h.complete for h in together), "rows must leave the batch before its end"
     for i, row in enumerate(without_padding(src)):
@@ -279,7 +271,7 @@ def test_each_sentence_is_searched_as_if_alone(seed: int) -> None:
 
 @pytest.mark.parametrize("special", SPECIAL)
 def test_special_pieces_are_never_found(special: int) -> None:
-    model, src = prefer(random_model(), special, by=10), sources(*LENGTHS)
+    model, src = prefer(decisive_model(), special, by=10), sources(*LENGTHS)
     for hypotheses in [greedy(model, src), *beam(model, src, 4, n_best=4)]:
         for hypothesis in hypotheses:
             assert not {*SPECIAL, EOS_ID} & set(hypothesis.ids)
@@ -288,7 +280,7 @@ def test_special_pieces_are_never_found(special: int) -> None:
 
 
 def test_search_that_finds_no_end_stops_at_the_limit() -> None:
-    model, src = prefer(random_model(), EOS_ID, by=-10), sources(*LENGTHS)
+    model, src = prefer(decisive_model(), EOS_ID, by=-10), sources(*LENGTHS)
     limits = [2 * length + 10 for length in LENGTHS]
     for hypotheses in (greedy(model, src), [found for (found,) in beam(model, src, 4)]):
         assert [h.complete for h in hypotheses] == [False] * len(LENGTHS)
@@ -300,7 +292,7 @@ def test_search_that_finds_no_end_stops_at_the_limit() -> None:
 
 
 def test_logits_made_in_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, src = random_model(), sources(*LENGTHS)
+    model, src = decisive_model(), sources(*LENGTHS)
     expected = greedy(model, src), beam(model, src, 3, n_best=3)
     for rows in (1, 2):  # the last block of the beams' rows is not full
         monkeypatch.setattr(search, "_BLOCK_LOGITS", rows * VOCAB)
@@ -318,3 +310,60 @@ def test_best_pieces_are_those_of_a_whole_sort(vocab_size: int, count: int) -> N
     real = min(count, vocab_size - len(SPECIAL))  # the forbidden ones come last, in any order
     assert torch.equal(pieces[:, :real], expected[:, :real])
     assert pieces.size(1) == min(count, vocab_size)
+
+
+# --- forced prefixes ------------------------------------------------------------------------------
+
+PREFIXES = [[4], [], [5, 6], [6, 4], [4, 4]]
+
+
+@PENALTIES
+@pytest.mark.parametrize("n_best", [1, 3])
+@pytest.mark.usefixtures("short_limits")
+def test_wide_beam_finds_the_best_of_all_that_begin_with_the_prefix(
+    length_penalty: float, n_best: int
+) -> None:
+    model, src = decisive_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
+    found = beam_search(
+        model.decoder, encode(model, src), WIDE, length_penalty, n_best, prefixes=PREFIXES
+    )
+    for hypotheses, row, prefix in zip(found, without_padding(src), PREFIXES, strict=True):
+        expected = [
+            (score, ids)
+            for score, ids in everything(model, row, length_penalty)
+            if ids[: len(prefix)] == prefix
+        ][:n_best]
+        assert [h.ids for h in hypotheses] == [ids for _, ids in expected]
+        scores = [h.score(length_penalty) for h in hypotheses]
+        assert scores == pytest.approx([score for score, _ in expected], abs=1e-5)
+
+
+@SEEDS
+def test_a_forced_prefix_counts_in_the_log_probability(seed: int) -> None:
+    torch.manual_seed(seed)
+    model, src = decisive_model(), sources(*LENGTHS)
+    prefixes = [[4], [], [5, 6, 7], [8] * 40, [9, 4]]  # one is longer than the limit
+    memory = encode(model, src)
+    found = [
+        greedy_search(model.decoder, memory, prefixes=prefixes),
+        [best for (best,) in beam_search(model.decoder, memory, 3, prefixes=prefixes)],
+        [best for (best,) in beam_search(model.decoder, memory, 1, prefixes=prefixes)],
+    ]
+    for hypotheses in found:
+        for hypothesis, row, prefix in zip(hypotheses, without_padding(src), prefixes, strict=True):
+            assert hypothesis.ids[: len(prefix)] == prefix
+            expected = log_prob_of(model, row, hypothesis)
+            assert hypothesis.log_prob == pytest.approx(expected, abs=1e-4)
+    assert_same(found[0], found[2])
+
+
+@SEEDS
+def test_forcing_what_would_be_found_changes_nothing(seed: int) -> None:
+    torch.manual_seed(seed)
+    model, src = decisive_model(), sources(*LENGTHS)
+    free = greedy(model, src)
+    prefixes = [hypothesis.ids[: row % 3] for row, hypothesis in enumerate(free)]
+    memory = encode(model, src)
+    assert_same(greedy_search(model.decoder, memory, prefixes=prefixes), free)
+    unscored = greedy_search(model.decoder, memory, prefixes=prefixes, with_scores=False)
+    assert [h.ids for h in unscored] == [h.ids for h in free]

@@ -1,4 +1,4 @@
-"""Text in, text out: whatever the text is."""
+"""Text in, text out, for any text."""
 
 import math
 import random
@@ -20,6 +20,12 @@ from translator.inference.translator import Translator
 @pytest.fixture(scope="module")
 def translator(trained_run: Path) -> Translator:
     return load(trained_run)
+
+
+def test_a_translator_knows_its_languages(translator: Translator, reverse_run: Path) -> None:
+    assert (translator.src_lang, translator.tgt_lang) == ("en", "es")
+    backward = load(reverse_run)
+    assert (backward.src_lang, backward.tgt_lang) == ("es", "en")
 
 
 SENTENCES = [
@@ -86,29 +92,29 @@ def test_the_score_of_a_text_is_that_of_its_sentences(translator: Translator) ->
     assert together.score == pytest.approx(first.score + second.score, abs=1e-4)
 
 
-def test_texts_are_the_same_where_nobody_asks_for_scores(translator: Translator) -> None:
+def test_texts_are_the_same_without_scores(translator: Translator) -> None:
     with_scores = translator.translate(SENTENCES, beam_size=1)
     unscored = translator.translate(SENTENCES, beam_size=1, with_scores=False)
     assert [t.text for t in unscored] == [t.text for t in with_scores]
     assert all(math.isnan(t.score) for t in unscored)
 
 
-def test_only_the_sentence_in_capitals_is_shouted(translator: Translator) -> None:
-    spoken, shouted = SENTENCES[0], SENTENCES[3]
-    quiet, loud, both = translator.translate([spoken, shouted.upper(), f"{spoken} SHE SINGS."])
-    assert both.text == f"{quiet.text} {loud.text}"
-    assert not quiet.text.isupper()
+def test_only_the_sentence_in_capitals_gets_capitals(translator: Translator) -> None:
+    usual, uppercase = SENTENCES[0], SENTENCES[3].upper()
+    first, second, both = translator.translate([usual, uppercase, f"{usual} {uppercase}"])
+    assert both.text == f"{first.text} {second.text}"
+    assert not first.text.isupper()
 
 
 def test_capitals_give_the_capitals_of_the_same_translation(translator: Translator) -> None:
     sentences = [sentence for sentence in SENTENCES if " " in sentence]  # not "YES."
-    spoken = [translation.text for translation in translator.translate(sentences)]
-    shouted = translator.translate([sentence.upper() for sentence in sentences])
-    assert [translation.text for translation in shouted] == [text.upper() for text in spoken]
-    assert any(text != text.upper() for text in spoken)
+    usual = [translation.text for translation in translator.translate(sentences)]
+    uppercase = translator.translate([sentence.upper() for sentence in sentences])
+    assert [translation.text for translation in uppercase] == [text.upper() for text in usual]
+    assert any(text != text.upper() for text in usual)
 
 
-def test_a_short_abbreviation_is_not_shouting(translator: Translator) -> None:
+def test_a_short_abbreviation_is_no_sentence_in_capitals(translator: Translator) -> None:
     [translation] = translator.translate(["TV"], beam_size=1)
     assert not translation.text.isupper()
 
@@ -130,7 +136,7 @@ def test_a_text_without_letters_is_copied(translator: Translator, text: str) -> 
     assert translator.translate([text])[0].text == text
 
 
-def test_the_model_never_reads_an_unknown_piece(
+def test_the_model_never_reads_an_unknown_token(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[list[int]] = []
@@ -151,7 +157,7 @@ def test_the_model_never_reads_an_unknown_piece(
 def test_a_text_found_twice_is_given_once_with_its_better_score(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two ways to cut it into pieces are two hypotheses."""
+    """Two ways to split it into tokens are two hypotheses."""
     whole, other = translator.tokenizer.encode(["Sí.", "¿"])
     found = [
         Hypothesis(whole, -1.0, 1, True),
@@ -174,7 +180,7 @@ def test_warnings_belong_to_their_text(translator: Translator) -> None:
     assert not any("猫" in warning for warning in first.warnings + third.warnings)
 
 
-def test_order_and_company_are_of_no_account(translator: Translator) -> None:
+def test_order_and_neighbors_make_no_difference(translator: Translator) -> None:
     alone = {text: translator.translate([text], beam_size=1)[0].text for text in SENTENCES}
     assert len(set(alone.values())) > 3
     shuffled = random.Random(5).sample(SENTENCES * 3, k=3 * len(SENTENCES))
@@ -218,7 +224,7 @@ def test_alternatives_are_distinct_and_the_best_comes_first(translator: Translat
     assert 2 <= len({text for text, _ in translation.alternatives}) == len(scores) <= 4
 
 
-def test_cross_attention_has_a_distribution_for_each_target_piece(translator: Translator) -> None:
+def test_cross_attention_has_a_distribution_for_each_target_token(translator: Translator) -> None:
     src, tgt, layers = translator.cross_attention("The boat leaves at noon.", "El barco sale.")
     assert src[-1] == tgt[-1] == "</s>"
     assert "".join(src[:-1]).replace("▁", " ").strip() == "The boat leaves at noon."

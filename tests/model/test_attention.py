@@ -16,19 +16,19 @@ def heads(length: int) -> Tensor:
 
 
 def random_mask() -> Tensor:
-    """(B, 1, T, S), True where hidden; the first key stays visible."""
+    """Return a (B, 1, T, S) mask, True where a key is hidden. The first key stays visible."""
     mask = torch.rand(B, 1, T, S) < 0.5
     mask[..., 0] = False
     return mask
 
 
 def padding_mask() -> Tensor:
-    """(B, S), True at the end of two of the rows."""
+    """Return a (B, S) mask, True for the padding at the end of the last two rows."""
     return torch.arange(S) >= torch.tensor([S, 4, 1])[:, None]
 
 
 def copy_attention(ours: MultiHeadAttention, theirs: nn.MultiheadAttention) -> None:
-    """Give PyTorch's layer the weights of ours, which has no biases."""
+    """Copy our weights into PyTorch's layer and set its biases to zero: ours has none."""
     inputs = (ours.query, ours.key, ours.value)
     theirs.in_proj_weight.data = torch.cat([part.weight.data for part in inputs])
     theirs.in_proj_bias.data.zero_()
@@ -37,14 +37,14 @@ def copy_attention(ours: MultiHeadAttention, theirs: nn.MultiheadAttention) -> N
 
 
 def hardmax(scores: Tensor) -> Tensor:
-    """All the weight to the highest score."""
+    """Give all the weight to the highest score."""
     return F.one_hot(scores.argmax(dim=-1), scores.size(-1)).to(scores.dtype)
 
 
 @pytest.mark.parametrize("need_weights", [False, True])
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
-def test_attend_is_scaled_dot_product_attention(
+def test_attend_equals_scaled_dot_product_attention(
     masked: bool, causal: bool, need_weights: bool
 ) -> None:
     query, key, value = heads(T), heads(S), heads(S)
@@ -72,9 +72,7 @@ def test_weights_sum_to_one_and_are_zero_where_masked() -> None:
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
-def test_fast_path_has_outputs_and_gradients_of_the_path_with_weights(
-    masked: bool, causal: bool
-) -> None:
+def test_outputs_and_gradients_do_not_depend_on_need_weights(masked: bool, causal: bool) -> None:
     inputs = heads(T), heads(S), heads(S)
     mask = random_mask() if masked else None
     fast, _ = attend(*inputs, mask=mask, causal=causal)
@@ -87,7 +85,7 @@ def test_fast_path_has_outputs_and_gradients_of_the_path_with_weights(
 
 
 @pytest.mark.parametrize("need_weights", [False, True])
-def test_mapping_takes_the_place_of_softmax(need_weights: bool) -> None:
+def test_attend_uses_the_normalizer_instead_of_softmax(need_weights: bool) -> None:
     query, key, value = heads(T), heads(S), heads(S)
     mask = random_mask()
     output, weights = attend(
@@ -103,7 +101,7 @@ def test_mapping_takes_the_place_of_softmax(need_weights: bool) -> None:
                 assert weights is None or weights[b, h, t, best] == 1
 
 
-def test_layer_uses_its_mapping() -> None:
+def test_layer_uses_its_normalizer() -> None:
     ours = MultiHeadAttention(D, H, normalizer=hardmax).double()
     x = torch.randn(B, T, D, dtype=torch.float64)
     _, weights = ours(x, *ours.keys_and_values(x), need_weights=True)
@@ -112,7 +110,7 @@ def test_layer_uses_its_mapping() -> None:
 
 @pytest.mark.parametrize("need_weights", [False, True])
 @pytest.mark.parametrize("cross", [False, True])
-def test_layer_is_that_of_pytorch(cross: bool, need_weights: bool) -> None:
+def test_layer_equals_pytorchs(cross: bool, need_weights: bool) -> None:
     ours = MultiHeadAttention(D, H).double()
     theirs = nn.MultiheadAttention(D, H, batch_first=True).double()
     copy_attention(ours, theirs)
@@ -133,7 +131,7 @@ def test_layer_is_that_of_pytorch(cross: bool, need_weights: bool) -> None:
         assert weights is None
 
 
-def test_causal_layer_is_that_of_pytorch() -> None:
+def test_causal_layer_equals_pytorchs() -> None:
     ours = MultiHeadAttention(D, H).double()
     theirs = nn.MultiheadAttention(D, H, batch_first=True).double()
     copy_attention(ours, theirs)
@@ -145,7 +143,7 @@ def test_causal_layer_is_that_of_pytorch() -> None:
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_bfloat16_is_rounded_and_nothing_else(causal: bool) -> None:
+def test_bfloat16_differs_only_by_rounding(causal: bool) -> None:
     exact = [heads(S).float().bfloat16().double().detach().requires_grad_() for _ in range(3)]
     half = [x.detach().bfloat16().requires_grad_() for x in exact]
     mask = padding_mask()[:, None, None, :]

@@ -16,8 +16,8 @@ AS_OURS: dict[str, Any] = {
 }
 
 
-def randomise(module: nn.Module) -> None:
-    """Move every weight, norms and biases too, away from where layers start alike."""
+def randomize(module: nn.Module) -> None:
+    """Perturb every weight. Norms and biases too, which otherwise start at constants."""
     for parameter in module.parameters():
         parameter.data += 0.3 * torch.randn_like(parameter)
 
@@ -29,7 +29,7 @@ def copy_feed_forward(ours: FeedForward, theirs: Any) -> None:
 
 
 def copy_encoder_layer(ours: EncoderLayer, theirs: nn.TransformerEncoderLayer) -> None:
-    """Give PyTorch's layer the weights of ours."""
+    """Copy our weights into PyTorch's layer."""
     copy_attention(ours.self_attention, theirs.self_attn)
     copy_feed_forward(ours.feed_forward, theirs)
     theirs.norm1.load_state_dict(ours.self_norm.state_dict())
@@ -37,7 +37,7 @@ def copy_encoder_layer(ours: EncoderLayer, theirs: nn.TransformerEncoderLayer) -
 
 
 def copy_decoder_layer(ours: DecoderLayer, theirs: nn.TransformerDecoderLayer) -> None:
-    """Give PyTorch's layer the weights of ours."""
+    """Copy our weights into PyTorch's layer."""
     copy_attention(ours.self_attention, theirs.self_attn)
     copy_attention(ours.cross_attention, theirs.multihead_attn)
     copy_feed_forward(ours.feed_forward, theirs)
@@ -51,14 +51,14 @@ def vectors(length: int) -> Tensor:
 
 
 def padding_mask(length: int) -> Tensor:
-    """(B, length), True at the end of two of the rows."""
+    """Return a (B, length) mask, True for the padding at the end of the last two rows."""
     return torch.arange(length) >= torch.tensor([length, 4, 1])[:, None]
 
 
-def test_encoder_layer_is_that_of_pytorch() -> None:
+def test_encoder_layer_equals_pytorchs() -> None:
     ours = EncoderLayer(D, H, D_FF, dropout=0.0).double()
     theirs = nn.TransformerEncoderLayer(D, H, D_FF, **AS_OURS).double()
-    randomise(ours)
+    randomize(ours)
     copy_encoder_layer(ours, theirs)
     x, padding = vectors(S), padding_mask(S)
     expected = theirs(x, src_key_padding_mask=padding)
@@ -67,20 +67,20 @@ def test_encoder_layer_is_that_of_pytorch() -> None:
     )
 
 
-def test_encoder_layer_without_mask_is_that_of_pytorch() -> None:
+def test_encoder_layer_without_mask_equals_pytorchs() -> None:
     ours = EncoderLayer(D, H, D_FF, dropout=0.0).double()
     theirs = nn.TransformerEncoderLayer(D, H, D_FF, **AS_OURS).double()
-    randomise(ours)
+    randomize(ours)
     copy_encoder_layer(ours, theirs)
     x = vectors(S)
     torch.testing.assert_close(ours(x, None, None), theirs(x))
 
 
 @pytest.mark.parametrize("need_weights", [False, True])
-def test_decoder_layer_is_that_of_pytorch(need_weights: bool) -> None:
+def test_decoder_layer_equals_pytorchs(need_weights: bool) -> None:
     ours = DecoderLayer(D, H, D_FF, dropout=0.0).double()
     theirs = nn.TransformerDecoderLayer(D, H, D_FF, **AS_OURS).double()
-    randomise(ours)
+    randomize(ours)
     copy_decoder_layer(ours, theirs)
     x, memory = vectors(T), vectors(S)
     tgt_padding, memory_padding = padding_mask(T), padding_mask(S)
@@ -108,8 +108,8 @@ def test_dropout_is_off_in_evaluation_and_on_in_training() -> None:
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
-def test_dropout_zeroes_its_share_and_keeps_the_mean(rate: float) -> None:
-    x = torch.full((1000, 1001), 3.0)  # not a multiple of the bytes in a word
+def test_dropout_zeroes_the_given_fraction_and_keeps_the_mean(rate: float) -> None:
+    x = torch.full((1000, 1001), 3.0)  # the size is not a multiple of the bytes in a word
     dropped = Dropout(rate)(x)
     share = (dropped == 0).double().mean().item()
     # Within six standard deviations of the rate, which is rounded to a 256th.
@@ -118,18 +118,18 @@ def test_dropout_zeroes_its_share_and_keeps_the_mean(rate: float) -> None:
     torch.testing.assert_close(dropped[dropped != 0].unique(), torch.tensor([3 * scale]))
 
 
-def test_dropout_sends_gradients_through_what_it_kept() -> None:
+def test_gradients_flow_only_through_values_that_dropout_kept() -> None:
     x = torch.randn(20, 30, requires_grad=True)
     dropped = Dropout(0.5)(x)
     (gradient,) = torch.autograd.grad(dropped.sum(), x)
     torch.testing.assert_close(gradient, (dropped != 0) * 2.0)
 
 
-def test_dropout_draws_from_the_generator_it_is_given() -> None:
+def test_dropout_draws_from_its_own_generator() -> None:
     dropout, x = Dropout(0.5), torch.ones(50, 50)
     dropout.generator = torch.Generator().manual_seed(1)
     first, second = dropout(x), dropout(x)
     assert not torch.equal(first, second)
-    torch.rand(1)  # another generator's draws are none of its business
+    torch.rand(1)  # draws from the default generator don't matter
     dropout.generator.manual_seed(1)
     assert torch.equal(dropout(x), first)

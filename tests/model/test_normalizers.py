@@ -1,4 +1,4 @@
-"""What may take the place of softmax."""
+"""The functions that attention can use instead of softmax."""
 
 import math
 from typing import get_args
@@ -17,16 +17,16 @@ B, H, T, S = 2, 3, 4, 7
 
 
 def scores(dtype: torch.dtype = torch.float64) -> Tensor:
-    """Some of them masked, as for padding."""
+    """Return random scores, some of them masked as padding is."""
     drawn = 2 * torch.randn(B, H, T, S, dtype=torch.float64)
     drawn[0, :, :, 5:] = -math.inf
-    drawn[1, :, 0, 1:] = -math.inf  # one may be seen
+    drawn[1, :, 0, 1:] = -math.inf  # a single key is visible
     return drawn.to(dtype)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-def test_each_row_is_a_distribution_over_what_may_be_seen(
+def test_each_row_is_a_distribution_over_the_visible_keys(
     name: NormalizerName, dtype: torch.dtype
 ) -> None:
     given = scores(dtype)
@@ -41,7 +41,7 @@ def test_each_row_is_a_distribution_over_what_may_be_seen(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_gradients_are_those_of_differences(name: NormalizerName) -> None:
+def test_gradients_equal_finite_differences(name: NormalizerName) -> None:
     normalizer = make_normalizer(name, H, 3)
     if isinstance(normalizer, AdaptiveEntmax):
         normalizer.double()
@@ -50,7 +50,7 @@ def test_gradients_are_those_of_differences(name: NormalizerName) -> None:
     assert torch.autograd.gradcheck(normalizer, drawn, eps=1e-6, atol=1e-5)
 
 
-def test_alpha_learns() -> None:
+def test_gradient_of_alpha_equals_finite_differences() -> None:
     normalizer = AdaptiveEntmax(H).double()
     drawn = torch.randn(B, H, T, S, dtype=torch.float64)
     target = torch.rand(B, H, T, S, dtype=torch.float64)
@@ -64,7 +64,9 @@ def test_alpha_learns() -> None:
 
 
 @pytest.mark.parametrize(("alpha", "name"), [(1.5, "entmax15"), (2.0, "sparsemax")])
-def test_alpha_between_and_at_its_end(alpha: float, name: NormalizerName) -> None:
+def test_adaptive_entmax_equals_entmax15_and_sparsemax_at_their_alphas(
+    alpha: float, name: NormalizerName
+) -> None:
     given = scores()
     normalizer = AdaptiveEntmax(H).double()
     torch.nn.init.constant_(normalizer.a, torch.logit(torch.tensor((alpha - 1.01) / 0.99), 1e-12))
@@ -74,8 +76,8 @@ def test_alpha_between_and_at_its_end(alpha: float, name: NormalizerName) -> Non
 
 
 @pytest.mark.parametrize("a", [-30.0, -12.0, 0.0, 12.0, 30.0])
-def test_alpha_may_go_as_far_as_it_likes(a: float) -> None:
-    """In float32 as in float64, with masked scores, and with gradients."""
+def test_extreme_alphas_stay_accurate_in_float32(a: float) -> None:
+    """Weights and gradients in float32 equal those in float64, masked scores included."""
     found = []
     for dtype in (torch.float32, torch.float64):
         normalizer = AdaptiveEntmax(H).to(dtype)
@@ -91,12 +93,12 @@ def test_alpha_may_go_as_far_as_it_likes(a: float) -> None:
 
 
 @pytest.mark.parametrize("k", [S, S + 1])
-def test_top_k_of_all_is_softmax(k: int) -> None:
+def test_top_k_with_all_keys_equals_softmax(k: int) -> None:
     given = scores()
     assert torch.equal(TopK(k)(given), softmax(given))
 
 
-def test_top_k_keeps_the_highest_in_proportion() -> None:
+def test_top_k_keeps_the_highest_weights_in_proportion() -> None:
     given = scores()
     weights, all_weights = TopK(2)(given), softmax(given)
     for row, full in zip(weights.flatten(0, -2), all_weights.flatten(0, -2), strict=True):
@@ -106,7 +108,7 @@ def test_top_k_keeps_the_highest_in_proportion() -> None:
         torch.testing.assert_close(row[kept], full[kept] / full[kept].sum())
 
 
-def test_sparser_ones_have_more_zeros() -> None:
+def test_sparser_normalizers_give_more_zeros() -> None:
     given = 2 * torch.randn(50, H, T, S)
     zeros = [(make_normalizer(name, H, 4)(given) == 0).sum() for name in NAMES[:3]]
     assert 0 == zeros[0] < zeros[1] < zeros[2]
@@ -114,7 +116,7 @@ def test_sparser_ones_have_more_zeros() -> None:
 
 @pytest.mark.parametrize("cross", NAMES)
 @pytest.mark.parametrize("own", ["softmax", "topk", "entmax"])
-def test_decoding_step_by_step_is_decoding_at_once(
+def test_decoding_step_by_step_equals_decoding_at_once(
     cross: NormalizerName, own: NormalizerName
 ) -> None:
     shape = {"d_model": 16, "n_heads": 2, "encoder_layers": 1, "decoder_layers": 2, "d_ff": 32}
@@ -123,9 +125,9 @@ def test_decoding_step_by_step_is_decoding_at_once(
     src, tgt = torch.randint(4, 20, (B, S)), torch.randint(4, 20, (B, T))
     mask = torch.zeros(B, S, dtype=torch.bool)
     mask[1, 4:] = True
-    memory = model.encode(src, mask)
-    states, weights = model.decode(tgt, memory, mask, weights_of=range(2))
+    memory = model.encoder(src, mask)
+    states, weights = model.decoder(tgt, memory, weights_of=range(2))
     assert (weights[0][1, :, :, 4:] == 0).all()
-    cache: DecoderCache = model.start(memory, mask, T)
+    cache: DecoderCache = model.decoder.start(memory, T)
     for t in range(T):
-        torch.testing.assert_close(model.step(tgt[:, t], cache), states[:, t])
+        torch.testing.assert_close(model.decoder.step(tgt[:, t], cache), states[:, t])

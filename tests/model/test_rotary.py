@@ -14,10 +14,10 @@ def heads() -> Tensor:
     return torch.randn(B, H, T, K, dtype=torch.float64)
 
 
-def test_rotation_is_that_of_the_paper() -> None:
-    """Su et al. 2021, equation 15: at position m, pair i of values turns by m · 10000^(-2i/K)."""
+def test_rotation_follows_the_paper() -> None:
+    """Su et al. 2021, equation 15: pair i at position m is rotated by m · 10000^(-2i/K)."""
     x = heads()
-    turned = apply_rotary(x, rotary_rotations(T, K, CPU))
+    rotated = apply_rotary(x, rotary_rotations(T, K, CPU))
     for position in range(T):
         matrix = torch.zeros(K, K, dtype=torch.float64)
         for i in range(K // 2):
@@ -28,11 +28,11 @@ def test_rotation_is_that_of_the_paper() -> None:
             ]
             matrix[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] = torch.tensor(block)
         torch.testing.assert_close(
-            turned[:, :, position], x[:, :, position] @ matrix.T, rtol=0, atol=1e-5
+            rotated[:, :, position], x[:, :, position] @ matrix.T, rtol=0, atol=1e-5
         )
 
 
-def test_attention_sees_distances_only() -> None:
+def test_attention_depends_on_relative_positions_only() -> None:
     attention = MultiHeadAttention(H * K, H).double()
     x = torch.randn(B, T, H * K, dtype=torch.float64)
     outputs = []
@@ -42,14 +42,14 @@ def test_attention_sees_distances_only() -> None:
         outputs.append(attention(x, keys, values, rotation=rotation, causal=True)[0])
     torch.testing.assert_close(*outputs, rtol=0, atol=1e-5)
     keys, values = attention.keys_and_values(x)
-    unturned, _ = attention(x, keys, values, causal=True)
-    assert (unturned - outputs[0]).abs().max() > 1e-3
+    unrotated, _ = attention(x, keys, values, causal=True)
+    assert (unrotated - outputs[0]).abs().max() > 1e-3
 
 
 def test_bfloat16_stays_bfloat16() -> None:
     x = heads()
-    turned = apply_rotary(x.bfloat16(), rotary_rotations(T, K, CPU))
-    assert turned.dtype == torch.bfloat16
+    rotated = apply_rotary(x.bfloat16(), rotary_rotations(T, K, CPU))
+    assert rotated.dtype == torch.bfloat16
     torch.testing.assert_close(
-        turned.double(), apply_rotary(x, rotary_rotations(T, K, CPU)), rtol=0, atol=0.05
+        rotated.double(), apply_rotary(x, rotary_rotations(T, K, CPU)), rtol=0, atol=0.05
     )

@@ -1,40 +1,35 @@
 import math
+from functools import partial
 
 import pytest
 import torch
-from test_layers import AS_OURS, copy_decoder_layer, copy_encoder_layer, randomise
+from helpers import SMALL, encode, random_ids, random_model, random_sources
+from test_layers import AS_OURS, copy_decoder_layer, copy_encoder_layer, randomize
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from translator.config import ModelConfig
-from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
-from translator.model import transformer
+from translator.data.tokenizer import BOS_ID, PAD_ID
+from translator.model import decoder as decoding
+from translator.model import text_encoder
+from translator.model.cache import DecoderCache
 from translator.model.transformer import Transformer, count_parameters
 
 VOCAB = 20
-CONFIG = ModelConfig(d_model=16, n_heads=2, encoder_layers=2, decoder_layers=2, d_ff=24)
+
+random_tokens = partial(random_ids, vocab_size=VOCAB)
+sources = partial(random_sources, vocab_size=VOCAB)
 
 
-def random_model() -> Transformer:
-    """Double precision, with weights large enough that everything depends on everything."""
-    model = Transformer(CONFIG, VOCAB).double().eval().requires_grad_(False)
-    randomise(model)
+def perturbed_model() -> Transformer:
+    """Return a model in double precision, with weights so large that no dependency vanishes."""
+    model = random_model(VOCAB).double().eval().requires_grad_(False)
+    randomize(model)
     return model
 
 
-def random_pieces(*shape: int) -> Tensor:
-    return torch.randint(EOS_ID + 1, VOCAB, shape)
-
-
-def sources(*lengths: int) -> Tensor:
-    """Random ids of these lengths, eos counted, padded."""
-    rows = [torch.cat([random_pieces(n - 1), torch.tensor([EOS_ID])]) for n in lengths]
-    return pad_sequence(rows, batch_first=True, padding_value=PAD_ID)
-
-
 def prefixes(rows: int, length: int) -> Tensor:
-    """Random ids after bos."""
-    return torch.cat([torch.full((rows, 1), BOS_ID), random_pieces(rows, length - 1)], dim=1)
+    """Return bos followed by random ids in each row."""
+    return torch.cat([torch.full((rows, 1), BOS_ID), random_tokens(rows, length - 1)], dim=1)
 
 
 def with_padding(ids: Tensor, columns: int) -> Tensor:
@@ -42,42 +37,46 @@ def with_padding(ids: Tensor, columns: int) -> Tensor:
 
 
 def read(model: Transformer, src: Tensor, tgt: Tensor) -> Tensor:
-    """The logits (B, T, V) of a whole target at once."""
-    memory = model.encode(src, src == PAD_ID)
-    return model.logits(model.decode(tgt, memory, src == PAD_ID)[0])
+    """Return the logits (B, T, V) of a whole target, computed at once."""
+    return model.decoder.logits(model.decoder(tgt, encode(model, src))[0])
+
+
+def step(model: Transformer, tokens: Tensor, cache: DecoderCache) -> Tensor:
+    return model.decoder.logits(model.decoder.step(tokens, cache))
 
 
 def assert_same(actual: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
 
 
-def unturned(length: int, width: int, device: torch.device) -> Tensor:
-    """In place of `rotations`: every position is turned by nothing."""
+def unrotated(length: int, width: int, device: torch.device) -> Tensor:
+    """A replacement for `rotary_rotations` that rotates no position."""
     return torch.ones(length, width // 2, dtype=torch.complex64, device=device)
 
 
-def test_model_is_encoder_and_decoder_of_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """But for the positions, which PyTorch's layers don't have."""
-    monkeypatch.setattr(transformer, "rotations", unturned)
-    model = random_model()
-    d_model, n_heads, d_ff = CONFIG.d_model, CONFIG.n_heads, CONFIG.d_ff
+def test_model_equals_pytorchs_encoder_and_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rotary positions are switched off, because PyTorch's layers don't have them."""
+    for module in (text_encoder, decoding):
+        monkeypatch.setattr(module, "rotary_rotations", unrotated)
+    model = perturbed_model()
+    d_model, n_heads, d_ff = SMALL.d_model, SMALL.n_heads, SMALL.d_ff
     encoder = nn.TransformerEncoder(
         nn.TransformerEncoderLayer(d_model, n_heads, d_ff, **AS_OURS),
-        CONFIG.encoder_layers,
+        SMALL.encoder_layers,
         norm=nn.LayerNorm(d_model),
         enable_nested_tensor=False,
     ).double()
     decoder = nn.TransformerDecoder(
         nn.TransformerDecoderLayer(d_model, n_heads, d_ff, **AS_OURS),
-        CONFIG.decoder_layers,
+        SMALL.decoder_layers,
         norm=nn.LayerNorm(d_model),
     ).double()
-    for ours, theirs in zip(model.encoder, encoder.layers, strict=True):
+    for ours, theirs in zip(model.encoder.layers, encoder.layers, strict=True):
         copy_encoder_layer(ours, theirs)
-    for ours, theirs in zip(model.decoder, decoder.layers, strict=True):
+    for ours, theirs in zip(model.decoder.layers, decoder.layers, strict=True):
         copy_decoder_layer(ours, theirs)
-    encoder.norm.load_state_dict(model.encoder_norm.state_dict())
-    decoder.norm.load_state_dict(model.decoder_norm.state_dict())
+    encoder.norm.load_state_dict(model.encoder.norm.state_dict())
+    decoder.norm.load_state_dict(model.decoder.norm.state_dict())
 
     def embed(ids: Tensor) -> Tensor:
         return model.embedding.weight[ids] * math.sqrt(d_model)
@@ -91,32 +90,32 @@ def test_model_is_encoder_and_decoder_of_pytorch(monkeypatch: pytest.MonkeyPatch
         tgt_mask=torch.ones(6, 6, dtype=torch.bool).triu(1),
         memory_key_padding_mask=padding,
     )
-    assert_same(model.encode(src, padding)[~padding], memory[~padding])
+    assert_same(encode(model, src).states[~padding], memory[~padding])
     assert_same(read(model, src, tgt), states @ model.embedding.weight.T)
 
 
-def test_more_source_padding_changes_nothing() -> None:
-    model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
+def test_source_padding_does_not_change_the_result() -> None:
+    model, src, tgt = perturbed_model(), sources(7, 3, 1), prefixes(3, 6)
     wider = with_padding(src, 4)
     real = src != PAD_ID
-    memory = model.encode(wider, wider == PAD_ID)[:, : src.size(1)]
-    assert_same(memory[real], model.encode(src, ~real)[real])
+    states = encode(model, wider).states[:, : src.size(1)]
+    assert_same(states[real], encode(model, src).states[real])
     assert_same(read(model, wider, tgt), read(model, src, tgt))
 
 
-def test_more_target_padding_changes_nothing() -> None:
-    model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
+def test_target_padding_does_not_change_the_result() -> None:
+    model, src, tgt = perturbed_model(), sources(7, 3, 1), prefixes(3, 6)
     assert_same(read(model, src, with_padding(tgt, 4))[:, :6], read(model, src, tgt))
 
 
-def test_batch_order_changes_nothing() -> None:
-    model, src, tgt = random_model(), sources(7, 3, 5, 1), prefixes(4, 6)
+def test_batch_order_does_not_change_the_result() -> None:
+    model, src, tgt = perturbed_model(), sources(7, 3, 5, 1), prefixes(4, 6)
     order = torch.tensor([2, 0, 3, 1])
     assert_same(read(model, src[order], tgt[order]), read(model, src, tgt)[order])
 
 
-def test_each_row_is_as_if_alone() -> None:
-    model, lengths, tgt = random_model(), (7, 3, 5, 1), prefixes(4, 6)
+def test_other_rows_of_the_batch_do_not_change_the_result() -> None:
+    model, lengths, tgt = perturbed_model(), (7, 3, 5, 1), prefixes(4, 6)
     src = sources(*lengths)
     together = read(model, src, tgt)
     for row, length in enumerate(lengths):
@@ -124,8 +123,8 @@ def test_each_row_is_as_if_alone() -> None:
         assert_same(together[row : row + 1], alone)
 
 
-def test_no_position_sees_the_target_after_it() -> None:
-    model, src, tgt = random_model(), sources(4), prefixes(1, 6)
+def test_a_position_depends_on_no_later_target_token() -> None:
+    model, src, tgt = perturbed_model(), sources(4), prefixes(1, 6)
     before = read(model, src, tgt)
     for position in range(1, 6):
         changed = tgt.clone()
@@ -135,8 +134,8 @@ def test_no_position_sees_the_target_after_it() -> None:
         assert (after[:, position:] != before[:, position:]).any(dim=-1).all()
 
 
-def test_every_source_piece_reaches_every_logit_row() -> None:
-    model, src, tgt = random_model(), sources(5), prefixes(1, 3)
+def test_every_source_token_affects_the_logits_of_every_position() -> None:
+    model, src, tgt = perturbed_model(), sources(5), prefixes(1, 3)
     before = read(model, src, tgt)
     for position in range(5):
         changed = src.clone()
@@ -144,80 +143,84 @@ def test_every_source_piece_reaches_every_logit_row() -> None:
         assert (read(model, changed, tgt) != before).any(dim=-1).all()
 
 
-def test_order_of_the_source_matters() -> None:
-    model, src, tgt = random_model(), sources(5), prefixes(1, 3)
+def test_order_of_the_source_tokens_matters() -> None:
+    model, src, tgt = perturbed_model(), sources(5), prefixes(1, 3)
     src[0, :2] = torch.tensor([4, 5])
     swapped = src.clone()
     swapped[0, :2] = torch.tensor([5, 4])
     assert not torch.allclose(read(model, src, tgt), read(model, swapped, tgt))
 
 
-def test_weights_of_gives_those_of_each_layer_and_the_same_states() -> None:
-    model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
-    padding = src == PAD_ID
-    memory = model.encode(src, padding)
-    plain, none = model.decode(tgt, memory, padding)
-    states, weights = model.decode(tgt, memory, padding, weights_of=range(2))
+def test_weights_of_returns_the_weights_of_each_layer_and_the_same_states() -> None:
+    model, src, tgt = perturbed_model(), sources(7, 3, 1), prefixes(3, 6)
+    memory = encode(model, src)
+    plain, none = model.decoder(tgt, memory)
+    states, weights = model.decoder(tgt, memory, weights_of=range(2))
     assert none == []
     assert_same(states, plain)
-    assert [layer.shape for layer in weights] == [(3, CONFIG.n_heads, 6, 7)] * 2
+    assert [layer.shape for layer in weights] == [(3, SMALL.n_heads, 6, 7)] * 2
     assert not torch.allclose(weights[0], weights[1])
     for layer in weights:
-        assert_same(layer.sum(dim=-1), torch.ones(3, CONFIG.n_heads, 6, dtype=torch.float64))
+        assert_same(layer.sum(dim=-1), torch.ones(3, SMALL.n_heads, 6, dtype=torch.float64))
 
 
-def test_padding_of_the_memory_is_never_attended() -> None:
-    model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 6)
+def test_padding_of_the_source_gets_no_attention() -> None:
+    model, src, tgt = perturbed_model(), sources(7, 3, 1), prefixes(3, 6)
     padding = src == PAD_ID
-    memory = model.encode(src, padding)
-    _, weights = model.decode(tgt, memory, padding, weights_of=range(2))
+    _, weights = model.decoder(tgt, encode(model, src), weights_of=range(2))
     for layer in weights:
         by_key = layer.permute(0, 3, 1, 2)  # (B, S, H, T)
         assert (by_key[padding] == 0).all()
         assert (by_key[~padding] > 0).all()
 
 
-def test_step_by_step_is_as_all_at_once() -> None:
-    model, src, tgt = random_model(), sources(7, 3, 1), prefixes(3, 9)
+def test_decoding_step_by_step_equals_decoding_at_once() -> None:
+    model, src, tgt = perturbed_model(), sources(7, 3, 1), prefixes(3, 9)
     expected = read(model, src, tgt)
-    cache = model.start(model.encode(src, src == PAD_ID), src == PAD_ID, max_length=9)
+    cache = model.decoder.start(encode(model, src), max_length=9)
     for t in range(9):
         assert cache.length == t
-        assert_same(model.logits(model.step(tgt[:, t], cache)), expected[:, t])
+        assert_same(step(model, tgt[:, t], cache), expected[:, t])
 
 
-def test_reordered_cache_goes_on_from_the_other_targets() -> None:
+def test_a_reordered_cache_continues_the_reordered_targets() -> None:
     beams = 4
-    model, src = random_model(), sources(7, 3, 1)
-    cache = model.start(model.encode(src, src == PAD_ID), src == PAD_ID, 8, beams)
+    model, src = perturbed_model(), sources(7, 3, 1)
+    cache = model.decoder.start(encode(model, src), 8, beams)
     src = src.repeat_interleave(beams, dim=0)
     tgt = prefixes(len(src), 1)
     for _ in range(8):
-        assert_same(model.logits(model.step(tgt[:, -1], cache)), read(model, src, tgt)[:, -1])
+        assert_same(
+            step(model, tgt[:, -1], cache),
+            read(model, src, tgt)[:, -1],
+        )
         first = torch.arange(0, len(src), beams)[:, None]
         rows = (first + torch.randint(beams, (3, beams))).flatten()
         cache.reorder(rows)
-        tgt = torch.cat([tgt[rows], random_pieces(len(src), 1)], dim=1)
+        tgt = torch.cat([tgt[rows], random_tokens(len(src), 1)], dim=1)
 
 
 @pytest.mark.parametrize("beams", [1, 3])
-def test_selected_cache_goes_on_with_the_chosen_sources(beams: int) -> None:
-    model, src = random_model(), sources(7, 3, 1, 5)
-    cache = model.start(model.encode(src, src == PAD_ID), src == PAD_ID, 8, beams)
+def test_a_cache_with_selected_sources_continues_their_targets(beams: int) -> None:
+    model, src = perturbed_model(), sources(7, 3, 1, 5)
+    cache = model.decoder.start(encode(model, src), 8, beams)
     src = src.repeat_interleave(beams, dim=0)
     tgt = prefixes(len(src), 1)
     for sources_left in (4, 6, 6, 3, 2, 2, 1):
-        assert_same(model.logits(model.step(tgt[:, -1], cache)), read(model, src, tgt)[:, -1])
+        assert_same(
+            step(model, tgt[:, -1], cache),
+            read(model, src, tgt)[:, -1],
+        )
         chosen = torch.randint(len(src) // beams, (sources_left,))
         rows = chosen[:, None] * beams + torch.randint(beams, (sources_left, beams))
         cache.select(chosen, rows.flatten())
         src, tgt = src[rows.flatten()], tgt[rows.flatten()]
-        tgt = torch.cat([tgt, random_pieces(len(src), 1)], dim=1)
-    assert_same(model.logits(model.step(tgt[:, -1], cache)), read(model, src, tgt)[:, -1])
+        tgt = torch.cat([tgt, random_tokens(len(src), 1)], dim=1)
+    assert_same(step(model, tgt[:, -1], cache), read(model, src, tgt)[:, -1])
 
 
 @pytest.mark.parametrize(("encoder_layers", "decoder_layers"), [(1, 3), (3, 1)])
-def test_depth_and_size_are_those_of_the_configuration(
+def test_number_of_parameters_follows_from_the_configuration(
     encoder_layers: int, decoder_layers: int
 ) -> None:
     config = ModelConfig(16, 2, encoder_layers, decoder_layers, d_ff=24)
@@ -228,8 +231,8 @@ def test_depth_and_size_are_those_of_the_configuration(
     assert count_parameters(Transformer(config, VOCAB)) == VOCAB * 16 + in_encoder + in_decoder
 
 
-def test_a_fresh_model_guesses_about_evenly() -> None:
-    """Logits start with a variance near 1, so the first loss is near the log of the vocabulary."""
+def test_a_new_model_predicts_a_nearly_uniform_distribution() -> None:
+    """Logits start with a variance near 1, so the first loss is near log(vocabulary size)."""
     model = Transformer(ModelConfig(d_model=64, n_heads=2), 1000).eval()
     src, tgt = torch.randint(4, 1000, (8, 10)), torch.randint(4, 1000, (8, 10))
     with torch.no_grad():

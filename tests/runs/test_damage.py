@@ -1,4 +1,4 @@
-"""Weights and training states that have changed on disk: noticed, or without effect."""
+"""Weights and training states that changed on disk are refused, unless the change has no effect."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ def weights(tmp_path: Path) -> Path:
 
 
 def values(held: Any) -> Any:
-    """With tensors as lists, which can be compared."""
+    """Replace tensors with lists, which can be compared."""
     if isinstance(held, dict):
         return {key: values(inner) for key, inner in held.items()}
     if isinstance(held, list):
@@ -44,7 +44,7 @@ def one_bit_changed(data: bytes, step: int) -> Iterator[bytes]:
 
 
 def noticed(path: Path, read: Callable[[Path], Any], step: int) -> int:
-    """How many of the changed files are refused; the others are read as if nothing had changed."""
+    """Count the changed files that are refused; the others must be read as if unchanged."""
     expected = values(read(path))
     refusals = []
     for changed in one_bit_changed(path.read_bytes(), step):
@@ -60,19 +60,19 @@ def noticed(path: Path, read: Callable[[Path], Any], step: int) -> int:
 
 def test_no_bit_of_the_weights_changes_unnoticed(weights: Path) -> None:
     size = weights.stat().st_size
-    assert noticed(weights, load, step=1) > 0.9 * size  # there is blank space in the header
+    assert noticed(weights, load, step=1) > 0.9 * size  # the header contains white space
 
 
 def test_no_bit_of_a_training_state_changes_unnoticed(tmp_path: Path) -> None:
     path = tmp_path / "training_state.pt"
     save_state(STATE, path)
-    # An archive has much that nobody reads, as times and blank space.
+    # An archive contains much that is never read, such as times and padding.
     assert noticed(path, load_state, step=3) > 0.4 * path.stat().st_size / 3
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_what_is_not_a_number_is_refused(weights: Path, tmp_path: Path, value: float) -> None:
-    """Whoever has written it."""
+def test_nan_and_infinity_are_refused(weights: Path, tmp_path: Path, value: float) -> None:
+    """Even with a valid checksum."""
     model = nn.Linear(3, 2)
     with torch.no_grad():
         model.bias[1] = value
@@ -92,18 +92,18 @@ def test_other_types_are_refused(weights: Path, dtype: torch.dtype) -> None:
         load(weights)
 
 
-def test_weights_of_before_there_was_a_checksum_are_read(weights: Path) -> None:
+def test_older_weights_without_a_checksum_are_read(weights: Path) -> None:
     written = load_file(weights)
     save_file(written, weights)
     assert b"sha256" not in weights.read_bytes()
     assert load(weights) == values(written)
 
 
-def test_a_model_larger_than_its_file_is_not_even_made(weights: Path) -> None:
+def test_a_model_larger_than_its_file_is_not_created(weights: Path) -> None:
     def fail() -> nn.Module:
         raise AssertionError("it is made")
 
     with pytest.raises(
-        TranslatorError, match=r"weights\.safetensors: the weights don't fit config"
+        TranslatorError, match=r"weights\.safetensors: the weights don't fit the config"
     ):
         load_weights(fail, 9, weights)

@@ -1,14 +1,13 @@
 """A training that was interrupted ends exactly like one that was not.
 
-Everything that could break that is on: sampled segmentation, dropout, averaged weights,
-several batches a step, and a state saved at every step.
+Everything that could break this is on: BPE dropout, dropout, averaged weights, several batches per
+step, and a state saved at every step.
 """
 
 import itertools
 import json
 import os
 import pickle
-import random
 import shutil
 import signal
 import subprocess
@@ -40,13 +39,15 @@ OPTIONS = [
     "--training.checkpoint_minutes=1e-9",
     "--training.precision=bfloat16",
 ]
-KILLS = 3
+# Seconds from a saved state to a signal: from the middle of a step to several steps later.
+SECONDS_TO_CTRL_C = 0.1
+SECONDS_TO_KILLS = (0.0, 0.13, 0.29)
 
 
 def start(folder: Path, data_dir: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "translator", "train", *OPTIONS]
     return subprocess.Popen(
-        [*command, f"--run-dir={folder}", f"--data_dir={data_dir}"],
+        [*command, f"--run-dir={folder}", f"--data-dir={data_dir}"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -54,11 +55,11 @@ def start(folder: Path, data_dir: Path) -> subprocess.Popen[str]:
 
 
 def resume(folder: Path, data_dir: Path) -> None:
-    main(["train", *OPTIONS, f"--run-dir={folder}", f"--data_dir={data_dir}"])
+    main(["train", *OPTIONS, f"--run-dir={folder}", f"--data-dir={data_dir}"])
 
 
 def wait_for_a_new_state(process: subprocess.Popen[str], run: Run) -> None:
-    """Until this process has saved a state: then it is in the middle of its steps."""
+    """Wait until this process has saved a state and so is in the middle of its steps."""
     before = run.state.stat().st_mtime_ns if run.state.exists() else 0
     deadline = time.monotonic() + 120
     while not run.state.exists() or run.state.stat().st_mtime_ns == before:
@@ -69,7 +70,7 @@ def wait_for_a_new_state(process: subprocess.Popen[str], run: Run) -> None:
 
 
 def interrupt_at(step: int, save: Callable[[Trainer], None]) -> Callable[[Trainer], None]:
-    """In place of `Trainer.save`: the training goes no further than this step, which is saved."""
+    """A replacement for `Trainer.save` that saves this step and then interrupts the training."""
 
     def save_and_interrupt(trainer: Trainer) -> None:
         save(trainer)
@@ -89,7 +90,7 @@ def model_in_state(run: Run) -> dict[str, torch.Tensor]:
 
 
 def measurements(run: Run) -> list[tuple[int, float | None, float | None]]:
-    """The metrics, but for those that are times."""
+    """The metrics, except times."""
     records = [json.loads(line) for line in run.metrics.open()]
     return [(record["step"], record.get("loss"), record.get("dev_bleu")) for record in records]
 
@@ -100,7 +101,7 @@ def assert_equal_tensors(left: dict[str, torch.Tensor], right: dict[str, torch.T
 
 
 def assert_same_end(run: Run, reference: Run) -> None:
-    assert run.read_manifest()["state"] == "finished"
+    assert run.read_manifest().state == "finished"
     assert_equal_tensors(load_file(run.weights), load_file(reference.weights))
     assert_equal_tensors(model_in_state(run), model_in_state(reference))
 
@@ -112,7 +113,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def uninterrupted(data_dir: Path) -> Run:
-    """In a process of its own, so that nothing of this one can leak into it."""
+    """Trained in a separate process, so that no state of this process can leak into it."""
     process = start(data_dir / "uninterrupted", data_dir)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
@@ -121,11 +122,11 @@ def uninterrupted(data_dir: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def stopped(data_dir: Path) -> tuple[Run, int, str]:
-    """A run stopped by Ctrl-C, with the exit code and what was said."""
+    """A run stopped by Ctrl-C, with its exit code and its messages."""
     run = Run(data_dir / "stopped")
     process = start(run.path, data_dir)
     wait_for_a_new_state(process, run)
-    time.sleep(random.uniform(0, 0.3))
+    time.sleep(SECONDS_TO_CTRL_C)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=120)
     return run, process.returncode, stderr
@@ -141,19 +142,16 @@ def stopped_copy(stopped: tuple[Run, int, str], tmp_path: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def killed(data_dir: Path) -> Run:
-    """A run killed several times at random moments, then left to finish."""
-    seed = int.from_bytes(os.urandom(4), "big")
-    print(f"random seed of the kills: {seed}")  # shown if a test fails
-    moments = random.Random(seed)
+    """A run that was killed several times and then finished."""
     run = Run(data_dir / "killed")
-    for _ in range(KILLS):
+    for seconds in SECONDS_TO_KILLS:
         process = start(run.path, data_dir)
         wait_for_a_new_state(process, run)
-        time.sleep(moments.uniform(0, 0.3))
+        time.sleep(seconds)
         process.kill()
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-        assert run.read_manifest()["state"] == "training"
+        assert run.read_manifest().state == "training"
     process = start(run.path, data_dir)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
@@ -179,14 +177,14 @@ def test_a_run_is_trained_by_one_process_at_a_time(data_dir: Path) -> None:
     finally:
         process.kill()
         process.communicate()
-    with run.locked():  # the lock has died with its process
+    with run.locked():  # the lock ended with its process
         pass
 
 
-def test_a_kill_before_the_first_saved_state_leaves_no_measurement_twice(
+def test_a_kill_before_the_first_saved_state_repeats_no_measurement(
     uninterrupted: Run, stopped_copy: Run, data_dir: Path
 ) -> None:
-    """With a state every few minutes only, losses are measured before the first is saved."""
+    """If states are only saved every few minutes, losses are logged before the first state."""
     shutil.copyfile(uninterrupted.metrics, stopped_copy.metrics)
     stopped_copy.state.unlink()
     stopped_copy.weights.unlink(missing_ok=True)
@@ -198,7 +196,7 @@ def test_a_kill_before_the_first_saved_state_leaves_no_measurement_twice(
 # --- stopped --------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(stopped: tuple[Run, int, str]) -> None:
+def test_ctrl_c_saves_and_says_how_to_resume(stopped: tuple[Run, int, str]) -> None:
     run, code, stderr = stopped
     assert code == 130
     assert "Traceback" not in stderr
@@ -206,13 +204,13 @@ def test_ctrl_c_saves_and_says_how_to_go_on(stopped: tuple[Run, int, str]) -> No
     assert 0 < step < 70
     last = stderr.strip().splitlines()[-1]
     assert f"saved at step {step}" in last
-    assert "the same command goes on" in last
+    assert "the same command resumes it" in last
 
 
-def test_a_stopped_run_goes_on_elsewhere_beside_an_interrupted_write(
+def test_a_moved_run_resumes_despite_an_interrupted_write(
     stopped_copy: Run, uninterrupted: Run, data_dir: Path
 ) -> None:
-    """The folder was moved, and a killed process has left half a state under a temporary name."""
+    """The folder was moved, and a killed process left half a state under a temporary name."""
     half = stopped_copy.path / ".training_state.pt.123.tmp"
     half.write_bytes(stopped_copy.state.read_bytes()[:5000])
     stopped_copy.attention.mkdir(exist_ok=True)
@@ -224,7 +222,7 @@ def test_a_stopped_run_goes_on_elsewhere_beside_an_interrupted_write(
     assert_same_end(stopped_copy, uninterrupted)
 
 
-def test_a_measurement_cut_short_by_a_kill_is_made_again(
+def test_a_measurement_cut_short_by_a_kill_is_repeated(
     stopped_copy: Run, uninterrupted: Run, data_dir: Path
 ) -> None:
     step = torch.load(stopped_copy.state, weights_only=True)["progress"]["step"]
@@ -240,7 +238,7 @@ def test_a_measurement_cut_short_by_a_kill_is_made_again(
 
 
 class Bomb:
-    """Unpickling it creates a file."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -275,11 +273,40 @@ def test_a_state_of_another_model_is_refused(stopped_copy: Run, data_dir: Path) 
         resume(stopped_copy.path, data_dir)
 
 
+def test_a_state_of_an_earlier_version_names_no_processes(
+    stopped_copy: Run, data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names no device either. One process computed it, and the device counts as unchanged."""
+    state = torch.load(stopped_copy.state, weights_only=True)
+    del state["computed_with"]["processes"], state["computed_with"]["device"]
+    torch.save(state, stopped_copy.state)
+    resume(stopped_copy.path, data_dir)
+    assert "now with" not in capsys.readouterr().err
+    assert stopped_copy.read_manifest()["state"] == "finished"
+
+
+def test_the_device_may_change(
+    stopped_copy: Run, data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The state claims to come from a GPU, and the configuration says auto instead of cpu."""
+    state = torch.load(stopped_copy.state, weights_only=True)
+    assert state["computed_with"]["device"] == "cpu"
+    state["computed_with"]["device"] = "cuda"
+    torch.save(state, stopped_copy.state)
+    edit = stopped_copy.config.read_text(encoding="utf-8").replace("device: cpu", "device: auto")
+    stopped_copy.config.write_text(edit, encoding="utf-8")
+    resume(stopped_copy.path, data_dir)
+    said = capsys.readouterr().err
+    assert "computed with device cuda, now with cpu" in said
+    assert "--training.device cuda prevents that" in said
+    assert stopped_copy.read_manifest()["state"] == "finished"
+
+
 # --- ends -----------------------------------------------------------------------------------------
 
 
 def test_patience_ends_a_training_that_gains_nothing(tmp_path: Path) -> None:
-    """With next to no learning rate the first evaluation stays the best: two more, and out."""
+    """With a tiny learning rate the first evaluation stays the best; two more, then it stops."""
     config = tiny_config(
         tmp_path,
         max_steps=12,
@@ -291,12 +318,13 @@ def test_patience_ends_a_training_that_gains_nothing(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     pipeline.train(config, run)
     assert [step for step, _, bleu in measurements(run) if bleu is not None] == [2, 4, 6]
-    progress = run.read_manifest()["progress"]
-    assert (progress["step"], progress["best_step"]) == (6, 2)
+    progress = run.read_manifest().progress
+    assert progress is not None
+    assert (progress.step, progress.best_step) == (6, 2)
 
 
 def test_minutes_become_steps_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped right after the measurement: the resumption doesn't measure again."""
+    """Resuming a run that was stopped right after the measurement does not measure again."""
 
     def interrupt(trainer: Trainer) -> None:
         raise KeyboardInterrupt
@@ -310,15 +338,17 @@ def test_minutes_become_steps_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         patch.setattr(Trainer, "train", interrupt)
         with pytest.raises(KeyboardInterrupt):
             pipeline.train(config, run)
-    max_steps = run.read_manifest()["max_steps"]
+    max_steps = run.read_manifest().max_steps
+    assert max_steps is not None
     assert max_steps >= 1
     monkeypatch.setattr(pipeline, "estimate_steps", measure_again)
     pipeline.train(config, run)
     manifest = run.read_manifest()
-    assert (manifest["max_steps"], manifest["progress"]["step"]) == (max_steps, max_steps)
+    assert manifest.progress is not None
+    assert (manifest.max_steps, manifest.progress.step) == (max_steps, max_steps)
 
 
-def test_a_changed_corpus_stops_the_resumption(stopped_copy: Run) -> None:
+def test_a_changed_corpus_prevents_resuming(stopped_copy: Run) -> None:
     manifest = json.loads(stopped_copy.manifest.read_text())
     manifest["corpus"]["train_sha256"] = "0" * 64
     stopped_copy.manifest.write_text(json.dumps(manifest))
@@ -333,7 +363,7 @@ def test_a_corpus_file_edited_under_a_run_stops_it_until_it_is_restored(
 ) -> None:
     pairs = tmp_path / PAIRS.name
     shutil.copyfile(PAIRS, pairs)
-    own = [f"--corpus.files={pairs}", f"--data_dir={tmp_path}", f"--run-dir={tmp_path / 'run'}"]
+    own = [f"--corpus.files={pairs}", f"--data-dir={tmp_path}", f"--run-dir={tmp_path / 'run'}"]
     run = Run(tmp_path / "run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "save", interrupt_at(23, Trainer.save))
@@ -349,10 +379,10 @@ def test_a_corpus_file_edited_under_a_run_stops_it_until_it_is_restored(
     assert_same_end(run, uninterrupted)
 
 
-def test_a_deleted_preparation_is_made_again(
+def test_a_deleted_preparation_is_regenerated(
     stopped_copy: Run, uninterrupted: Run, tmp_path: Path
 ) -> None:
-    resume(stopped_copy.path, tmp_path / "data")  # where nothing is left
+    resume(stopped_copy.path, tmp_path / "data")  # an empty folder
     assert any((tmp_path / "data" / "prepared").iterdir())
     assert_same_end(stopped_copy, uninterrupted)
 
@@ -360,7 +390,7 @@ def test_a_deleted_preparation_is_made_again(
 def test_clocks_that_jump_change_no_weight(
     uninterrupted: Run, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At each state the clock jumps by decades, and with it the times of all files."""
+    """At each state the clock and the times of all files jump by decades."""
     run = Run(tmp_path / "run")
     exact, now = Trainer.save, time.time()
     shifts = itertools.cycle([-30 * 365 * 86_400, 0, 30 * 365 * 86_400])
@@ -381,23 +411,23 @@ def test_clocks_that_jump_change_no_weight(
     assert measurements(run) == measurements(uninterrupted)
 
 
-def test_a_busy_moment_changes_no_precision(
+def test_a_busy_machine_does_not_change_the_precision(
     stopped_copy: Run, uninterrupted: Run, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tried out anew, bfloat16 would not seem worth while, and weights be rounded otherwise."""
+    """Timed again, bfloat16 would look too slow, and float32 would round differently."""
     monkeypatch.setattr("translator.system.device.speedup", lambda dtype: 1.2)
     main(["train", *OPTIONS, "--training.precision=auto", f"--run-dir={stopped_copy.path}",
-          f"--data_dir={data_dir}"])  # fmt: skip
+          f"--data-dir={data_dir}"])  # fmt: skip
     assert_same_end(stopped_copy, uninterrupted)
 
 
-def test_what_rounds_otherwise_is_said(
+def test_changes_that_affect_rounding_are_reported(
     stopped_copy: Run, data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["train", *OPTIONS, "--training.precision=float32", f"--run-dir={stopped_copy.path}",
-          f"--data_dir={data_dir}"])  # fmt: skip
+          f"--data-dir={data_dir}"])  # fmt: skip
     said = capsys.readouterr().err
     assert "precision bfloat16, now with float32" in said
     assert "--training.precision bfloat16 prevents that" in said
     assert "threads 1, now" not in said
-    assert stopped_copy.read_manifest()["state"] == "finished"
+    assert stopped_copy.read_manifest().state == "finished"

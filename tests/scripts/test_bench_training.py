@@ -1,22 +1,23 @@
-"""What the benchmark counts is what is computed."""
+"""The FLOPs that the benchmark reports are those that PyTorch counts."""
 
 import pytest
 import torch
-from bench_training import Curve, orthogonalisation_flops, training_flops
+from bench_training import Curve
+from benchmarking.flops import orthogonalization_flops, training_flops
 from torch.utils.flop_counter import FlopCounterMode
 
 from translator.config import ModelConfig, TrainingConfig
 from translator.data.batching import Batch
 from translator.model.attention import MultiHeadAttention
 from translator.model.transformer import Transformer
-from translator.training.objectives import batch_losses
+from translator.training.objectives import CrossEntropy, SupervisedObjective
 from translator.training.optimizer import Optimizers
 
 VOCAB = 50
 
 
 def small_model(config: ModelConfig) -> Transformer:
-    """With attention in single products, since PyTorch doesn't count its fused kernel's."""
+    """A model without the fused attention kernel, whose FLOPs PyTorch does not count."""
     model = Transformer(config, VOCAB)
     for module in model.modules():
         if isinstance(module, MultiHeadAttention):
@@ -39,7 +40,9 @@ def test_flops_of_a_batch_are_those_that_pytorch_counts(
     )
     model = small_model(config)
     with FlopCounterMode(display=False) as mode:
-        torch.autograd.grad(batch_losses(model, batch, 0.1)[0], list(model.parameters()))
+        torch.autograd.grad(
+            SupervisedObjective([CrossEntropy(0.1)])(model, batch).total, list(model.parameters())
+        )
     expected = training_flops(config, VOCAB, rows, src, tgt, batch.tgt_tokens)
     assert counted(mode) == expected
 
@@ -51,7 +54,7 @@ def test_flops_of_the_optimizer_are_those_that_pytorch_counts() -> None:
     optimizers = Optimizers(model, TrainingConfig(), max_steps=10)
     with FlopCounterMode(display=False) as mode:
         optimizers.step(0)
-    assert counted(mode) == orthogonalisation_flops(model)
+    assert counted(mode) == orthogonalization_flops(model)
 
 
 def test_a_mark_is_crossed_between_two_points() -> None:

@@ -1,4 +1,4 @@
-"""The crash test sees what a crash could do, and says so."""
+"""The crash test reports everything that a crash could break."""
 
 import re
 import shutil
@@ -9,12 +9,14 @@ import crash_test
 import pytest
 import torch
 from conftest import PAIRS
-from crash_test import BrokenTrainingError, Training, check_start, differences
+from crash_test import differences
+from crashing.killer import BrokenTrainingError, check_start
+from crashing.process import Training
 
 
 @pytest.fixture
 def trainings(trained_run: Path, tmp_path: Path) -> tuple[Training, Training]:
-    """Two that ended the same."""
+    """Two trainings with the same end."""
     killed, reference = (Training(tmp_path / name, PAIRS, 60) for name in ("killed", "untouched"))
     for training in (killed, reference):
         shutil.copytree(trained_run, training.run.path)
@@ -28,7 +30,7 @@ def edit(path: Path, pattern: str, replacement: str) -> None:
     path.write_text(changed, encoding="utf-8")
 
 
-def test_the_same_end_is_the_same_but_for_times(trainings: tuple[Training, Training]) -> None:
+def test_the_same_end_is_equal_except_for_times(trainings: tuple[Training, Training]) -> None:
     killed, reference = trainings
     edit(killed.run.metrics, r'"seconds": [\d.]+', '"seconds": 12345.6')
     assert differences(killed, reference) == []
@@ -60,9 +62,9 @@ def test_every_difference_is_named(trainings: tuple[Training, Training]) -> None
 
 
 @pytest.mark.parametrize(
-    ("code", "said", "saved", "wrong"),
+    ("code", "output", "saved", "wrong"),
     [
-        (-9, "", 40, None),  # killed before it could say so
+        (-9, "", 40, None),  # killed before it could report the step
         (-9, "resuming run at step 40\n", 43, None),
         (-9, "resuming run at step 39\n", 43, "step 40, but it began at 39"),
         (-9, "", 41, "step 40, but it began at 0"),
@@ -70,10 +72,12 @@ def test_every_difference_is_named(trainings: tuple[Training, Training]) -> None
         (2, "translator: no", 40, "ended with code 2"),
     ],
 )
-def test_a_start_elsewhere_is_seen(code: int, said: str, saved: int, wrong: str | None) -> None:
+def test_a_start_at_another_step_is_reported(
+    code: int, output: str, saved: int, wrong: str | None
+) -> None:
     process = SimpleNamespace(
         popen=SimpleNamespace(returncode=code),
-        said=lambda: said,
+        output=lambda: output,
         step=lambda: saved,
         first_step=40,
     )
@@ -84,7 +88,7 @@ def test_a_start_elsewhere_is_seen(code: int, said: str, saved: int, wrong: str 
         check_start(process)  # type: ignore[arg-type]
 
 
-def test_what_is_wrong_is_the_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_differences_are_the_exit_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crash_test, "crash", lambda *_: ["weights.safetensors differs"])
     monkeypatch.setattr("sys.argv", ["crash_test.py"])
     with pytest.raises(SystemExit, match=r"crash_test: weights\.safetensors differs"):

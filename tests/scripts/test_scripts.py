@@ -1,4 +1,4 @@
-"""The scripts of a checkout do what the commands do."""
+"""Every script runs and does what it promises."""
 
 import importlib.util
 import json
@@ -27,7 +27,7 @@ def test_prepare_data(cli: Cli) -> None:
 
 
 def test_train_tokenizer(cli: Cli, tmp_path: Path) -> None:
-    """The whole output is the path of a model of the wanted size."""
+    """The output is only the path of a model with the requested size."""
     result = cli(*TINY_OPTIONS, program=[str(SCRIPTS / "train_tokenizer.py")])
     assert result.returncode == 0, result.stderr
     path = tmp_path / result.stdout.strip()
@@ -36,7 +36,7 @@ def test_train_tokenizer(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_train(cli: Cli, trained_run: Path) -> None:
-    """A finished run, since training itself is tested elsewhere."""
+    """With a finished run, since training itself is tested elsewhere."""
     options = [*TINY_OPTIONS, "--run-dir", str(trained_run)]
     result = cli(*options, program=[str(SCRIPTS / "train.py")])
     assert result.returncode == 0, result.stderr
@@ -73,7 +73,7 @@ def test_bench_translate(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
         for beam in ("greedy", "beam5"):
             assert measured[system, f"sentences_per_second_{beam}"] > 0
         assert measured[system, "cold_start_seconds"] > 0
-    # The other engine does without PyTorch.
+    # CTranslate2 does not need PyTorch.
     for system in ("translator-ctranslate2", "ctranslate2"):
         assert measured[system, "peak_memory_bytes"] < measured["translator", "peak_memory_bytes"]
     assert measured["transformers", "bleu_greedy"] is None  # its weights are random
@@ -84,7 +84,7 @@ def test_bench_translate(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
 
 
 def test_bench_training(cli: Cli, tmp_path: Path) -> None:
-    """Without JoeyNMT, which says so; with a picture and every measure in JSON."""
+    """Without JoeyNMT, which is reported; with a picture and every measure in JSON."""
     options = ["--folder", "bench", "--json", "measures.json", *TINY_OPTIONS]
     result = cli(*options, program=[str(SCRIPTS / "bench_training.py")])
     assert result.returncode == 0, result.stderr
@@ -99,7 +99,7 @@ def test_bench_training(cli: Cli, tmp_path: Path) -> None:
     again = cli(*options, program=[str(SCRIPTS / "bench_training.py")])
     assert again.returncode == 2
     assert again.stderr.splitlines() == [
-        "bench_training: bench is there already; name a new --folder"
+        "bench_training: bench already exists; choose another --folder"
     ]
 
 
@@ -116,11 +116,11 @@ def test_bench_corpus(cli: Cli, tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "bench").iterdir()} == {"corpus.png"}
     again = cli(*options, program=[str(SCRIPTS / "bench_corpus.py")])
     assert again.returncode == 2
-    assert again.stderr == "bench_corpus: bench is there already; name a new --folder\n"
+    assert again.stderr == "bench_corpus: bench already exists; choose another --folder\n"
 
 
 def test_crash_test(cli: Cli, tmp_path: Path) -> None:
-    """Five kills, and an end as if there had been none."""
+    """Five kills give the same end as no kill."""
     program = [str(SCRIPTS / "crash_test.py")]
     options = ["--kills", "5", "--pairs", str(PAIRS), "--folder", "crash"]
     result = cli(*options, "--json", "measures.json", program=program)
@@ -136,12 +136,12 @@ def test_crash_test(cli: Cli, tmp_path: Path) -> None:
     again = cli(*options, program=program)
     assert again.returncode == 2
     assert again.stderr.splitlines()[-1] == (
-        "crash_test: crash is there already; name a new --folder"
+        "crash_test: crash already exists; choose another --folder"
     )
 
 
 def test_compare_attention(cli: Cli, tmp_path: Path) -> None:
-    """Every normalizer once, and the two best with three seeds."""
+    """Every normalizer is trained once, and the two best with three seeds."""
     (tmp_path / "gold.tsv").write_text("Good evening .\tBuenas tardes .\t0-0 1-1 2-2\n")
     options = ["--folder", "runs", "--gold", "gold.tsv", "--json", "measures.json", *TINY_OPTIONS]
     options += ["--training.max_steps=2", "--training.evaluations=1"]
@@ -177,7 +177,7 @@ def test_bench_alignment(cli: Cli, tmp_path: Path, trained_run: Path, reverse_ru
 
 
 def test_fuzz(cli: Cli, tmp_path: Path) -> None:
-    """Its targets, which `test_properties.py` tries too; and the fuzzer, where it is installed."""
+    """Try its targets, as `test_properties.py` does, and the fuzzer if it is installed."""
     for name in ("lines", "config"):
         target = targets.TARGETS[name](tmp_path)
         for seed in targets.SEEDS[name]:

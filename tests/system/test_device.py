@@ -1,4 +1,4 @@
-"""Which precision a training is computed in."""
+"""The choice of the precision of a training."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def _nothing_tried_yet() -> Iterator[None]:
 
 
 def processor_with(monkeypatch: pytest.MonkeyPatch, seconds: dict[torch.dtype, float]) -> None:
-    """A processor whose products take so long, by its own clock."""
+    """A fake processor with its own clock, whose matrix products take the given seconds."""
     now = 0.0
 
     def product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
@@ -54,14 +54,12 @@ def test_bfloat16_is_taken_where_it_is_clearly_faster(
 
 
 @pytest.mark.parametrize(("seconds", "faster"), [(0.5, True), (0.9, False), (100.0, False)])
-def test_int8_is_tried_out(
-    monkeypatch: pytest.MonkeyPatch, seconds: float, *, faster: bool
-) -> None:
+def test_int8_is_timed(monkeypatch: pytest.MonkeyPatch, seconds: float, *, faster: bool) -> None:
     processor_with(monkeypatch, {torch.float32: 1.0, torch.int8: seconds})
     assert faster_in(torch.int8) == faster
 
 
-def test_what_is_asked_for_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_explicit_precision_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     processor_with(monkeypatch, {torch.float32: 1.0, torch.bfloat16: 100.0})
     assert pick_precision("bfloat16", CPU) == "bfloat16"
     processor_with(monkeypatch, {torch.float32: 1.0, torch.bfloat16: 0.1})
@@ -72,22 +70,22 @@ def test_what_is_asked_for_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     ("wanted", "before", "seconds", "kept"),
     [
         ("auto", "bfloat16", 0.5, "bfloat16"),
-        ("auto", "bfloat16", 1.5, "bfloat16"),  # a busy moment: it was faster once
-        ("auto", "bfloat16", 100.0, "float32"),  # a machine without units for it
+        ("auto", "bfloat16", 1.5, "bfloat16"),  # busy now, but it was faster before
+        ("auto", "bfloat16", 100.0, "float32"),  # a machine without bfloat16 units
         ("auto", "float32", 0.5, "float32"),
         ("float32", "bfloat16", 0.5, "float32"),
         ("bfloat16", "float32", 100.0, "bfloat16"),
     ],
 )
-def test_a_training_stays_with_its_precision(
+def test_a_training_keeps_its_precision(
     monkeypatch: pytest.MonkeyPatch, wanted: Any, before: Any, seconds: float, kept: str
 ) -> None:
     processor_with(monkeypatch, {torch.float32: 1.0, torch.bfloat16: seconds})
     assert keep_precision(wanted, before, CPU) == kept
 
 
-def test_a_disturbed_trial_goes_on_until_it_is_clear(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others take the processor during the first products in bfloat16."""
+def test_a_disturbed_trial_continues_until_it_is_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other programs use the processor during the first products in bfloat16."""
     now, products = 0.0, 0
 
     def product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
@@ -102,7 +100,7 @@ def test_a_disturbed_trial_goes_on_until_it_is_clear(monkeypatch: pytest.MonkeyP
     assert products == 8
 
 
-def test_trying_draws_no_random_numbers() -> None:
+def test_timing_draws_no_random_numbers() -> None:
     before = torch.get_rng_state()
     pick_precision("auto", CPU)
     assert torch.equal(torch.get_rng_state(), before)
@@ -122,8 +120,8 @@ print(peak() - before)
 """
 
 
-def test_products_of_ever_new_shapes_take_no_more_memory() -> None:
-    """A process of its own: what it has taken before would hide what it takes now."""
+def test_products_of_many_shapes_do_not_accumulate_memory() -> None:
+    """In a separate process, since memory that is already allocated would hide the growth."""
     names = ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")
     bare = {name: value for name, value in os.environ.items() if name not in names}
     command = [sys.executable, "-c", GROWTH]

@@ -1,4 +1,4 @@
-"""Files on disk are written atomically, read back as written, and hashed the same everywhere."""
+"""Files are written completely or not at all, read as written, and hashed the same everywhere."""
 
 import hashlib
 import os
@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from translator.errors import TranslatorError
@@ -17,9 +16,7 @@ from translator.system.files import (
     atomic_path,
     locked,
     os_errors_for,
-    read_json_lines,
     remove_temporaries,
-    write_json_lines,
     write_text,
 )
 
@@ -51,7 +48,7 @@ def test_a_failing_write_names_the_file_and_the_reason(tmp_path: Path) -> None:
     assert str(caught.value) == f"{path}: No such file or directory"
 
 
-def test_an_error_without_a_reason_still_says_something(tmp_path: Path) -> None:
+def test_an_error_without_a_reason_still_has_a_message(tmp_path: Path) -> None:
     with pytest.raises(TranslatorError, match="it broke"), os_errors_for(tmp_path):
         raise OSError("it broke")
 
@@ -231,57 +228,14 @@ def test_text_is_utf_8_with_lf(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_bytes() == b"se\xc3\xb1al\nno\n"
 
 
-@settings(max_examples=50, deadline=None)
-@given(records=st.lists(st.dictionaries(UTF8_TEXT, UTF8_TEXT | st.integers() | st.none())))
-def test_json_lines_are_read_back_as_written(
-    tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, object]]
-) -> None:
-    path = tmp_path_factory.mktemp("json") / "a.jsonl"
-    write_json_lines(path, records)
-    assert read_json_lines(path) == records
-
-
-@pytest.mark.parametrize("separator", ["\u2028", "\x85", "\x1e"])
-def test_only_a_line_feed_ends_a_json_line(tmp_path: Path, separator: str) -> None:
-    """An attribution column may hold any character, and comes back from dev.jsonl."""
-    path = tmp_path / "a.jsonl"
-    write_json_lines(path, [{"sources": [f"by{separator}me"]}])
-    assert path.read_bytes().count(b"\n") == 1
-    assert read_json_lines(path) == [{"sources": [f"by{separator}me"]}]
-
-
-def test_accents_stay_readable_in_json_lines(tmp_path: Path) -> None:
-    write_json_lines(tmp_path / "a.jsonl", [{"tgt": "¿Qué?"}])
-    assert "¿Qué?" in (tmp_path / "a.jsonl").read_text(encoding="utf-8")
-
-
-def test_a_damaged_json_line_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_text('{"a": 1}\n{"a": \n')
-    with pytest.raises(TranslatorError, match=r"a\.jsonl, line 2: not JSON"):
-        read_json_lines(path)
-
-
-def test_a_json_line_cut_inside_a_character_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_bytes('{"a": 1}\n{"a": "ñ'.encode()[:-1])
-    with pytest.raises(TranslatorError, match=r"a\.jsonl, line 2: not JSON"):
-        read_json_lines(path)
-
-
-def test_a_missing_json_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TranslatorError, match=r"none\.jsonl"):
-        read_json_lines(tmp_path / "none.jsonl")
-
-
-def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
+def test_sha256_is_computed_from_the_bytes(tmp_path: Path) -> None:
     data = bytes(range(256)) * 1000
     (tmp_path / "a").write_bytes(data)
     assert sha256_of(tmp_path / "a") == hashlib.sha256(data).hexdigest()
 
 
 def test_a_fingerprint_is_the_same_in_every_process() -> None:
-    """Python's own hashes differ from process to process; a cached folder's name must not."""
+    """Python's hashes differ between processes, but the name of a cached folder must not."""
     module = "translator.system.checksums"
     code = f'from {module} import fingerprint; print(fingerprint(1, "é", {{"a": 1, "b": 2}}))'
     found = {
@@ -303,7 +257,7 @@ def test_a_fingerprint_changes_with_every_part() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="needs a place that takes no files")
-def test_a_lock_that_cannot_be_written_is_not_taken_for_a_held_one() -> None:
+def test_a_read_only_lock_file_does_not_look_held() -> None:
     with (
         pytest.raises(TranslatorError, match=r"\.run\.lock: can't be written"),
         locked(Path("/proc/run"), busy="another one"),

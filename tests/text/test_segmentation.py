@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translator.text.segmentation import cut, sentences
+from translator.text.segmentation import split_long, split_sentences
 
 WORDS = st.text("ab1é.,;!?…”)—", min_size=1, max_size=12)
 TEXTS = st.lists(WORDS, min_size=1, max_size=30).map(" ".join)
@@ -15,32 +15,32 @@ def at_most(limit: int) -> Callable[[str], bool]:
 
 
 def cost(text: str) -> int:
-    """Not in proportion to the length, like the number of a text's pieces."""
+    """Not in proportion to the length, like the number of a text's tokens."""
     return sum(3 if character == "é" else 1 for character in text if character != "a")
 
 
 @given(text=TEXTS, limit=st.integers(1, 60))
 def test_every_part_fits_and_no_character_is_lost(text: str, limit: int) -> None:
-    parts = cut(text, at_most(limit))
+    parts = split_long(text, at_most(limit))
     assert all(1 <= len(part) <= limit for part in parts)
     assert "".join(parts).replace(" ", "") == text.replace(" ", "")
 
 
 @given(text=TEXTS, limit=st.integers(12, 60))
 def test_words_that_fit_stay_whole_and_in_order(text: str, limit: int) -> None:
-    assert " ".join(cut(text, at_most(limit))) == text
+    assert " ".join(split_long(text, at_most(limit))) == text
 
 
 @given(text=TEXTS, limit=st.integers(3, 40))
 def test_fitting_need_not_go_by_length(text: str, limit: int) -> None:
-    parts = cut(text, lambda part: cost(part) <= limit)
+    parts = split_long(text, lambda part: cost(part) <= limit)
     assert all(part and cost(part) <= limit for part in parts)
     assert "".join(parts).replace(" ", "") == text.replace(" ", "")
 
 
 @given(text=TEXTS)
 def test_text_that_fits_stays_as_it_is(text: str) -> None:
-    assert cut(text, at_most(len(text))) == [text]
+    assert split_long(text, at_most(len(text))) == [text]
 
 
 CLAUSES = st.lists(st.text("ab", min_size=1, max_size=6), min_size=1, max_size=4).map(" ".join)
@@ -49,7 +49,7 @@ SENTENCES = st.builds("{}, {}{}".format, CLAUSES, CLAUSES, st.sampled_from(".!?�
 
 @given(sentences=st.lists(SENTENCES, min_size=1), limit=st.integers(60, 120))
 def test_sentences_that_fit_are_joined_but_never_cut(sentences: list[str], limit: int) -> None:
-    parts = cut(" ".join(sentences), at_most(limit))
+    parts = split_long(" ".join(sentences), at_most(limit))
     left = list(sentences)
     for part in parts:
         joined = left.pop(0)
@@ -80,12 +80,12 @@ def test_sentences_that_fit_are_joined_but_never_cut(sentences: list[str], limit
     ],
 )  # fmt: skip
 def test_best_place_is_taken(text: str, limit: int, parts: list[str]) -> None:
-    assert cut(text, at_most(limit)) == parts
+    assert split_long(text, at_most(limit)) == parts
 
 
 @given(text=st.text('aAZ.!?…"”) \t\n\x85\u2028¿1-', max_size=40))
 def test_sentences_joined_are_the_text(text: str) -> None:
-    found = sentences(text)
+    found = split_sentences(text)
     assert "".join(sentence + space for sentence, space in found) == text.lstrip()
     assert all(sentence and sentence.strip() == sentence for sentence, _ in found)
     assert all(space.isspace() for _, space in found[:-1])
@@ -108,11 +108,11 @@ def test_sentences_joined_are_the_text(text: str) -> None:
     ],
 )
 def test_sentence_ends_are_where_a_reader_sees_them(text: str) -> None:
-    found = sentences(text.replace("|", " "))
+    found = split_sentences(text.replace("|", " "))
     assert [sentence for sentence, _ in found] == text.split("|")
 
 
 def test_a_line_break_ends_a_sentence() -> None:
     text = "A title\n\n  the first line,\r\nthe second"
     expected = [("A title", "\n\n  "), ("the first line,", "\r\n"), ("the second", "")]
-    assert sentences(f"  {text}") == expected
+    assert split_sentences(f"  {text}") == expected

@@ -3,15 +3,15 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import encode, random_ids, random_model
 from torch import Tensor
 
-from translator.config import ModelConfig
 from translator.data.arrays import Ragged
 from translator.data.batching import Batch
 from translator.data.tokenizer import PAD_ID
 from translator.model.transformer import Transformer
 from translator.training.cross_entropy import _BLOCK_ROWS, projected_cross_entropy
-from translator.training.objectives import batch_losses
+from translator.training.objectives import CrossEntropy, SupervisedObjective
 
 VOCAB, WIDTH = 30, 8
 ROWS_AT_ONCE = _BLOCK_ROWS["cpu"]
@@ -45,6 +45,21 @@ def test_loss_and_gradients_are_those_of_pytorch(
         torch.testing.assert_close(gradient, right, rtol=1e-5, atol=1e-6 * largest)
 
 
+@SMOOTHINGS
+@pytest.mark.parametrize("rows", [1, 5, 2 * ROWS_AT_ONCE + 3])
+def test_a_weight_for_each_token_is_that_of_pytorch(smoothing: float, rows: int) -> None:
+    states, embedding, targets = states_and_targets(rows, torch.float64)
+    weights = torch.randn(rows, dtype=torch.float64)  # rewards can be negative
+    each = F.cross_entropy(
+        states @ embedding.T, targets, reduction="none", label_smoothing=smoothing
+    )
+    theirs = (weights * each).sum()
+    ours = projected_cross_entropy(states, embedding, targets, smoothing, weights)
+    torch.testing.assert_close(ours, theirs)
+    expected = torch.autograd.grad(theirs, (states, embedding))
+    torch.testing.assert_close(torch.autograd.grad(ours, (states, embedding)), expected)
+
+
 def test_huge_logits_overflow_nowhere() -> None:
     # exp(1e4) overflows in double precision too, where the rounding is too small to be in the way.
     states = torch.eye(2, dtype=torch.float64, requires_grad=True)
@@ -65,9 +80,8 @@ def test_nothing_to_predict_costs_nothing() -> None:
     assert torch.autograd.grad(loss, embedding)[0].abs().max() == 0
 
 
-def random_model() -> Transformer:
-    config = ModelConfig(d_model=16, n_heads=2, encoder_layers=2, decoder_layers=2, d_ff=24)
-    model = Transformer(config, VOCAB)
+def perturbed_model() -> Transformer:
+    model = random_model(VOCAB)
     for parameter in model.parameters():
         parameter.data += 0.2 * torch.randn_like(parameter)
     return model
@@ -77,7 +91,7 @@ def random_batch(*lengths: tuple[int, int], padding: int = 0) -> Batch:
     """Pairs of these lengths, eos not counted, with `padding` more columns than they need."""
     sides = []
     for side, bos in ((0, False), (1, True)):
-        rows = [torch.randint(4, VOCAB, (pair[side],)).tolist() for pair in lengths]
+        rows = [random_ids(pair[side], vocab_size=VOCAB).tolist() for pair in lengths]
         ragged = Ragged.from_lists(rows)
         ids = torch.from_numpy(ragged.padded(torch.arange(len(rows)).numpy(), bos=bos))
         sides.append(F.pad(ids, (0, padding), value=PAD_ID))
@@ -85,8 +99,7 @@ def random_batch(*lengths: tuple[int, int], padding: int = 0) -> Batch:
 
 
 def naive_loss(model: Transformer, batch: Batch, smoothing: float) -> Tensor:
-    memory = model.encode(batch.src, batch.src == PAD_ID)
-    states, _ = model.decode(batch.tgt[:, :-1], memory, batch.src == PAD_ID)
+    states, _ = model.decoder(batch.tgt[:, :-1], encode(model, batch.src))
     return F.cross_entropy(
         (states @ model.embedding.weight.T).flatten(0, 1),
         batch.tgt[:, 1:].flatten(),
@@ -96,6 +109,10 @@ def naive_loss(model: Transformer, batch: Batch, smoothing: float) -> Tensor:
     )
 
 
+def batch_loss(model: Transformer, batch: Batch, smoothing: float) -> Tensor:
+    return SupervisedObjective([CrossEntropy(smoothing)])(model, batch).total
+
+
 def gradients(model: Transformer, loss: Tensor) -> dict[str, Tensor]:
     named = dict(model.named_parameters())
     return dict(zip(named, torch.autograd.grad(loss, list(named.values())), strict=True))
@@ -103,12 +120,12 @@ def gradients(model: Transformer, loss: Tensor) -> dict[str, Tensor]:
 
 @SMOOTHINGS
 def test_batch_loss_is_the_naive_one_with_its_gradients(smoothing: float) -> None:
-    model = random_model()
+    model = perturbed_model()
     exact = copy.deepcopy(model).double()
     # In all, more target pieces than are worked on at once.
     batch = random_batch(*[(i % 7, (3 * i) % 11) for i in range(30)])
     assert batch.tgt_tokens > ROWS_AT_ONCE
-    theirs, ours = naive_loss(exact, batch, smoothing), batch_losses(model, batch, smoothing)[0]
+    theirs, ours = naive_loss(exact, batch, smoothing), batch_loss(model, batch, smoothing)
     torch.testing.assert_close(ours, theirs.float())
     expected = {name: g.float() for name, g in gradients(exact, theirs).items()}
     largest = max(g.abs().max().item() for g in expected.values())
@@ -116,33 +133,33 @@ def test_batch_loss_is_the_naive_one_with_its_gradients(smoothing: float) -> Non
 
 
 def test_padding_changes_neither_loss_nor_gradients() -> None:
-    model = random_model().double()
+    model = perturbed_model().double()
     tight = random_batch((5, 3), (2, 6))
     padded = Batch(*(F.pad(ids, (0, 4), value=PAD_ID) for ids in (tight.src, tight.tgt)), 11)
-    ours, theirs = batch_losses(model, padded, 0.1)[0], batch_losses(model, tight, 0.1)[0]
+    ours, theirs = batch_loss(model, padded, 0.1), batch_loss(model, tight, 0.1)
     torch.testing.assert_close(ours, theirs)
     expected = gradients(model, theirs)
     torch.testing.assert_close(gradients(model, ours), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_batch_loss_is_the_sum_over_its_pairs() -> None:
-    model = random_model()
+    model = perturbed_model()
     batch = random_batch((5, 3), (2, 6), (4, 0))
     alone = [
-        batch_losses(model, Batch(batch.src[i : i + 1], batch.tgt[i : i + 1], 0), 0.1)[0]
+        batch_loss(model, Batch(batch.src[i : i + 1], batch.tgt[i : i + 1], 0), 0.1)
         for i in range(3)
     ]
-    torch.testing.assert_close(batch_losses(model, batch, 0.1)[0], torch.stack(alone).sum())
+    torch.testing.assert_close(batch_loss(model, batch, 0.1), torch.stack(alone).sum())
 
 
 def test_half_precision_gives_a_float32_loss_and_finite_float32_gradients() -> None:
-    model = random_model()
+    model = perturbed_model()
     batch = random_batch(*[(i % 7, (3 * i) % 11) for i in range(30)])
-    exact = batch_losses(model, batch, 0.1)[0]
+    exact = batch_loss(model, batch, 0.1)
     expected = gradients(model, exact)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert model.embedding.weight.matmul(model.embedding.weight.T).dtype == torch.bfloat16
-        loss = batch_losses(model, batch, 0.1)[0]
+        loss = batch_loss(model, batch, 0.1)
     assert loss.dtype == torch.float32
     assert loss.item() != exact.item()
     assert loss.item() == pytest.approx(exact.item(), rel=0.01)

@@ -24,9 +24,11 @@ from translator.data.batching import PairIds, make_batch
 from translator.errors import TranslatorError
 from translator.model.transformer import Transformer
 from translator.pipeline import train
+from translator.runs.measurements import read_measurements
 from translator.runs.run import Run
 from translator.training.distributed import World, process_group
 from translator.training.learner import Learner
+from translator.training.objectives import CrossEntropy, GuidedAlignment, SupervisedObjective
 
 # Long enough to be in the midst of it when a state has been saved, even on a busy machine.
 OPTIONS = [
@@ -56,11 +58,16 @@ def gradients_together(world: World) -> tuple[float, list[torch.Tensor]]:
     torch.manual_seed(1)
     shape = ModelConfig(d_model=16, n_heads=2, encoder_layers=1, decoder_layers=2, d_ff=24)
     model = Transformer(shape, vocab_size=40)
-    config = TrainingConfig(precision="float32", guided_alignment_weight=0.3)
-    learner = Learner(config, model, None, max_steps=1, seed=1, world=world)  # type: ignore[arg-type]
+    config = TrainingConfig(precision="float32")
+    losses = [CrossEntropy(config.label_smoothing), GuidedAlignment(0, 0, weight=0.3)]
+    objective = SupervisedObjective(losses)
+    learner = Learner(config, model, objective, None, max_steps=1, seed=1, world=world)  # type: ignore[arg-type]
     pairs = random_pairs(30)
     batches = [make_batch(pairs, rows) for rows in np.split(np.arange(30), [17, 29])]
-    return learner.gradients(batches, sum(batch.tgt_tokens for batch in batches), step=0)
+    tokens = sum(batch.tgt_tokens for batch in batches)
+    sums, gradients = learner.gradients(batches, tokens, step=0)
+    assert set(sums) == {"loss", "cross_entropy", "guided_alignment"}
+    return sums["loss"], gradients
 
 
 def free_port() -> int:
@@ -116,7 +123,7 @@ def alone(data_dir: Path) -> Run:
 
 
 def start(run: Run, data_dir: Path, **environment: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "translator", "train", *OPTIONS, f"--data_dir={data_dir}"]
+    command = [sys.executable, "-m", "translator", "train", *OPTIONS, f"--data-dir={data_dir}"]
     return subprocess.Popen(
         [*command, f"--run-dir={run.path}"],
         stdout=subprocess.DEVNULL,
@@ -143,12 +150,12 @@ def two(data_dir: Path, tmp_path: Path) -> Iterator[tuple[Run, list[subprocess.P
 
 def assert_same_end(run: Run, reference: Run) -> None:
     """Up to roundings, which the steps since have made larger."""
-    assert run.read_manifest()["state"] == "finished"
+    assert run.read_manifest().state == "finished"
     expected = load_file(reference.weights)
     for name, weight in load_file(run.weights).items():
         assert (weight - expected[name]).norm() < 0.1 * expected[name].norm(), name
     losses = [
-        [record["loss"] for record in read.read_metrics() if "loss" in record]
+        [m.loss for m in read_measurements(read.metrics) if m.loss is not None]
         for read in (run, reference)
     ]
     assert losses[0] == pytest.approx(losses[1], abs=0.02)
@@ -183,7 +190,7 @@ def test_two_machines_go_on_with_what_one_has_begun(alone: Run, data_dir: Path) 
     assert process.returncode == 130, said
     agent = [*TORCHRUN, "--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=1"]
     agent += [f"--rdzv-endpoint=127.0.0.1:{free_port()}", "-m", "translator", "train", *OPTIONS]
-    agent += [f"--data_dir={data_dir}", f"--run-dir={run.path}"]
+    agent += [f"--data-dir={data_dir}", f"--run-dir={run.path}"]
     agents = [
         subprocess.Popen(agent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         for _ in range(2)

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers import pairs_of
 from torch import Tensor
 
 from translator.config import ModelConfig
-from translator.data.arrays import Ragged
 from translator.data.batching import PairIds
 from translator.model.transformer import Transformer
 from translator.training.embedding_init import cooccurrence_vectors, init_from_cooccurrence
@@ -22,7 +22,7 @@ def toy_pairs(count: int) -> PairIds:
     draw = np.random.default_rng(0)
     src = [draw.integers(WORDS, size=draw.integers(2, 6)).tolist() for _ in range(count)]
     tgt = [draw.permutation([WORDS + word for word in words]).tolist() for words in src]
-    return PairIds(Ragged.from_lists(src), Ragged.from_lists(tgt))
+    return pairs_of(src, tgt)
 
 
 def naive_gram(pairs: PairIds, vocab_size: int) -> Tensor:
@@ -53,7 +53,7 @@ def test_vectors_are_those_of_a_whole_decomposition() -> None:
     sides = [
         [draw.integers(12, size=draw.integers(1, 5)).tolist() for _ in range(300)] for _ in "st"
     ]
-    pairs = PairIds(*(Ragged.from_lists(rows) for rows in sides))
+    pairs = pairs_of(*sides)
     vectors = cooccurrence_vectors(pairs, 14, 14)
     torch.testing.assert_close(vectors @ vectors.T, naive_gram(pairs, 14), rtol=0, atol=1e-4)
 

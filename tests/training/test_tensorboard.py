@@ -10,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from translator.cli import main
 from translator.pipeline import train
+from translator.runs.measurements import Measurement, read_measurements
 from translator.runs.run import Run
 from translator.training.tensorboard import CURVES, EventFile
 from translator.training.trainer import Trainer
@@ -26,13 +27,15 @@ def curves(folder: Path) -> dict[str, list[tuple[int, float, float]]]:
     }
 
 
-def measured(records: list[dict[str, Any]]) -> dict[str, list[tuple[int, float, float]]]:
+def measured(records: list[Measurement]) -> dict[str, list[tuple[int, float, float]]]:
     """The same from metrics.jsonl."""
-    return {
-        name: [(r["step"], r["seconds"], r[name]) for r in records if name in r]
+    found = {
+        name: [
+            (m.step, m.seconds, getattr(m, name)) for m in records if getattr(m, name) is not None
+        ]
         for name in CURVES
-        if any(name in record for record in records)
     }
+    return {name: points for name, points in found.items() if points}
 
 
 def test_events_say_what_the_metrics_say_after_a_resumption(
@@ -52,13 +55,13 @@ def test_events_say_what_the_metrics_say_after_a_resumption(
         patch.setattr(Trainer, "save", save_once)
         with pytest.raises(KeyboardInterrupt):
             train(config, run)
-    before = run.read_metrics()
-    assert [record["step"] for record in before] == [20, 30, 40, 60, 60]
+    before = read_measurements(run.metrics)
+    assert [record.step for record in before] == [20, 30, 40, 60, 60]
     assert measured(before) == curves(run.tensorboard)
     [first] = run.tensorboard.iterdir()
     train(config, run)
-    records = run.read_metrics()
-    assert [record["step"] for record in records] == [20, 30, 40, 60, 60, 80, 90]
+    records = read_measurements(run.metrics)
+    assert [record.step for record in records] == [20, 30, 40, 60, 60, 80, 90]
     assert set(measured(records)) == set(CURVES)
     assert measured(records) == curves(run.tensorboard)
     [second] = run.tensorboard.iterdir()
@@ -67,7 +70,7 @@ def test_events_say_what_the_metrics_say_after_a_resumption(
 
 def test_who_reads_while_a_training_goes_on_sees_each_step_once(tmp_path: Path) -> None:
     """The old file is read, and perhaps still there when a kill comes in between."""
-    records = [{"step": step, "seconds": step / 10, "loss": 1 / step} for step in range(1, 6)]
+    records = [Measurement(step=n, seconds=n / 10, loss=1 / n) for n in range(1, 6)]
     first = EventFile(tmp_path, records)
     reader = EventAccumulator(str(tmp_path)).Reload()
     assert [event.step for event in reader.Scalars("loss")] == [1, 2, 3, 4, 5]
@@ -92,7 +95,7 @@ def test_it_may_be_asked_for_later(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             train(config, run)
     assert not run.tensorboard.exists()
     train(tiny_config(tmp_path / "data", max_steps=30, tensorboard=True), run)
-    assert curves(run.tensorboard) == measured(run.read_metrics())
+    assert curves(run.tensorboard) == measured(read_measurements(run.metrics))
 
 
 def test_without_the_package_that_is_said_at_once(

@@ -1,7 +1,6 @@
 """What the training loop says of numbers that go wrong."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import TINY_OPTIONS, Cli, assert_one_clear_line, contents, tiny_config
@@ -11,6 +10,7 @@ from translator.corpus.held_out import Example
 from translator.evaluation.metrics import evaluate
 from translator.inference.translator import Translator
 from translator.pipeline import train
+from translator.runs.manifest import Evaluation
 from translator.runs.run import Run
 from translator.training.learner import Learner
 
@@ -39,7 +39,7 @@ def test_a_model_that_always_says_the_same_is_reported(
 
     def dull_at_first(
         translator: Translator, examples: list[Example], **options: int
-    ) -> tuple[list[str], dict[str, Any]]:
+    ) -> tuple[list[str], Evaluation]:
         lines, scores = evaluate(translator, examples, **options)
         evaluations.append(len(lines))
         return (["Sí, sí."] if len(evaluations) == 1 else ["Sí.", "No."]) * len(lines), scores
@@ -58,7 +58,7 @@ def test_a_training_that_explodes_stops_at_what_is_saved(cli: Cli, tmp_path: Pat
     result = cli(*command, *rates, *saving)
     assert_one_clear_line(result, "step ", "not a number", "--training.lr")
     run = Run(tmp_path / "run")
-    assert run.read_manifest()["state"] == "training"
+    assert run.read_manifest().state == "training"
     before = contents(run.path)
     again = cli(*command, *rates, *saving)
     assert_one_clear_line(again, "not a number")

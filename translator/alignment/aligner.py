@@ -2,21 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from translator.alignment.extraction import Reading, candidate_heads, consistency, word_weights
+from translator.alignment.extraction import candidate_heads, consistency, word_weights
 from translator.alignment.symmetrization import Links, best_links, symmetrize
 from translator.alignment.words import Floats, Pair, Span, Words, split_words
 from translator.config import ModelConfig
 from translator.data.tokenizer import UNK_ID
 from translator.errors import TranslatorError
 from translator.inference.translator import Translator, load_translator
+from translator.model.alignment_head import AlignmentHead, guided_head
 from translator.runs.run import Run
 from translator.system.parallel import chunked
-from translator.training.objectives import GUIDED_HEAD, guided_layer
 
 # Source times target characters of the pairs whose attention is in memory at once. A token has
 # about four characters, so these are 250,000 weights per head.
@@ -24,7 +24,7 @@ _CHUNK_CELLS = 4_000_000
 
 
 def attention_between_words(
-    translator: Translator, pairs: Sequence[Pair], chosen: Sequence[Reading]
+    translator: Translator, pairs: Sequence[Pair], chosen: Sequence[AlignmentHead]
 ) -> Iterator[Floats]:
     """Attention between the words of each pair, by several readings.
 
@@ -69,7 +69,7 @@ def _known_tokens(
 
 
 def links_by_reading(
-    translator: Translator, pairs: Sequence[Pair], chosen: Sequence[Reading]
+    translator: Translator, pairs: Sequence[Pair], chosen: Sequence[AlignmentHead]
 ) -> list[tuple[Links, ...]]:
     """For each reading, the `best_links` of all pairs."""
     links = [
@@ -87,11 +87,11 @@ def training_pairs(corpus_dir: Path) -> Iterator[Pair]:
         yield from zip(map(split_words, batch["src"]), map(split_words, batch["tgt"]), strict=True)
 
 
-def choose_alignment_head(translator: Translator, run: Run) -> Reading:
+def choose_alignment_head(translator: Translator, run: Run) -> AlignmentHead:
     """Choose the reading with the most consistent links on a run's dev pairs; see `consistency`."""
     config = run.load_config()
     if config.training.guided_alignment:  # this head was trained to align
-        return Reading(guided_layer(config.model.decoder_layers), GUIDED_HEAD, "input")
+        return guided_head(config.model.decoder_layers)
     pairs = [
         (split_words(example.src), split_words(example.references[0]))
         for example in run.read_held_out("dev")
@@ -110,13 +110,11 @@ class Aligner:
         translator: the run's translator
         reading: how to read its cross-attention
         model: the shape of its model
-        languages: source and target language
     """
 
     translator: Translator
-    reading: Reading
+    reading: AlignmentHead
     model: ModelConfig
-    languages: tuple[str, str]
 
     def weights(self, pairs: Sequence[Pair]) -> Iterator[Floats]:
         """Attention between the words of each pair, (V, W); see `word_weights`."""
@@ -161,11 +159,10 @@ def load_aligner(run: Run, device: str = "auto") -> Aligner:
     translator = load_translator(run, device)
     manifest, config = run.read_manifest(), run.load_config()
     every = candidate_heads(config.model.decoder_layers, [None, *range(config.model.n_heads)])
-    known = [reading for reading in every if asdict(reading) == manifest.get("reading")]
-    reading = known[0] if known else choose_alignment_head(translator, run)
-    # Before a run is finished, the manifest is the training's.
-    if not known and manifest["state"] == "finished":
-        with suppress(TranslatorError):  # a run that can't be written aligns as well
-            run.write_manifest(manifest | {"reading": asdict(reading)})
-    languages = (config.corpus.src_lang, config.corpus.tgt_lang)
-    return Aligner(translator, reading, config.model, languages)
+    known = manifest.alignment_head
+    reading = known if known in every else choose_alignment_head(translator, run)
+    # Until a run is finished, its training may replace the manifest.
+    if reading != known and manifest.state == "finished":
+        with suppress(TranslatorError):  # a run that is read-only can be aligned with all the same
+            run.write_manifest(replace(manifest, alignment_head=reading))
+    return Aligner(translator, reading, config.model)

@@ -3,45 +3,15 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 
 from translator.alignment.symmetrization import Links
 from translator.alignment.words import Floats, Pair, Span, Words, character_overlap
+from translator.model.alignment_head import STEPS, AlignmentHead
 
-Step = Literal["output", "input"]
-STEPS: tuple[Step, ...] = get_args(Step)
 # Added to each count, so that words not seen together before have a probability above zero.
 _UNSEEN = 0.1
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Which weights tell what a target word came from.
-
-    Args:
-        layer: of the decoder, counted from 0
-        head: of that layer, counted from 0; None for the mean of all
-        step: output for the step that predicts a piece; input for the one after it, in which the
-            decoder reads it and looks for what comes next, often in the light of where it is
-            (Chen et al. 2020, arXiv 2004.14837, find that better in deep models)
-    """
-
-    layer: int
-    head: int | None
-    step: Step
-
-    def __str__(self) -> str:
-        """For people: layers and heads counted from 1."""
-        head = "mean of its heads" if self.head is None else f"head {self.head + 1}"
-        return f"layer {self.layer + 1}, {head}, {self.step} step"
-
-    def select(self, of_layer: Floats) -> Floats:
-        """Of the cross-attention of its layer, (H, T + 1, S + 1), the T pieces' rows (T, S + 1)."""
-        rows: Floats = of_layer.mean(axis=0) if self.head is None else of_layer[self.head]
-        return rows[1:] if self.step == "input" else rows[:-1]
 
 
 def word_weights(
@@ -113,8 +83,11 @@ def consistency(pairs: Sequence[Pair], links: Sequence[Links]) -> float:
     return (sum(log_probs) + unlinked) / max(1, len(words))
 
 
-def candidate_heads(layers: int, heads: Sequence[int | None] = (None,)) -> list[Reading]:
+def candidate_heads(layers: int, heads: Sequence[int | None] = (None,)) -> list[AlignmentHead]:
     """Readings of every layer at both steps, for each of `heads`; None averages all heads."""
     return [
-        Reading(layer, head, step) for step in STEPS for layer in range(layers) for head in heads
+        AlignmentHead(layer, head, step)
+        for step in STEPS
+        for layer in range(layers)
+        for head in heads
     ]

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from translator.alignment.aligner import Aligner, attention_between_words
-from translator.alignment.extraction import STEPS, candidate_heads
+from translator.alignment.extraction import candidate_heads
 from translator.alignment.words import Floats, Pair
+from translator.model.alignment_head import STEPS
 from translator.system.files import write_text
 
 # From a weight of 0 to a weight of 1.
@@ -59,7 +60,7 @@ def write_html(aligner: Aligner, pairs: Sequence[Pair], path: Path) -> None:
         shown.append({"src": src.words, "tgt": tgt.words, **by_step})
     data = {
         "reading": asdict(aligner.reading),
-        "languages": dict(zip(("src", "tgt"), aligner.languages, strict=True)),
+        "languages": {"src": aligner.translator.src_lang, "tgt": aligner.translator.tgt_lang},
         "pairs": shown,
     }
     # The data is part of a script: it must not contain </script> or any other tag.

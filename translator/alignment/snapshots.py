@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from translator.alignment.aligner import attention_between_words
-from translator.alignment.extraction import Reading
 from translator.alignment.words import Pair, split_words
 from translator.corpus.held_out import Example
 from translator.inference.translator import Translator
+from translator.model.alignment_head import AlignmentHead, guided_head
 from translator.runs.figures import draw_attention, join_pictures
-from translator.training.objectives import guided_layer
 
 _SENTENCES = 3
 # Preferred number of words: enough for word order to matter, and few enough for a small picture.
@@ -36,7 +35,7 @@ class AttentionSnapshots:
             for example in nearest[:_SENTENCES]
         ]
         self._folder = folder
-        self._reading = Reading(guided_layer(decoder_layers), None, "output")
+        self._reading = AlignmentHead(guided_head(decoder_layers).layer, None, "output")
 
     def draw(self, translator: Translator, step: int, title: str) -> None:
         """Draw a picture of these sentences after a step."""

@@ -1,12 +1,14 @@
 """The command line.
 
-Results go to standard output; progress, notes and errors to standard error. An error that the
-user can mend is one line, and the exit code 2.
+Results go to standard output; progress, notes and errors go to standard error. A mistake of the
+user gives one line that says how to fix it, and exit code 2.
 """
 
+import difflib
 import io
 import os
 import sys
+from importlib.metadata import version
 
 from translator.cli.align import align_command
 from translator.cli.evaluate import evaluate_command
@@ -32,34 +34,40 @@ COMMANDS: dict[str, Command] = {
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run a command; exit with code 2 after a line that says what the user can mend."""
+    """Run a command; a mistake of the user ends the program with one line and exit code 2."""
     arguments = sys.argv[1:] if argv is None else argv
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")  # as the input, whatever the locale says
+            stream.reconfigure(encoding="utf-8")  # like the input, whatever the locale is
     try:
         with exit_on_user_error("translator"):
             _run(arguments)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`); what is still buffered goes nowhere.
+        # The reader of our output has closed the pipe (`| head`); discard what is still buffered.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)  # the shell's code for a program ended by a closed pipe
+        sys.exit(141)  # the shell's exit code for a program ended by a closed pipe
 
 
 def _run(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview())
         return
+    if arguments[0] == "--version":
+        print(f"translator {version('translator')}")
+        return
     verb, *rest = arguments
     if verb not in COMMANDS:
-        raise TranslatorError(f'unknown command "{verb}"; there are: {", ".join(COMMANDS)}')
+        nearest = difflib.get_close_matches(verb, COMMANDS, n=1)
+        hint = f'; did you mean "{nearest[0]}"?' if nearest else ""
+        commands = ", ".join(COMMANDS)
+        raise TranslatorError(f'unknown command "{verb}"{hint} (commands: {commands})')
     COMMANDS[verb](rest)
 
 
 def run_command(verb: str) -> None:
-    """Run one command with this process's arguments, as the scripts do."""
+    """Run one command with the arguments of this process, as the scripts do."""
     main([verb, *sys.argv[1:]])
 
 
@@ -68,5 +76,6 @@ def _overview() -> str:
         f"  {verb:<10} {(command.__doc__ or '').splitlines()[0]}"
         for verb, command in COMMANDS.items()
     ]
-    usage = "usage: translator COMMAND [options]; translator COMMAND --help says more"
-    return "\n".join([usage, "", *lines])
+    usage = "usage: translator COMMAND [options]"
+    more = ["translator COMMAND --help explains a command; translator --version prints the version"]
+    return "\n".join([usage, "", *lines, "", *more])

@@ -1,4 +1,4 @@
-"""The command that shows which word became which."""
+"""The command that shows which words are translations of each other."""
 
 import json
 import sys
@@ -19,51 +19,53 @@ if TYPE_CHECKING:
     from translator.alignment.scoring import GoldPair
     from translator.alignment.words import Floats, Pair
 
-# Of a file, in memory at once.
+# Pairs of a file that are in memory at the same time.
 _CHUNK_PAIRS = 1000
-# Named here, so that --help need not load what reads attention.
+# Named here so that --help does not import the modules that read attention.
 _SYMMETRIZATIONS = ("agreement", "grow-diag-final-and", "intersection", "union")
 
 
 def align_command(argv: list[str]) -> None:
-    """Show which word became which, as links (source word-target word, counted from 0)."""
+    """Show which words are translations of each other, as links between word numbers (from 0)."""
     parser = command_parser(align_command, '--show "The cat sleeps." "El gato duerme."')
     parser.add_argument(
-        "texts", nargs="*", help="a sentence, and its translation; without one the run translates"
+        "texts",
+        nargs="*",
+        help="a sentence and its translation (or the run translates)",
     )
     add_run_options(parser)
-    parser.add_argument("--pairs", type=str, help="align the lines of this TSV file instead")
+    parser.add_argument("--pairs", type=str, help="align the pairs of this TSV file")
     parser.add_argument(
-        "--train", action="store_true", help="align the pairs that the run was trained on instead"
+        "--train", action="store_true", help="align the pairs that the run was trained on"
     )
     parser.add_argument(
-        "--reverse-run", type=str, help="a run of the opposite direction, to align with both"
+        "--reverse-run", type=str, help="a run of the opposite direction: align with both runs"
     )
     parser.add_argument(
         "--symmetrize",
         choices=_SYMMETRIZATIONS,
-        help=f"how the two directions become one; default: {_SYMMETRIZATIONS[0]}",
+        help=f"how to combine the two directions; default: {_SYMMETRIZATIONS[0]}",
     )
-    parser.add_argument("--gold", type=str, help="score on this TSV file, its links third column")
+    parser.add_argument("--gold", type=str, help="score on this TSV file, with links in column 3")
     parser.add_argument(
-        "--gold-base", type=int, choices=[0, 1], help="number of the first word there; default: 0"
+        "--gold-base", type=int, choices=[0, 1], help="number of its first word; default: 0"
     )
     parser.add_argument(
-        "--heads", action="store_true", help="with --gold: score every layer and head by itself"
+        "--heads", action="store_true", help="with --gold: score each layer and head separately"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON: words, links, weights")
+    parser.add_argument("--json", action="store_true", help="print words, links, weights as JSON")
     parser.add_argument("--show", action="store_true", help="draw the weights in the terminal")
-    parser.add_argument("--picture", type=str, help="draw them into this .png or .svg file")
-    parser.add_argument("--page", type=str, help="write a page (HTML) to point at words in")
+    parser.add_argument("--picture", type=str, help="draw the weights into this .png or .svg file")
+    parser.add_argument("--page", type=str, help="write an HTML page; it highlights linked words")
     options = parse(parser, argv)
     given = [len(options.texts) in (1, 2), options.pairs, options.gold, options.train]
     if sum(map(bool, given)) != 1 or len(options.texts) > 2:
         raise TranslatorError(
             "give one of: a sentence (and its translation), --pairs FILE, --gold FILE, --train"
         )
-    _refuse_what_would_do_nothing(options)
+    _refuse_options_without_effect(options)
     if options.picture and Path(options.picture).suffix not in (".png", ".svg"):
-        raise TranslatorError(f"--picture {options.picture}: its name must end with .png or .svg")
+        raise TranslatorError(f"--picture {options.picture}: the name must end with .png or .svg")
     from translator.alignment.aligner import load_aligner
 
     run = selected_run(options)
@@ -71,10 +73,11 @@ def align_command(argv: list[str]) -> None:
     reverse = None
     if options.reverse_run:
         reverse = load_aligner(Run(Path(options.reverse_run)), options.device)
-        if reverse.languages != aligner.languages[::-1]:
+        src_lang, tgt_lang = reverse.translator.src_lang, reverse.translator.tgt_lang
+        if (tgt_lang, src_lang) != (aligner.translator.src_lang, aligner.translator.tgt_lang):
             raise TranslatorError(
-                f"--reverse-run {options.reverse_run} translates from {reverse.languages[0]} to "
-                f"{reverse.languages[1]}; it must be the opposite of the run's direction"
+                f"--reverse-run {options.reverse_run} translates from {src_lang} to {tgt_lang}; "
+                "it must translate in the opposite direction of the run"
             )
     print(f"reading {aligner.reading}", file=sys.stderr)
     if options.gold:
@@ -89,7 +92,7 @@ def align_command(argv: list[str]) -> None:
         _draw(options, aligner, pair, weights)
 
 
-def _refuse_what_would_do_nothing(options: Namespace) -> None:
+def _refuse_options_without_effect(options: Namespace) -> None:
     needed = {
         "show": ("a sentence", options.texts),
         "picture": ("a sentence", options.texts),
@@ -100,7 +103,8 @@ def _refuse_what_would_do_nothing(options: Namespace) -> None:
                   options.gold and not options.json and not options.reverse_run),
     }  # fmt: skip
     for name, (what, there) in needed.items():
-        if options[name] not in (None, False) and not there:
+        given = options[name] is not None and options[name] is not False  # 0 is given
+        if given and not there:
             raise TranslatorError(f"--{name.replace('_', '-')} needs {what}")
 
 
@@ -129,13 +133,14 @@ def _pairs_of_file(path: Path) -> "Iterator[Pair]":
 
 def _pairs_of_training(run: Run) -> "Iterator[Pair]":
     from translator.alignment.aligner import training_pairs
-    from translator.data.prepare import prepare_corpus, read_report
+    from translator.data.prepare import prepare_corpus
+    from translator.data.report import CorpusReport, read_report
 
     corpus_dir = prepare_corpus(run.load_config())
-    trained_on = run.read_manifest()["corpus"]["train_sha256"]
-    if read_report(corpus_dir)["train_sha256"] != trained_on:
+    trained_on = run.read_manifest().corpus.train_sha256
+    if read_report(corpus_dir, CorpusReport).train_sha256 != trained_on:
         raise TranslatorError(
-            f"{run.path}: its corpus has changed since it was trained; restore it, or train again"
+            f"{run.path}: the corpus has changed since it was trained; restore it, or train again"
         )
     return training_pairs(corpus_dir)
 
@@ -143,7 +148,11 @@ def _pairs_of_training(run: Run) -> "Iterator[Pair]":
 def _print_pairs(
     options: Namespace, aligner: "Aligner", reverse: "Aligner | None", pairs: "list[Pair]"
 ) -> "list[Floats]":
-    """Print the pairs; return what their target words look at."""
+    """Print the links of pairs.
+
+    Returns:
+        The attention weights of each pair, from target words to source words.
+    """
     from translator.alignment.aligner import bidirectional_weights
     from translator.alignment.symmetrization import best_links, symmetrize
 
@@ -162,7 +171,7 @@ def _print_pairs(
             print(json.dumps(record, ensure_ascii=False))
             continue
         pharaoh = " ".join(f"{i}-{j}" for i, j in sorted(of_pair))
-        # Which words those of a text are is for us to say.
+        # Of texts, show the words that the numbers stand for.
         named = [" ".join(src.words), " ".join(tgt.words)] if options.texts else []
         print("\t".join([*named, pharaoh]))
     return [weights[0] for weights in found]
@@ -212,7 +221,7 @@ def _score(options: Namespace, aligner: "Aligner", reverse: "Aligner | None") ->
 
 
 def _scores_of_heads(aligner: "Aligner", gold: "list[GoldPair]") -> list[dict[str, Any]]:
-    """AER by layer and step: a row each, a column for each head and for their mean."""
+    """AER by layer and step, one in each row, with a column for each head and for their mean."""
     from translator.alignment.aligner import links_by_reading
     from translator.alignment.extraction import candidate_heads
     from translator.alignment.scoring import score_links

@@ -1,6 +1,7 @@
 """The command that measures a translator."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from translator.cli.options import add_model_options, command_parser, parse, selected_run
@@ -31,10 +32,11 @@ def evaluate_command(argv: list[str]) -> None:
         examples = run.read_held_out(options.split)
     translator = load_translator(run, options.device, options.engine)
     _, result = evaluate(translator, examples, options.beam_size, options.length_penalty)
+    record = asdict(result)
     if options.json:
-        print(json.dumps(result, ensure_ascii=False))
+        print(json.dumps(record, ensure_ascii=False))
         return
-    slices = result.pop("slices")
-    rows = [*result.items()]
-    rows += [(f"bleu, {part} ({s['sentences']})", s["bleu"]) for part, s in slices.items()]
+    del record["slices"]
+    rows = [*record.items()]
+    rows += [(f"bleu, {part} ({s.sentences})", s.bleu) for part, s in result.slices.items()]
     print(tabulate(rows, tablefmt="plain", floatfmt=".2f"))

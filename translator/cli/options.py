@@ -1,12 +1,14 @@
-"""What several commands share: how their options are read, and which run they mean."""
+"""What several commands share: reading their options, and selecting a run."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import Namespace
 
-from translator.config import settings_for_budget
-from translator.config.parsing import Parser, has_settings, refuse_null
+from translator.config import default_settings, flatten, to_yaml
+from translator.config.parsing import Parser, has_settings, make_config, refuse_null
 from translator.errors import TranslatorError
 from translator.inference.engine import ENGINES
 from translator.runs.run import Run, latest_run
@@ -16,38 +18,60 @@ Command = Callable[[list[str]], None]
 
 
 def command_parser(command: Command, example: str) -> Parser:
-    """A parser for a command's options; its help shows a use of some of them."""
+    """A parser for the options of a command; its help ends with an example."""
     name = f"translator {command.__name__.removesuffix('_command')}"
     return Parser(prog=name, description=f"{command.__doc__} Example: {name} {example}")
 
 
 def parse(parser: Parser, argv: list[str]) -> Namespace:
-    """The options of a command line; of a training's, what is not said goes by its time budget.
+    """The options of a command line.
+
+    If the command has settings, those that are left out get their defaults, which may depend on
+    other settings: see `default_settings`. With --print-config, the settings are printed and the
+    program ends.
 
     Raises:
-        TranslatorError: an option or a file doesn't fit.
+        TranslatorError: an option or a file has a mistake.
     """
     for argument in argv:
         if not is_utf8(argument):
             written = argument.encode(errors="backslashreplace").decode()
             raise TranslatorError(f"an argument that is not UTF-8: {written}")
     arguments = _config_first(argv)
-    # --print_config prints, and ends the program, as soon as it is parsed.
-    quiet = [argument for argument in arguments if not argument.startswith("--print_config")]
-    options: Namespace = parser.parse_args(quiet)
-    if "training" in options:
-        refuse_null(options)
-        # What neither an option nor a file says is for the time budget to decide.
-        parser.set_defaults(settings_for_budget(options.training.max_minutes))
-        options = parser.parse_args(arguments)
+    options: Namespace = parser.parse_args(arguments)
+    if "training" not in options:
+        return options
+    refuse_null(options)
+    chosen = dict(parser.parse_args(arguments, defaults=False).items())
+    for key, value in _defaults(chosen).items():
+        if key not in chosen:
+            options[key] = value
+    if options.print_config:
+        print(to_yaml(make_config(parser, options)), end="")
+        sys.exit(0)
     return options
 
 
+def _defaults(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The defaults that depend on the settings that the user has chosen."""
+    init_from = chosen.get("training.init_from")
+    if init_from is None:
+        return default_settings(chosen)
+    run = Run(Path(init_from))
+    run.read_manifest()  # whose error explains that there is no run
+    return {
+        key: value
+        for key, value in flatten(run.load_config()).items()
+        if key == "tokenizer.vocab_size" or (key.startswith("model.") and key != "model.dropout")
+    }
+
+
 def _config_first(argv: list[str]) -> list[str]:
-    """Move --config to the front, so that options win over files wherever they stand.
+    """Move --config to the front, so that options win over files, wherever --config stands.
 
     Raises:
-        TranslatorError: a file doesn't fit; it is named, which a parser of options wouldn't do.
+        TranslatorError: a file has a mistake. The message names the file; that of the parser of
+            the options would not.
     """
     paths: list[Path] = []
     rest: list[str] = []
@@ -56,7 +80,7 @@ def _config_first(argv: list[str]) -> list[str]:
         if argument == "--config":
             name = next(arguments, None)
             if name is None:
-                raise TranslatorError("--config needs the name of a YAML file after it")
+                raise TranslatorError("--config must be followed by the name of a YAML file")
             paths.append(Path(name))
         elif argument.startswith("--config="):
             paths.append(Path(argument.removeprefix("--config=")))
@@ -66,7 +90,7 @@ def _config_first(argv: list[str]) -> list[str]:
 
 
 def add_run_options(parser: Parser) -> None:
-    """Which run, and where it computes."""
+    """Add the options that select a run and a device."""
     parser.add_argument("--run-dir", type=str, help="the run; default: the one trained last")
     parser.add_argument(
         "--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where to compute"
@@ -74,18 +98,20 @@ def add_run_options(parser: Parser) -> None:
 
 
 def add_model_options(parser: Parser) -> None:
-    """Which run translates, and how."""
+    """Add the options that select a run, and how it translates."""
     add_run_options(parser)
-    parser.add_argument("--beam-size", type=int, default=5, help="1 is greedy search")
-    parser.add_argument("--length-penalty", type=float, default=1.0, help="more: longer output")
+    parser.add_argument("--beam-size", type=int, default=5, help="beam size; 1 is greedy search")
+    parser.add_argument(
+        "--length-penalty", type=float, default=1.0, help="a higher value gives longer output"
+    )
     parser.add_argument(
         "--engine",
         choices=ENGINES,
         default=ENGINES[0],
-        help="what computes; ctranslate2 needs `translator export` first",
+        help="the program that computes; for ctranslate2, run `translator export` first",
     )
 
 
 def selected_run(options: Namespace) -> Run:
-    """The run that is named, or the one trained last."""
+    """The run of --run-dir, or the run trained last."""
     return Run(Path(options.run_dir)) if options.run_dir else latest_run()

@@ -14,5 +14,5 @@ def prepare_command(argv: list[str]) -> None:
     from translator.data.prepare import prepare
 
     prepared = prepare(config)
-    print(prepared.table())
+    print(prepared.report.table())
     print(f"prepared in {prepared.tokenizer_dir}", file=sys.stderr)

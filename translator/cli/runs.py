@@ -2,24 +2,56 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from translator.cli.options import command_parser, parse
 from translator.runs.run import DEFAULT_RUNS
+
+if TYPE_CHECKING:
+    from translator.runs.listing import RunSummary
 
 
 def runs_command(argv: list[str]) -> None:
     """List the runs of a folder with their state and scores."""
     parser = command_parser(runs_command, "--folder runs")
     parser.add_argument("--folder", type=str, default=str(DEFAULT_RUNS), help="where they are")
-    parser.add_argument("--json", action="store_true", help="print a JSON object a run")
+    parser.add_argument("--json", action="store_true", help="print a JSON object per run")
     options = parse(parser, argv)
     from tabulate import tabulate
 
     from translator.runs.listing import list_runs
 
-    rows = list_runs(Path(options.folder))
+    summaries = list_runs(Path(options.folder))
     if options.json:
-        for row in rows:
-            print(json.dumps(row, ensure_ascii=False))
+        for summary in summaries:
+            print(json.dumps(_record(summary), ensure_ascii=False))
     else:
+        rows = map(_row, summaries)
         print(tabulate(rows, headers="keys", floatfmt=".2f", missingval="-"))
+
+
+def _record(summary: "RunSummary") -> dict[str, object]:
+    """For other programs: numbers, and times in ISO 8601."""
+    return {
+        "run": summary.name,
+        "state": summary.state,
+        "direction": summary.direction,
+        "parameters": summary.parameters,
+        "step": summary.step,
+        "max_steps": summary.max_steps,
+        "dev BLEU": summary.dev_bleu,
+        "test BLEU": summary.test_bleu,
+        "with beam": summary.beam_bleu,
+        "written": summary.written.isoformat(timespec="seconds"),
+    }
+
+
+def _row(summary: "RunSummary") -> dict[str, object]:
+    """For people."""
+    from translator.runs.listing import describe_age
+
+    row = _record(summary) | {"written": describe_age(summary.written)}
+    end = row.pop("max_steps") or "?"
+    if summary.step is not None:
+        row["step"] = f"{summary.step}/{end}"
+    return row

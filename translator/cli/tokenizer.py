@@ -1,11 +1,11 @@
-"""The command that trains a tokenizer alone."""
+"""The command that only trains a tokenizer."""
 
 from translator.cli.options import command_parser, parse
 from translator.config.parsing import add_config_options, make_config
 
 
 def tokenizer_command(argv: list[str]) -> None:
-    """Train the tokenizer alone, on the training side of a corpus."""
+    """Train only the tokenizer, on the training pairs of a corpus."""
     parser = command_parser(tokenizer_command, "--tokenizer.vocab_size 8000")
     add_config_options(parser)
     config = make_config(parser, parse(parser, argv))

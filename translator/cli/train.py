@@ -9,9 +9,9 @@ from translator.runs.run import Run
 
 
 def train_command(argv: list[str]) -> None:
-    """Train a translator (the quickstart, unless told otherwise), or go on with a stopped one."""
+    """Train a translator (by default that of the quickstart), or resume a stopped training."""
     parser = command_parser(train_command, "--config configs/laptop-1h.yaml --run-dir runs/1h")
-    parser.add_argument("--run-dir", type=str, default="runs/quickstart", help="where it all goes")
+    parser.add_argument("--run-dir", type=str, default="runs/quickstart", help="folder of the run")
     add_config_options(parser)
     options = parse(parser, argv)
     config = make_config(parser, options)
@@ -21,5 +21,5 @@ def train_command(argv: list[str]) -> None:
     try:
         train(config, Run(Path(options.run_dir)))
     except TrainingStoppedError as stopped:
-        print(f"{stopped}; the same command goes on from there", file=sys.stderr)
-        sys.exit(130)  # the shell's code for a program ended by Ctrl-C
+        print(f"{stopped}; the same command resumes it", file=sys.stderr)
+        sys.exit(130)  # the shell's exit code for a program ended by Ctrl-C

@@ -1,18 +1,32 @@
-"""The command that translates, a good citizen of a pipe."""
+"""The command that translates arguments, or standard input as it arrives."""
 
 import io
+import re
 import sys
 from collections.abc import Iterable, Iterator
-from typing import cast
+from itertools import takewhile
+from textwrap import shorten
+from typing import TYPE_CHECKING, cast
+
+from jsonargparse import Namespace
 
 from translator.cli.options import add_model_options, command_parser, parse, selected_run
+from translator.cli.progress import Progress
+from translator.config.parsing import Parser
 from translator.errors import TranslatorError
-from translator.system.files import MAX_LINE_BYTES, line_too_long_error
+from translator.system.files import MAX_LINE_BYTES, is_utf8, line_too_long_error
 
-# Lines translated together at most: enough for batches of like length, few enough for memory.
+if TYPE_CHECKING:
+    from translator.inference.translator import Translation
+
+# Lines translated together at most: enough for batches of similar length, few enough for memory.
 _MAX_LINES = 512
-# Of standard input, read together at most: some thousand lines.
+# Bytes of standard input read together at most: a few thousand lines.
 _READ_BYTES = 1 << 18
+# Arguments that start with "-" and are not texts. Names are never in capitals or with white space.
+_OPTION_OR_NUMBER = re.compile(r"-h|--[a-z][a-z0-9_.-]*(=.*)?|-[\d.]+(e-?\d+)?", re.DOTALL)
+# A text in an error is cut off after so many characters.
+_MAX_EXAMPLE_CHARS = 60
 
 
 def translate_command(argv: list[str]) -> None:
@@ -21,22 +35,19 @@ def translate_command(argv: list[str]) -> None:
     parser.add_argument("texts", nargs="*", help="what to translate; none: standard input")
     add_model_options(parser)
     parser.add_argument(
-        "--n-best", type=int, default=1, help="alternatives, with the line's number"
+        "--n-best", type=int, default=1, help="alternatives for each line, with its number"
     )
     parser.add_argument("--scores", action="store_true", help="put the score before each text")
-    options = parse(parser, argv)
-    from tqdm import tqdm
-
+    try:
+        options = parse(parser, argv)
+    except TranslatorError as error:
+        raise TranslatorError(f"{error}{_hint_at_dashes(parser, argv)}") from error
     from translator.inference.translator import load_translator
 
     translator = load_translator(selected_run(options), options.device, options.engine)
+    shown = not (options.texts or sys.stdin.isatty() or sys.stdout.isatty())
     number = 0
-    with tqdm(
-        unit="line",
-        disable=bool(options.texts) or sys.stdin.isatty() or sys.stdout.isatty(),
-        delay=2,  # what is done by then needs no bar
-        mininterval=0.5 if sys.stderr.isatty() else 30,  # a log file needs few lines
-    ) as bar:
+    with Progress(shown=shown) as progress:
         for lines in _growing_batches([options.texts] if options.texts else _arriving_lines()):
             translations = translator.translate(
                 lines,
@@ -48,22 +59,36 @@ def translate_command(argv: list[str]) -> None:
             for translation in translations:
                 number += 1
                 for warning in translation.warnings:
-                    bar.write(f"line {number}: {warning}", file=sys.stderr)
-                for text, value in translation.alternatives or [("", 0.0)]:
-                    fields = [str(number)] if options.n_best > 1 else []
-                    fields += [f"{value:.4f}"] if options.scores else []
-                    print("\t".join([*fields, text]))
+                    progress.warn(f"line {number}: {warning}")
+                _print_alternatives(translation, number, options)
             sys.stdout.flush()
-            bar.update(len(lines))
+            progress.advance(len(lines))
+
+
+def _hint_at_dashes(parser: Parser, argv: list[str]) -> str:
+    """What to add to a parser's error if one of the arguments is a text that starts with "-"."""
+    before_dashes = takewhile(lambda argument: argument != "--", argv)
+    for text in before_dashes:
+        if text.startswith("-") and is_utf8(text) and not _OPTION_OR_NUMBER.fullmatch(text):
+            example = shorten(text, _MAX_EXAMPLE_CHARS, placeholder=" …")
+            return f'; put -- before a text that starts with "-": {parser.prog} -- "{example}"'
+    return ""
+
+
+def _print_alternatives(translation: "Translation", number: int, options: Namespace) -> None:
+    for text, score in translation.alternatives or [("", 0.0)]:
+        fields = [str(number)] if options.n_best > 1 else []
+        fields += [f"{score:.4f}"] if options.scores else []
+        print("\t".join([*fields, text]))
 
 
 def _arriving_lines() -> Iterator[list[str]]:
-    """Lines of standard input, those together that are there already; only LF ends a line.
+    """Yield lines of standard input, all that have arrived together; only LF ends a line.
 
-    So nobody who writes a line and waits for its translation waits for ever.
+    A program that writes a line and waits for its translation gets it at once.
 
     Raises:
-        TranslatorError: a line is not UTF-8 or too long; those before it have been given.
+        TranslatorError: a line is not UTF-8 or too long; the lines before it have been yielded.
     """
     if sys.stdin.isatty():
         print("type a sentence a line; Ctrl-D ends", file=sys.stderr)
@@ -84,7 +109,7 @@ def _arriving_lines() -> Iterator[list[str]]:
 
 
 def _decoded(raw_lines: list[bytearray], number: int) -> Iterator[list[str]]:
-    """The lines as text, in one list; `number` lines stood before them."""
+    """Yield the lines as text, in one list; `number` lines stood before them."""
     lines: list[str] = []
     for raw in raw_lines:
         try:
@@ -99,7 +124,7 @@ def _decoded(raw_lines: list[bytearray], number: int) -> Iterator[list[str]]:
 
 
 def _growing_batches(arriving: Iterable[list[str]]) -> Iterator[list[str]]:
-    """Batches of at most 1, 2, 4 … lines: the first answer comes at once, the later ones fast."""
+    """Yield batches of at most 1, 2, 4 … lines: the first answer comes at once, later ones fast."""
     size = 1
     for lines in arriving:
         start = 0

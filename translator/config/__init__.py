@@ -1,5 +1,7 @@
 """What can be set? Every setting with its default, and how settings are read from files."""
 
+from translator.config.budget import default_settings, settings_for_budget
+from translator.config.comparison import differing_keys, shape_keys
 from translator.config.settings import (
     Config,
     CorpusConfig,
@@ -7,10 +9,9 @@ from translator.config.settings import (
     NormalizerName,
     TokenizerConfig,
     TrainingConfig,
-    differing_keys,
     flatten,
     save_config,
-    settings_for_budget,
+    to_yaml,
 )
 
 __all__ = [
@@ -20,8 +21,11 @@ __all__ = [
     "NormalizerName",
     "TokenizerConfig",
     "TrainingConfig",
+    "default_settings",
     "differing_keys",
     "flatten",
     "save_config",
     "settings_for_budget",
+    "shape_keys",
+    "to_yaml",
 ]

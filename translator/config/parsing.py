@@ -1,4 +1,4 @@
-"""Options and configuration files, parsed by jsonargparse, with errors that fit on a line."""
+"""Options and configuration files, parsed by jsonargparse, with errors of one line."""
 
 import difflib
 import functools
@@ -16,52 +16,90 @@ from jsonargparse import ArgumentParser, Namespace
 from translator.config import Config, flatten
 from translator.errors import TranslatorError
 
-# In characters. A message quotes the file, and a value in it can be as long as the file.
+# A message quotes the file, and a value in a file can be as long as the file.
 _MAX_MESSAGE_CHARS = 300
+
+# Keys that have been renamed, so that the error for the old key names the new one.
+_RENAMED = {
+    "tokenizer.sampling": "tokenizer.bpe_dropout",
+    "training.learning_rate": "training.lr",
+    "training.muon_learning_rate": "training.muon_lr",
+    "training.accumulation": "training.gradient_accumulation",
+    "training.guidance": "training.guided_alignment",
+    "training.guidance_weight": "training.guided_alignment_weight",
+    "training.warm_start": "training.embedding_init",
+}
 
 
 class Parser(ArgumentParser):
-    """A parser whose errors are a `TranslatorError` of one line, with the nearest name."""
+    """A parser that raises a `TranslatorError` of one line, which suggests the nearest name."""
 
     def __init__(self, **settings: Any) -> None:
-        """Options must be written out: an abbreviation may mean another key tomorrow."""
-        super().__init__(exit_on_error=False, allow_abbrev=False, **settings)
+        """Refuse abbreviations: a later version may have another option that starts like that."""
+        super().__init__(exit_on_error=False, allow_abbrev=False, print_config=None, **settings)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Called by jsonargparse for everything that doesn't fit."""
+        """Handle an error that jsonargparse has found."""
         raise TranslatorError(self._explain(" ".join(message.split()))) from ex
 
     def _explain(self, message: str) -> str:
         unknown = re.search(
-            r"(?:Group '([\w.]+)' does not accept )?[Oo]ption '([\w.]+)'|arguments: --([\w.-]+)",
+            r"(?:Group '([\w.]+)' does not accept )?[Oo]ption '([\w.-]+)'|arguments: --([\w.-]+)",
             message,
         )
         if unknown:
-            name = ".".join(filter(None, unknown.groups()))
-            known = [o.removeprefix("--") for o in self._option_string_actions if o[:2] == "--"]
-            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
-            return f'unknown key "{name}"; the nearest is "{nearest}"'
-        # Of a union's reasons ("Does not validate against …") the expected types say enough.
-        value = re.search(
-            r'key "([\w.]+)": Does not validate.*Expected a (.+?) - .*Given value: (.*)', message
+            return self._explain_unknown(".".join(filter(None, unknown.groups())))
+        # For a union, the message goes on with the reasons of each type ("Does not validate …").
+        wrong = re.search(
+            r'key "([\w.]+)": (?:Does not validate.*)?Expected an? (.+?)'
+            r"(?:\. Got value| - .*Given value): (.*)",
+            message,
         )
-        if value:
-            expected = re.sub(r"<class '(\w+)'>", r"\1", value[2])
-            return f'"{value[1]}" must be of type {expected}, not "{value[3]}"'
+        if wrong:
+            key, expected, given = wrong.groups()
+            choices = re.fullmatch(r"typing\.Literal\[(.*)\]", expected)
+            if choices:
+                expected = "one of " + choices[1].replace("'", "")
+            else:
+                expected = "of type " + re.sub(r"<class '(\w+)'>", r"\1", expected)
+            return f'"{key}" must be {expected}, not "{given}"'
         return message
+
+    def _explain_unknown(self, name: str) -> str:
+        if name in _RENAMED:
+            return f'unknown key "{name}": it is called "{_RENAMED[name]}" now'
+        known = [o.removeprefix("--") for o in self._option_string_actions if o[:2] == "--"]
+        hyphenated = name.replace("_", "-")
+        if hyphenated in known:
+            return f'unknown option "--{name}": write "--{hyphenated}"'
+        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+        return f'unknown key "{name}"; the nearest is "{nearest}"'
 
 
 def add_config_options(parser: ArgumentParser) -> None:
-    """Add --config and an option for every setting."""
+    """Add an option for every setting, and those that read and print all settings."""
     parser.add_argument("--config", action="config", help="a YAML file with settings")
-    parser.add_class_arguments(Config)
+    parser.add_argument(
+        "--print-config",
+        "--print_config",  # the name that jsonargparse gives it
+        action="store_true",
+        help="print the settings as they would be used, as YAML, and exit",
+    )
+    # Options have hyphens, and keys have underscores.
+    parser.add_class_arguments(Config, skip={"data_dir"})
+    parser.add_argument(
+        "--data-dir",
+        type=str,
+        default=Config.data_dir,
+        help="folder for downloads and prepared corpora",
+    )
 
 
 def load_config(path: Path) -> Config:
-    """Read a YAML file; settings it doesn't name have their defaults.
+    """Read a YAML file; settings that it leaves out have the defaults of `Config`.
 
     Raises:
-        TranslatorError: it is missing, is not YAML, or has a key or value that doesn't fit.
+        TranslatorError: the file is missing or not YAML, or has an unknown key or a bad value.
     """
     parser = _file_parser()
     with _errors_naming(path):
@@ -70,27 +108,28 @@ def load_config(path: Path) -> Config:
 
 
 def has_settings(path: Path) -> bool:
-    """Whether a configuration file names any setting; jsonargparse takes no empty one.
+    """Whether a configuration file has any settings; jsonargparse refuses an empty file.
 
     Raises:
-        TranslatorError: it is missing, is not YAML, or has a key or type that doesn't fit. Values
-            that contradict each other are left to `make_config`, since options may mend them.
+        TranslatorError: the file is missing or not YAML, or has an unknown key or a value of a
+            wrong type. `make_config` checks whether the values fit together, because options may
+            still change them.
     """
     with _errors_naming(path):
         return _parse_file(_file_parser(), path) is not None
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values, and no aliases: ten lines of them can stand for more than memory holds."""
+    """Reads plain values, but no aliases: ten lines with aliases can expand to fill the memory."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Called for each value."""
+        """Read a value, and refuse an alias."""
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not read: write it out")
+            raise yaml.YAMLError("aliases (*name) are not supported: write it out")
         return super().compose_node(parent, index)
 
 
-@functools.cache  # to make one takes as long as to read a file with it
+@functools.cache  # making the parser takes as long as reading a file with it
 def _file_parser() -> Parser:
     parser = Parser()
     parser.add_class_arguments(Config)
@@ -106,12 +145,13 @@ def _errors_naming(path: Path) -> Iterator[None]:
 
 
 def _parse_file(parser: Parser, path: Path) -> Namespace | None:
-    """The settings of a file, or None if there are none."""
+    """The settings of a file, or None if it has none."""
     if not path.is_file():
         raise TranslatorError("no such configuration file")
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    # A ValueError is a date that there isn't, a number of thousands of digits, or no UTF-8.
+    # A ValueError comes from an impossible date, a number of thousands of digits, or a file that
+    # is not UTF-8.
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise TranslatorError(f"not readable YAML: {' '.join(str(error).split())}") from error
     if not content:
@@ -127,19 +167,23 @@ def _parse_file(parser: Parser, path: Path) -> Namespace | None:
 
 
 def refuse_null(settings: Namespace) -> None:
-    """See that only settings without a default are without a value; jsonargparse takes all so.
+    """Refuse null for settings that have a default, since jsonargparse accepts it for all.
 
     Raises:
-        TranslatorError: another one is null.
+        TranslatorError: such a setting is null.
     """
     for key, default in flatten(Config()).items():
         if default is not None and settings.get(key, default) is None:
             raise TranslatorError(
-                f'"{key}" must not be null; without the key, it has its default ({default})'
+                f'"{key}" must not be null; leave it out to get the default ({default})'
             )
 
 
 def make_config(parser: ArgumentParser, parsed: object) -> Config:
-    """The settings among parsed options."""
+    """The configuration that parsed options or a parsed file give.
+
+    Raises:
+        TranslatorError: a value is out of range, or values don't fit together.
+    """
     values = parser.instantiate(parsed)
     return Config(**{name: getattr(values, name) for name in Config.__dataclass_fields__})

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from translator.corpus.sources import read_lines
 from translator.errors import TranslatorError
-from translator.system.files import json_line, read_json_lines
+from translator.system.files import json_line
+from translator.system.records import read_records, write_records
 
 
 @dataclass(frozen=True)
@@ -33,20 +34,21 @@ def content_hash(examples: list[Example]) -> str:
     ).hexdigest()
 
 
+def write_examples(path: Path, examples: list[Example]) -> None:
+    """Write the sentences of dev or test."""
+    write_records(path, examples)
+
+
 def read_examples(path: Path) -> list[Example]:
-    """Read the dev or test sentences of a run.
+    """Read what `write_examples` wrote.
 
     Raises:
         TranslatorError: the file is missing or damaged.
     """
-    try:
-        examples = [Example(**record) for record in read_json_lines(path)]
-    except TypeError as error:
-        raise TranslatorError(f"{path}: damaged ({error})") from error
+    examples = read_records(path, Example)
     for number, example in enumerate(examples, start=1):
-        texts = [example.src, *example.references] if isinstance(example.references, list) else []
-        if len(texts) < 2 or not all(isinstance(text, str) for text in texts):
-            raise TranslatorError(f"{path}, line {number}: damaged (no sentence with references)")
+        if not example.references:
+            raise TranslatorError(f"{path}, line {number}: damaged (no references)")
     if not examples:
         raise TranslatorError(f"{path}: damaged (the file is empty)")
     return examples

@@ -256,9 +256,11 @@ def read_tsv(path: Path, languages: list[str], src_lang: str) -> Iterator[Row]:
         TranslatorError: a line has one column only, or can't be read; it names the line.
     """
     order = languages
+    names = {language.casefold(): language for language in languages}
     for number, cells in read_columns(path):
-        if number == 1 and sorted(cell.strip().casefold() for cell in cells[:2]) == sorted(order):
-            order = [cell.strip().casefold() for cell in cells[:2]]
+        header = [cell.strip().casefold() for cell in cells[:2]]
+        if number == 1 and sorted(header) == sorted(names):
+            order = [names[name] for name in header]
             continue
         texts = dict(zip(order, cells[:2], strict=True))
         src = texts.pop(src_lang)

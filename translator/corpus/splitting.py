@@ -118,9 +118,9 @@ def split(pairs: Dataset, config: CorpusConfig) -> Split:
         unused += len(taken) - sum(len(example.references) for example in examples)
     test, dev = parts
     groups.close()  # frees its list of all rows
-    # The group column is in memory, and would be sent to every process: add it afterwards.
+    # Without the groups: nothing reads them after the split, and this column is in memory, so it
+    # would be sent to every process.
     train = filter_rows(pairs.remove_columns("group"), trained, "hold out dev and test")
-    train = train.add_column("group", group_of_pair[trained])
     return Split(train=train, dev=dev, test=test, unused_pairs=unused)
 
 

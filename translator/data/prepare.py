@@ -1,12 +1,12 @@
-"""Corpus to training data: pull, clean, split, tokenize; done once and kept.
+"""From a corpus to training data: fetch, clean, split, tokenize. Done once and kept.
 
 DATA_DIR/prepared/CORPUS/            CORPUS is a hash of everything that decides its content
-    train/                           pairs as Arrow files: src, tgt, group, source
+    train/                           pairs as Arrow files: src, tgt, source
     dev.jsonl  test.jsonl            held-out sources with all their references
-    report.json                      counts, hashes, licence
+    report.json                      counts, hashes, licence: see `CorpusReport`
     SHA256SUMS                       of all these, to notice damage
     tokenizer-HASH/tokenizer.model
-    tokenizer-HASH/src-*.npy, tgt-*.npy: the training pairs as piece ids (see `Ragged`)
+    tokenizer-HASH/src-*.npy, tgt-*.npy: the training pairs as token ids (see `Ragged`)
     tokenizer-HASH/report.json  tokenizer-HASH/SHA256SUMS
 """
 
@@ -18,42 +18,44 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import datasets
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tabulate import tabulate
 from tqdm import tqdm
 
 from translator.config import Config
 from translator.corpus.cleaning import clean
-from translator.corpus.held_out import Example, content_hash
-from translator.corpus.leaks import check_leaks
+from translator.corpus.held_out import Example, content_hash, write_examples
+from translator.corpus.leaks import LeakReport, check_leaks
 from translator.corpus.parallel_map import BATCH, BATCH_BYTES, map_batches
 from translator.corpus.sources import Row, Source, find_source
 from translator.corpus.splitting import add_groups, split
 from translator.data.arrays import write_ragged
-from translator.data.tokenizer import Tokenizer, train_tokenizer
+from translator.data.report import (
+    CorpusReport,
+    HeldOutCounts,
+    PreparationReport,
+    TokenizerReport,
+    join_reports,
+    read_report,
+    write_report,
+)
+from translator.data.tokenizer import UNK_ID, Tokenizer, train_tokenizer
 from translator.errors import TranslatorError
 from translator.system.checksums import find_damaged_file, fingerprint, sha256_of, write_checksums
 from translator.system.files import (
     atomic_path,
-    json_line,
     locked,
     prepared_data_error,
-    read_json_lines,
     remove_temporaries,
-    write_json_lines,
-    write_text,
 )
 from translator.system.parallel import chunked
 
 # Part of every hash: raise it when the same settings lead to other files than before.
-PREPARE_VERSION = 3
+PREPARE_VERSION = 4
 
-# Pairs that the tokenizer learns from, in blocks: more don't change the frequent pieces, and
+# Pairs that the tokenizer learns from, in blocks: more don't change the frequent tokens, and
 # SentencePiece keeps them all in memory.
 _MAX_TOKENIZER_PAIRS = 500_000
 _BLOCK = 1000
@@ -66,37 +68,37 @@ class Prepared:
     Attributes:
         corpus_dir: holds train/, dev.jsonl, test.jsonl and report.json
         tokenizer_dir: holds tokenizer.model and the ids (see `Ragged`)
-        report: what was done: source, licence, counts, leaks, hashes
+        report: source, licence, counts, leaks, hashes
     """
 
     corpus_dir: Path
     tokenizer_dir: Path
-    report: dict[str, Any]
-
-    def table(self) -> str:
-        """What was done, for people."""
-        return report_table(self.report)
+    report: PreparationReport
 
 
-def prepare(config: Config) -> Prepared:
-    """Prepare the corpus and the tokenizer, or find them prepared.
+def prepare(config: Config, verify: bool = True, given_tokenizer: Path | None = None) -> Prepared:
+    """Prepare the corpus and the tokenizer, unless that is done.
+
+    Args:
+        config: which corpus and tokenizer
+        verify: compare prepared data with their checksums. This reads all of them, so of several
+            processes on one machine only one need do it
+        given_tokenizer: a SentencePiece model to use instead of training one
 
     Raises:
-        TranslatorError: the corpus can't be had, is too small, or can't be written.
+        TranslatorError: the corpus could not be loaded, is too small, or can't be written; or
+            prepared data are damaged.
     """
-    corpus_dir = prepare_corpus(config)
-    tokenizer_dir = prepare_tokenizer(config, corpus_dir)
-    report = read_report(corpus_dir) | read_report(tokenizer_dir)
+    corpus_dir = prepare_corpus(config, verify)
+    tokenizer_dir = prepare_tokenizer(config, corpus_dir, verify, given_tokenizer)
+    report = join_reports(
+        read_report(corpus_dir, CorpusReport), read_report(tokenizer_dir, TokenizerReport)
+    )
     return Prepared(corpus_dir, tokenizer_dir, report)
 
 
-def read_report(folder: Path) -> dict[str, Any]:
-    """What was done to make the folder of a corpus or of a tokenizer."""
-    return read_json_lines(folder / "report.json")[0]
-
-
-def prepare_corpus(config: Config) -> Path:
-    """Pull, clean and split the corpus, unless that is done.
+def prepare_corpus(config: Config, verify: bool = True) -> Path:
+    """Fetch, clean and split the corpus, unless that is done; for `verify` see `prepare`.
 
     Returns:
         Its folder.
@@ -106,43 +108,47 @@ def prepare_corpus(config: Config) -> Path:
         datasets.disable_progress_bars()
     source = find_source(config.corpus, Path(config.data_dir))
     corpus_dir = _corpus_dir(config, source)
-    _make_once(corpus_dir, lambda folder: _make_corpus(config, source, folder))
+    _make_once(corpus_dir, lambda folder: _make_corpus(config, source, folder), verify)
     return corpus_dir
 
 
-def prepare_tokenizer(config: Config, corpus_dir: Path) -> Path:
-    """Train the tokenizer on the training side, and encode it, unless that is done.
+def prepare_tokenizer(
+    config: Config, corpus_dir: Path, verify: bool = True, given_tokenizer: Path | None = None
+) -> Path:
+    """Train the tokenizer on the training side and encode that, unless that is done.
+
+    For `verify` and `given_tokenizer` see `prepare`.
 
     Returns:
         The tokenizer's folder.
     """
-    tokenizer_dir = _tokenizer_dir(config, corpus_dir)
-    _make_once(tokenizer_dir, lambda folder: _make_tokenizer(config, corpus_dir, folder))
+    source = config.tokenizer.vocab_size if given_tokenizer is None else sha256_of(given_tokenizer)
+    tokenizer_dir = corpus_dir / f"tokenizer-{fingerprint(PREPARE_VERSION, source)}"
+
+    def make(folder: Path) -> None:
+        _make_tokenizer(config, corpus_dir, folder, given_tokenizer)
+
+    _make_once(tokenizer_dir, make, verify)
     return tokenizer_dir
 
 
 def _corpus_dir(config: Config, source: Source) -> Path:
     settings = asdict(config.corpus)
-    # The source's own fingerprint speaks for these.
+    # The source's fingerprint stands for these.
     for name in ("files", "hub_name", "hub_config", "hub_split", "hub_columns", "hub_rows"):
         settings.pop(name)
     key = fingerprint(PREPARE_VERSION, source.fingerprint, settings)
     return Path(config.data_dir) / "prepared" / key
 
 
-def _tokenizer_dir(config: Config, corpus_dir: Path) -> Path:
-    key = fingerprint(PREPARE_VERSION, config.tokenizer.vocab_size)
-    return corpus_dir / f"tokenizer-{key}"
-
-
-def _make_once(folder: Path, make: Callable[[Path], None]) -> None:
+def _make_once(folder: Path, make: Callable[[Path], None], verify: bool) -> None:
     """Fill `folder` atomically, unless it exists.
 
     Raises:
         TranslatorError: it exists but is damaged, or it can't be written.
     """
     if folder.exists():
-        damaged = find_damaged_file(folder)
+        damaged = find_damaged_file(folder) if verify else None
         if damaged:
             raise prepared_data_error(damaged, folder)
         return
@@ -157,14 +163,14 @@ def _make_once(folder: Path, make: Callable[[Path], None]) -> None:
 
 
 def load_pairs(folder: Path) -> datasets.Dataset:
-    """The pairs in a folder of Arrow files, which `prepare` has made.
+    """Load the pairs from a folder of Arrow files that `prepare` made.
 
     Raises:
         TranslatorError: they can't be read.
     """
     try:
         return datasets.load_from_disk(folder)
-    # The library's failures (no JSON, no Arrow, other columns …) share no base class.
+    # The library's errors (no JSON, no Arrow, other columns …) share no base class.
     except Exception as error:
         raise prepared_data_error(folder, folder.parent) from error
 
@@ -174,7 +180,7 @@ def _make_corpus(config: Config, source: Source, folder: Path) -> None:
     work = folder / "work"  # the intermediate Arrow files
     pairs = _read(source, work)
     pairs_read = len(pairs)
-    # What isn't needed any more is let go, or it would stay mapped into memory.
+    # A table that isn't needed any more is dropped, or it would stay mapped into memory.
     pairs, dropped = clean(pairs, config.corpus)
     pairs_kept = len(pairs)
     if pairs_kept == 0:
@@ -186,38 +192,29 @@ def _make_corpus(config: Config, source: Source, folder: Path) -> None:
             f"{source.name}: {pairs_kept} pairs are too few, or too much linked by shared "
             "sentences, to hold out dev and test; 30 different sentences or more will do"
         )
-    report: dict[str, Any] = {
-        "source": source.name,
-        "licence": source.licence,
-        "direction": config.corpus.direction,
-        "pairs_read": pairs_read,
-        "dropped": dropped,
-        "pairs_kept": pairs_kept,
-        "groups": len(np.unique(np.asarray(parts.train.with_format("numpy")["group"][:]))),
-        "train_pairs": len(parts.train),
-        "train_sha256": _hash_pairs(parts.train),
-        "unused_pairs": parts.unused_pairs,
-    }
-    dev, test = check_leaks(parts.train, [parts.dev, parts.test])
-    for name, asked, (leaks, checked) in (
-        ("dev", config.corpus.dev_sentences, dev),
-        ("test", config.corpus.test_sentences, test),
-    ):
-        if leaks.src_seen or leaks.tgt_seen:
-            raise RuntimeError(f"the split leaks, which is a bug: {leaks}")
-        if len(checked) < asked:
-            print(
-                f"note: the corpus is small, so {name} has {len(checked)} source sentences "
-                f"(at most a tenth of it is held out) instead of {asked}",
-                file=sys.stderr,
-            )
-        write_json_lines(folder / f"{name}.jsonl", map(asdict, checked))
-        report[name] = {**asdict(leaks), "references": _references(checked)}
-        report[name]["sha256"] = content_hash(checked)
+    train_sha256 = _hash_pairs(parts.train)
+    (dev_leaks, dev), (test_leaks, test) = check_leaks(parts.train, [parts.dev, parts.test])
+    _note_small("dev", len(dev), config.corpus.dev_sentences)
+    _note_small("test", len(test), config.corpus.test_sentences)
+    write_examples(folder / "dev.jsonl", dev)
+    write_examples(folder / "test.jsonl", test)
     parts.train.save_to_disk(folder / "train")
     shutil.rmtree(work)
-    report["seconds"] = round(time.monotonic() - started, 1)
-    write_text(folder / "report.json", json_line(report))
+    report = CorpusReport(
+        source=source.name,
+        licence=source.licence,
+        direction=config.corpus.direction,
+        pairs_read=pairs_read,
+        dropped=dropped,
+        pairs_kept=pairs_kept,
+        train_pairs=len(parts.train),
+        train_sha256=train_sha256,
+        unused_pairs=parts.unused_pairs,
+        dev=_held_out_counts(dev_leaks, dev),
+        test=_held_out_counts(test_leaks, test),
+        seconds=round(time.monotonic() - started, 1),
+    )
+    write_report(folder, report)
 
 
 def _read(source: Source, work: Path) -> datasets.Dataset:
@@ -239,15 +236,33 @@ def _characters(row: Row) -> int:
     return len(row["src"]) + len(row["tgt"])
 
 
-def _references(examples: list[Example]) -> int:
-    return sum(len(example.references) for example in examples)
+def _note_small(name: str, sentences: int, asked: int) -> None:
+    if sentences < asked:
+        print(
+            f"note: the corpus is small, so {name} has {sentences} source sentences "
+            f"(at most a tenth of it is held out) instead of {asked}",
+            file=sys.stderr,
+        )
 
 
-def _make_tokenizer(config: Config, corpus_dir: Path, folder: Path) -> None:
+def _held_out_counts(leaks: LeakReport, examples: list[Example]) -> HeldOutCounts:
+    if leaks.src_seen or leaks.tgt_seen:
+        raise RuntimeError(f"the split leaks, which is a bug: {leaks}")
+    return HeldOutCounts(
+        **vars(leaks),
+        references=sum(len(example.references) for example in examples),
+        sha256=content_hash(examples),
+    )
+
+
+def _make_tokenizer(config: Config, corpus_dir: Path, folder: Path, given: Path | None) -> None:
     started = time.monotonic()
     train = load_pairs(corpus_dir / "train")
     path = folder / "tokenizer.model"
-    train_tokenizer(_sentences(train), config.tokenizer.vocab_size, path)
+    if given is None:
+        train_tokenizer(_sentences(train), config.tokenizer.vocab_size, path)
+    else:
+        shutil.copyfile(given, path)
     tokenizer = Tokenizer(path)
 
     def to_ids(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
@@ -268,15 +283,24 @@ def _make_tokenizer(config: Config, corpus_dir: Path, folder: Path) -> None:
         cache_file_name=str(work / "ids.arrow"),
     )
     del train
+    unknown = 0
     for side in ("src", "tgt"):
-        write_ragged(folder / side, encoded.data.column(f"{side}_ids").chunks)
+        chunks = encoded.data.column(f"{side}_ids").chunks
+        write_ragged(folder / side, chunks)
+        unknown += sum(int((chunk.flatten().to_numpy() == UNK_ID).sum()) for chunk in chunks)
+    if given is not None and unknown:
+        print(
+            f"note: {unknown} characters of this corpus are not in the vocabulary of the tokenizer "
+            "that was given; the model will not write them",
+            file=sys.stderr,
+        )
     shutil.rmtree(work)
-    report = {
-        "vocab_size": tokenizer.vocab_size,
-        "tokenizer_sha256": sha256_of(path),
-        "tokenizer_seconds": round(time.monotonic() - started, 1),
-    }
-    write_text(folder / "report.json", json_line(report))
+    report = TokenizerReport(
+        vocab_size=tokenizer.vocab_size,
+        tokenizer_sha256=sha256_of(path),
+        tokenizer_seconds=round(time.monotonic() - started, 1),
+    )
+    write_report(folder, report)
 
 
 def _hash_pairs(pairs: datasets.Dataset) -> str:
@@ -289,52 +313,10 @@ def _hash_pairs(pairs: datasets.Dataset) -> str:
 
 
 def _sentences(train: datasets.Dataset) -> Iterator[str]:
-    """What the tokenizer learns from: the training side, or blocks spread evenly over it."""
+    """Yield the training side for the tokenizer, or blocks spread evenly over it."""
     blocks = math.ceil(len(train) / _BLOCK)
     step = math.ceil(len(train) / _MAX_TOKENIZER_PAIRS)
     for block in range(0, blocks, step):
         batch = train[block * _BLOCK : (block + 1) * _BLOCK]
         yield from batch["src"]
         yield from batch["tgt"]
-
-
-def identity(report: dict[str, Any]) -> dict[str, Any]:
-    """The hashes of a preparation: equal exactly if training would see the same."""
-    return {
-        "train": report["train_sha256"],
-        "dev": report["dev"]["sha256"],
-        "test": report["test"]["sha256"],
-        "tokenizer": report["tokenizer_sha256"],
-    }
-
-
-def report_table(report: dict[str, Any]) -> str:
-    """The report of a preparation as a table."""
-    rows: list[tuple[str, object]] = [
-        ("corpus", report["source"]),
-        ("direction", report["direction"]),
-        ("pairs read", report["pairs_read"]),
-        *((f"  dropped: {reason}", -count) for reason, count in report["dropped"].items()),
-        ("pairs kept", report["pairs_kept"]),
-        ("  for training", report["train_pairs"]),
-        ("    training: SHA-256", report["train_sha256"][:16]),
-    ]
-    for name in ("dev", "test"):
-        part = report[name]
-        rows += [
-            (f"  for {name}", part["references"]),
-            (f"    {name}: source sentences", part["sentences"]),
-            (f"    {name}: sources seen in training", part["src_seen"]),
-            (f"    {name}: references seen in training", part["tgt_seen"]),
-            (f"    {name}: one word from a training source", part["near"]),
-            (f"    {name}: SHA-256", part["sha256"][:16]),
-        ]
-    rows += [
-        ("  held out, not needed", report["unused_pairs"]),
-        ("vocabulary", report["vocab_size"]),
-        ("seconds", round(report["seconds"] + report["tokenizer_seconds"], 1)),
-        ("licence", report["licence"]),
-    ]
-    return str(
-        tabulate(rows, tablefmt="plain", colalign=("left", "left"), preserve_whitespace=True)
-    )

@@ -1,9 +1,7 @@
-"""BLEU and chrF by sacrebleu, with all references and with what makes a score repeatable."""
+"""BLEU and chrF by sacrebleu, with all references and everything that makes a score repeatable."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from itertools import zip_longest
-from typing import Any
 
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
@@ -11,27 +9,7 @@ from sacrebleu.metrics.chrf import CHRF
 from translator.corpus.held_out import Example, content_hash
 from translator.errors import TranslatorError
 from translator.inference.translator import Translator
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Corpus scores of detokenised, cased text.
-
-    Attributes:
-        bleu: Papineni et al. 2002, 0 to 100
-        chrf: Popović 2015, 0 to 100
-        bleu_signature: sacrebleu's settings and version (Post 2018)
-        chrf_signature: likewise
-        sentences: how many were scored
-        references: how many they were compared with, all together
-    """
-
-    bleu: float
-    chrf: float
-    bleu_signature: str
-    chrf_signature: str
-    sentences: int
-    references: int
+from translator.runs.manifest import Evaluation, Scores, Slice
 
 
 def score(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Scores:
@@ -39,7 +17,7 @@ def score(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Sco
 
     Args:
         hypotheses: a translation for each sentence
-        references: for each sentence all its references, one at least
+        references: for each sentence all its references, at least one
 
     Raises:
         TranslatorError: the counts don't match, or there is nothing to score.
@@ -69,12 +47,11 @@ def evaluate(
     examples: list[Example],
     beam_size: int,
     length_penalty: float = 1.0,
-) -> tuple[list[str], dict[str, Any]]:
+) -> tuple[list[str], Evaluation]:
     """Translate sentences and compare them with all their references.
 
     Returns:
-        The translations; and the scores with everything that makes them repeatable, those of the
-        sentences with a near neighbour in training and of the novel ones apart.
+        The translations, and their scores.
     """
     sources = [example.src for example in examples]
     references = [example.references for example in examples]
@@ -87,11 +64,11 @@ def evaluate(
         chosen = [i for i, example in enumerate(examples) if example.near is near]
         if chosen:
             part = score([lines[i] for i in chosen], [references[i] for i in chosen])
-            slices[name] = {"sentences": part.sentences, "bleu": part.bleu, "chrf": part.chrf}
-    return lines, {
-        **asdict(score(lines, references)),
-        "split_sha256": content_hash(examples),
-        "beam_size": beam_size,
-        "length_penalty": length_penalty,
-        "slices": slices,
-    }
+            slices[name] = Slice(part.sentences, part.bleu, part.chrf)
+    return lines, Evaluation(
+        **vars(score(lines, references)),
+        split_sha256=content_hash(examples),
+        beam_size=beam_size,
+        length_penalty=length_penalty,
+        slices=slices,
+    )

@@ -82,8 +82,8 @@ def _specification(model: Transformer, vocabulary: list[str]) -> Any:
         common_spec,
     )
 
-    encoder_layers = [cast(EncoderLayer, layer) for layer in model.encoder]
-    decoder_layers = [cast(DecoderLayer, layer) for layer in model.decoder]
+    encoder_layers = [cast(EncoderLayer, layer) for layer in model.encoder.layers]
+    decoder_layers = [cast(DecoderLayer, layer) for layer in model.decoder.layers]
     shared = {
         "num_heads": encoder_layers[0].self_attention.n_heads,
         "pre_norm": True,
@@ -102,9 +102,11 @@ def _specification(model: Transformer, vocabulary: list[str]) -> Any:
         embedded.multiply_by_sqrt_depth = True
     # CTranslate2 always adds positions to the source. Here they are zeros, since the positions are
     # in the rotation.
-    encoder.position_encodings.encodings = np.zeros((_MAX_POSITIONS, model.d_model), np.float32)
-    _set_norm(encoder.layer_norm, model.encoder_norm)
-    _set_norm(decoder.layer_norm, model.decoder_norm)
+    encoder.position_encodings.encodings = np.zeros(
+        (_MAX_POSITIONS, model.embedding.embedding_dim), np.float32
+    )
+    _set_norm(encoder.layer_norm, model.encoder.norm)
+    _set_norm(decoder.layer_norm, model.decoder.norm)
     for layer_spec, encoder_layer in zip(encoder.layer, encoder_layers, strict=True):
         _set_self_attention(layer_spec, encoder_layer)
         _set_feed_forward(layer_spec.ffn, encoder_layer.feed_forward, encoder_layer.ff_norm)

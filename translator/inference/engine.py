@@ -1,4 +1,4 @@
-"""What computes a search, and what it finds; whoever only translates need not know more."""
+"""The interface of translation engines, and the hypotheses that they return."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from translator.data.tokenizer import BOS_ID, PAD_ID, UNK_ID
 if TYPE_CHECKING:
     from torch import Tensor
 
-# What can be asked for by name: a library, and what it computes in unless that is float32.
+# The names of the engines: a library, and its type of numbers unless that is float32.
 ENGINES = ("pytorch", "pytorch-int8", "ctranslate2", "ctranslate2-int8")
-# Never part of a translation.
+# Tokens that are never part of a translation.
 FORBIDDEN_IDS = [PAD_ID, UNK_ID, BOS_ID]
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A translation as ids.
+    """A translation as token ids.
 
     Attributes:
-        ids: the pieces, without bos and eos
-        log_prob: sum of the natural log-probabilities of the pieces and of eos; not a number if
+        ids: the tokens, without bos and eos
+        log_prob: sum of the natural log-probabilities of the tokens and of eos; not a number if
             a greedy search wasn't asked for it
         length: how many probabilities that sum has
         complete: it ends with eos, and was not stopped at the length limit
@@ -33,12 +33,12 @@ class Hypothesis:
     complete: bool
 
     def score(self, length_penalty: float) -> float:
-        """log_prob / length ** length_penalty: with 1, the mean log-probability of a piece."""
+        """log_prob / length ** length_penalty; with 1, the mean log-probability of a token."""
         return float(self.log_prob / self.length**length_penalty)
 
 
 def length_limit(src_length: int) -> int:
-    """The longest target allowed for a source (eos counted in both): no real one is so long."""
+    """The longest target allowed for a source, counting eos in both; no real one is so long."""
     return 2 * src_length + 10
 
 
@@ -58,10 +58,10 @@ class Engine(Protocol):
 
         Args:
             src: ids of each source, without eos; any number
-            beam_size: beginnings kept; 1 is greedy search
+            beam_size: hypotheses kept at each step; 1 is greedy search
             length_penalty: exponent of the length in the score
             n_best: hypotheses wanted for each source, at most beam_size
-            scored: False spares a greedy search the log-probabilities
+            with_scores: False makes greedy search faster, and its log-probabilities NaN
 
         Returns:
             For each source its hypotheses, the best first; at least one.
@@ -71,7 +71,7 @@ class Engine(Protocol):
     def cross_attention(
         self, src: Sequence[list[int]], tgt: Sequence[list[int]], layers: Sequence[int] | None
     ) -> "list[Tensor]":
-        """The cross-attention of known targets, computed in one pass over each pair.
+        """Compute the cross-attention of known targets, in one pass over each pair.
 
         Args:
             src: ids of each source, without eos; any number
@@ -80,10 +80,10 @@ class Engine(Protocol):
 
         Returns:
             For each pair the weights (layers, H, T + 1, S + 1), float32 and on the CPU. Row t is
-            from the step that predicts piece t of the target, and row T from the one that predicts
+            from the step that predicts token t of the target, and row T from the one that predicts
             eos; column S is eos.
 
         Raises:
-            TranslatorError: this engine doesn't show them.
+            TranslatorError: this engine can't return them.
         """
         ...

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from translator.model.embedding import TiedEmbedding
 from translator.model.layers import DecoderLayer, EncoderLayer
-from translator.model.transformer import TiedEmbedding, Transformer
+from translator.model.transformer import Transformer
 
 # The integer that the largest value of a vector is rounded to.
 _LEVELS = 127
@@ -89,11 +90,14 @@ class Int8Embedding(TiedEmbedding):
 
 def quantize_model(model: Transformer) -> None:
     """Make a model compute all products with weights in int8; attention stays in float32."""
+    embedding = Int8Embedding(model.embedding)
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Linear):
                 setattr(module, name, Int8Linear(child.weight))
+            elif isinstance(child, TiedEmbedding):
+                # The same one for the model, its encoder and its decoder, which share it.
+                setattr(module, name, embedding)
         if isinstance(module, EncoderLayer | DecoderLayer):
             # Read by the query, key and value projections.
             module.self_norm = QuantizingNorm(module.self_norm)  # type: ignore[assignment]
-    model.embedding = Int8Embedding(model.embedding)

@@ -1,4 +1,4 @@
-"""The engine that is this project's own: our model and our search, in batches of like length."""
+"""This project's own engine: our model and our search, in batches of similar length."""
 
 from collections.abc import Callable, Sequence
 from itertools import chain
@@ -21,8 +21,8 @@ from translator.runs.run import Run
 from translator.system.device import faster_in, limit_kernel_caches, pick_device, reuse_freed_memory
 from translator.system.parallel import Workers
 
-# Source positions times beams in a batch, or those of the longer side where targets are known:
-# enough to fill a core, few enough for memory, and for all cores to be busy to the end.
+# Source positions times beams in a batch; if targets are known, positions of the longer side. It is
+# enough to keep a core busy, and little enough to fit into memory and to balance the cores.
 BATCH_POSITIONS = 4096
 
 
@@ -30,13 +30,13 @@ T = TypeVar("T")
 
 
 class PyTorchEngine:
-    """Searches with a model, on the device that it is on; see `Engine`."""
+    """Searches with a model on its device; see `Engine`."""
 
     def __init__(self, model: Transformer) -> None:
-        """Take a model; it is put into evaluation mode."""
+        """Use a model, in evaluation mode."""
         self.model = model.eval()
         self.device = next(model.parameters()).device
-        # A GPU shares its work out by itself.
+        # A GPU needs only one worker.
         self._workers = Workers(torch.get_num_threads() if self.device.type == "cpu" else 1)
 
     def search(
@@ -60,17 +60,17 @@ class PyTorchEngine:
 
         def search_batch(chosen: Ints) -> list[list[Hypothesis]]:
             batch = torch.from_numpy(ragged.padded(chosen, bos=False)).to(self.device)
-            mask = batch == PAD_ID
+            decoder = self.model.decoder
+            with torch.inference_mode():
+                memory = self.model.encoder(batch, batch == PAD_ID)
             if beam_size > 1:
-                return beam_search(self.model, batch, mask, beam_size, length_penalty, n_best)
-            return [
-                [found] for found in greedy_search(self.model, batch, mask, with_scores=with_scores)
-            ]
+                return beam_search(decoder, memory, beam_size, length_penalty, n_best)
+            return [[best] for best in greedy_search(decoder, memory, with_scores=with_scores)]
 
         return self._in_order(search_batch, batches)
 
     def _in_order(self, compute: Callable[[Ints], list[T]], batches: list[Ints]) -> list[T]:
-        """Batches of rows side by side; then what was found for each row, in the rows' order."""
+        """Compute batches of rows in parallel, and return the results in the order of the rows."""
         results = chain.from_iterable(self._workers.map(compute, batches))
         rows = chain.from_iterable(batch.tolist() for batch in batches)
         found = dict(zip(rows, results, strict=True))
@@ -89,10 +89,9 @@ class PyTorchEngine:
         self, pairs: PairIds, rows: Ints, layers: Sequence[int] | None
     ) -> list[Tensor]:
         batch = make_batch(pairs, rows).to(self.device)
-        mask = batch.src_padding_mask
-        memory = self.model.encode(batch.src, mask)
-        asked = range(len(self.model.decoder)) if layers is None else layers
-        _, weights = self.model.decode(batch.tgt[:, :-1], memory, mask, weights_of=asked)
+        memory = self.model.encoder(batch.src, batch.src_padding_mask)
+        chosen = range(len(self.model.decoder.layers)) if layers is None else layers
+        _, weights = self.model.decoder(batch.tgt[:, :-1], memory, weights_of=chosen)
         stacked = torch.stack(weights, dim=1).float().cpu()  # (B, layers, H, T + 1, S + 1)
         lengths = zip(pairs.tgt.lengths[rows] + 1, pairs.src.lengths[rows] + 1, strict=True)
         return [
@@ -101,17 +100,17 @@ class PyTorchEngine:
 
 
 def load_pytorch_engine(run: Run, device: str, compute_type: str = "float32") -> PyTorchEngine:
-    """Load a run's best weights.
+    """Load the best weights of a run.
 
     Args:
         run: a trained run
         device: auto, cpu, cuda or mps
-        compute_type: what products with weights are computed in: float32; or int8, in which now
-            and then another piece comes out best, on a processor
+        compute_type: type of the matrix products: float32, or int8 on a CPU, which now and then
+            prefers another token
 
     Raises:
-        TranslatorError: they are missing or damaged, or the device is not there, or has no units
-            for int8.
+        TranslatorError: the weights are missing or damaged, or the device doesn't exist or has no
+            int8 units.
     """
     config = run.load_config()
     model = load_weights(

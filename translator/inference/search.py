@@ -1,48 +1,61 @@
-"""Search: from a source to the target that the model finds most probable."""
+"""Search: from a memory to the target that the decoder finds most probable."""
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 from translator.inference.engine import FORBIDDEN_IDS, Hypothesis, length_limit
 from translator.model.cache import DecoderCache
-from translator.model.transformer import Transformer
+from translator.model.decoder import Decoder
+from translator.model.memory import Memory
+
+# In place of a forced token: the search is free to choose.
+_FREE = -1
 
 
-def length_limits(src_padding_mask: Tensor) -> Tensor:
+def length_limits(padding_mask: Tensor) -> Tensor:
     """The `length_limit` of each source, (B,)."""
-    lengths = (~src_padding_mask).sum(dim=1).tolist()
-    return torch.tensor([length_limit(n) for n in lengths], device=src_padding_mask.device)
+    lengths = (~padding_mask).sum(dim=1).tolist()
+    return torch.tensor([length_limit(n) for n in lengths], device=padding_mask.device)
 
 
 @torch.inference_mode()
 def greedy_search(
-    model: Transformer, src: Tensor, src_padding_mask: Tensor, *, with_scores: bool = True
+    decoder: Decoder,
+    memory: Memory,
+    *,
+    with_scores: bool = True,
+    prefixes: Sequence[list[int]] | None = None,
 ) -> list[Hypothesis]:
-    """Take the most probable piece at each step.
+    """Take the most probable token at each step.
 
     Args:
-        model: in evaluation mode
-        src: ids (B, S), each row ending with eos, then padding
-        src_padding_mask: (B, S), True at padding
-        scored: find log_prob too; which piece is best can be seen without the softmax
+        decoder: in evaluation mode
+        memory: B sources
+        with_scores: compute log_prob too; finding the best token doesn't need the softmax
+        prefixes: tokens with which each target must begin; they are part of the hypothesis and of
+            its log-probability. They must be tokens that a translation may have.
 
     Returns:
-        A hypothesis for each row.
+        A hypothesis for each source.
     """
-    limits = length_limits(src_padding_mask)  # (B,)
+    forced = _forced_tokens(prefixes, memory)  # (B, P)
+    limits = _limits(memory, forced)  # (B,)
     longest = int(limits.max())
-    cache = model.start(model.encode(src, src_padding_mask), src_padding_mask, longest)
-    ids = src.new_full((src.size(0), longest), PAD_ID)  # (B, longest)
-    log_probs = torch.zeros(src.size(0), device=src.device)
-    rows = torch.arange(src.size(0), device=src.device)  # those not finished
+    cache = decoder.start(memory, longest)
+    device = memory.states.device
+    rows = torch.arange(len(limits), device=device)  # those not finished
+    ids = torch.full((len(rows), longest), PAD_ID, device=device)  # (B, longest)
+    log_probs = torch.zeros(len(rows), device=device)
     tokens = torch.full_like(rows, BOS_ID)
     for length in range(1, longest + 1):
-        pieces, best = _best_next(
-            model, tokens, cache, 1, with_scores=with_scores
-        )  # (rows, 1) each
-        tokens = pieces[:, 0]
+        now = forced[rows, length - 1] if length <= forced.size(1) else None  # (rows,)
+        candidates, best = _best_next(decoder, tokens, cache, 1, now, with_scores=with_scores)
+        tokens = candidates[:, 0]  # (rows,)
         ids[rows, length - 1] = tokens
         log_probs[rows] += best[:, 0]
         going_on = ((tokens != EOS_ID) & (limits[rows] > length)).nonzero()[:, 0]
@@ -55,6 +68,21 @@ def greedy_search(
     return [_from_row(row, log_prob) for row, log_prob in pairs]
 
 
+def _forced_tokens(prefixes: Sequence[list[int]] | None, memory: Memory) -> Tensor:
+    """The prefixes as a matrix (B, P), padded with `_FREE`."""
+    rows = [torch.tensor(ids, dtype=torch.int64) for ids in prefixes or []]
+    if not rows:
+        rows = [torch.empty(0, dtype=torch.int64)] * len(memory.states)
+    forced = pad_sequence(rows, batch_first=True, padding_value=_FREE)
+    return forced.to(memory.states.device)
+
+
+def _limits(memory: Memory, forced: Tensor) -> Tensor:
+    """The longest target of each source, (B,): a prefix leaves room for eos at least."""
+    prefix_lengths = (forced != _FREE).sum(dim=1)
+    return torch.maximum(length_limits(memory.padding_mask), prefix_lengths + 1)
+
+
 def _from_row(row: list[int], log_prob: float) -> Hypothesis:
     complete = EOS_ID in row
     length = row.index(EOS_ID) + 1 if complete else row.index(PAD_ID) if PAD_ID in row else len(row)
@@ -63,52 +91,55 @@ def _from_row(row: list[int], log_prob: float) -> Hypothesis:
 
 @torch.inference_mode()
 def beam_search(
-    model: Transformer,
-    src: Tensor,
-    src_padding_mask: Tensor,
+    decoder: Decoder,
+    memory: Memory,
     beam_size: int,
     length_penalty: float = 1.0,
     n_best: int = 1,
+    *,
+    prefixes: Sequence[list[int]] | None = None,
 ) -> list[list[Hypothesis]]:
     """Keep the `beam_size` most probable beginnings at each step.
 
-    A beginning that ends within the first `beam_size` candidates is put aside. A sentence is done
-    when `beam_size` hypotheses are put aside, or when none that goes on can still be better than
-    the `n_best` best of them: a log-probability only falls, and is divided at most by the longest
-    length allowed, so log_prob / limit ** length_penalty bounds what can come of a beginning.
+    A beginning that ends within the first `beam_size` candidates is finished. A source is done when
+    it has `beam_size` finished hypotheses, or when no live beginning can still beat the `n_best`
+    best of them: a log-probability only falls, and the longest length allowed is the largest
+    divisor, so log_prob / limit ** length_penalty bounds the score of every continuation.
 
     Args:
-        model: in evaluation mode
-        src: ids (B, S), each row ending with eos, then padding
-        src_padding_mask: (B, S), True at padding
+        decoder: in evaluation mode
+        memory: B sources
         beam_size: N
         length_penalty: exponent of the length in the score, not negative (Wu et al. 2016 discuss
             the choice); 0 compares sums and favours short translations
-        n_best: hypotheses wanted for each row, at most N
+        n_best: hypotheses wanted for each source, at most N
+        prefixes: as in `greedy_search`
 
     Returns:
-        For each row its hypotheses, the best first; fewer than n_best if there are no more.
+        For each source its hypotheses, the best first; fewer than n_best if there are no more.
     """
-    batch, n = src.size(0), beam_size
-    limits = length_limits(src_padding_mask)  # (B,)
+    batch, n, device = len(memory.states), beam_size, memory.states.device
+    forced = _forced_tokens(prefixes, memory)  # (B, P)
+    limits = _limits(memory, forced)  # (B,)
     longest = int(limits.max())
-    cache = model.start(model.encode(src, src_padding_mask), src_padding_mask, longest, n)
-    ids = src.new_empty((batch, n, 0))  # (B, N, length so far)
-    # All beams of a sentence start alike: the first alone may go on, or each would be N times.
-    log_probs = torch.full((batch, n), -torch.inf, device=src.device)  # (B, N)
+    cache = decoder.start(memory, longest, n)
+    ids = torch.empty((batch, n, 0), dtype=torch.int64, device=device)  # (B, N, length so far)
+    # All beams of a source start alike: only the first may go on, or each would appear N times.
+    log_probs = torch.full((batch, n), -torch.inf, device=device)  # (B, N)
     log_probs[:, 0] = 0
     rows = list(range(batch))  # the sentence behind each row not done
     done: list[list[Hypothesis]] = [[] for _ in range(batch)]
-    tokens = src.new_full((batch * n,), BOS_ID)
+    tokens = torch.full((batch * n,), BOS_ID, device=device)
     for length in range(1, longest + 1):
         # Of 2 N candidates at most N end, so that N are left to go on. The 2 N best of all are
         # among the 2 N best of each beginning.
-        candidates, step_log_probs = _best_next(model, tokens, cache, 2 * n)
-        each = candidates.size(1)  # 2 N, or as many as there are pieces
+        now = forced[rows, length - 1].repeat_interleave(n) if length <= forced.size(1) else None
+        candidates, step_log_probs = _best_next(decoder, tokens, cache, 2 * n, now)
+        each = candidates.size(1)  # 2 N, or the vocabulary if that is smaller
         totals = (log_probs.view(-1, 1) + step_log_probs).view(-1, n * each)  # (B, N × 2 N)
         totals, flat = totals.topk(min(2 * n, n * each), dim=1)  # (B, 2 N)
-        beams, pieces = flat // each, candidates.view(-1, n * each).gather(1, flat)
-        ends = pieces == EOS_ID
+        beams, chosen_ids = flat // each, candidates.view(-1, n * each).gather(1, flat)
+        ends = chosen_ids == EOS_ID
         ended = (ends[:, :n] & (totals[:, :n] > -torch.inf)).nonzero(as_tuple=True)
         found = zip(
             ended[0].tolist(),
@@ -119,9 +150,9 @@ def beam_search(
         for row, prefix, total in found:
             done[rows[row]].append(Hypothesis(prefix, total, length, complete=True))
         log_probs, chosen = totals.masked_fill(ends, -torch.inf).topk(n, dim=1)  # (B, N)
-        beams, pieces = beams.gather(1, chosen), pieces.gather(1, chosen)
+        beams, chosen_ids = beams.gather(1, chosen), chosen_ids.gather(1, chosen)
         ids = ids.gather(1, beams[:, :, None].expand(-1, -1, ids.size(2)))
-        ids = torch.cat([ids, pieces[:, :, None]], dim=2)
+        ids = torch.cat([ids, chosen_ids[:, :, None]], dim=2)
 
         going_on = []
         best_live = log_probs[:, 0].tolist()
@@ -137,15 +168,16 @@ def beam_search(
             going_on.append(row)
         if not going_on:
             break
-        kept = torch.tensor(going_on, device=src.device)
-        cache_rows = (torch.arange(len(rows), device=src.device)[:, None] * n + beams)[kept]
+        kept = torch.tensor(going_on, device=device)
+        cache_rows = (torch.arange(len(rows), device=device)[:, None] * n + beams)[kept]
         if len(going_on) < len(rows):
             cache.select(kept, cache_rows.flatten())
             rows = [rows[row] for row in going_on]
-            ids, log_probs, pieces, limits = ids[kept], log_probs[kept], pieces[kept], limits[kept]
+            ids, log_probs, limits = ids[kept], log_probs[kept], limits[kept]
+            chosen_ids = chosen_ids[kept]
         else:
             cache.reorder(cache_rows.flatten())
-        tokens = pieces.flatten()  # (B × N)
+        tokens = chosen_ids.flatten()  # (B × N)
     return [
         sorted(hypotheses, key=lambda h: h.score(length_penalty), reverse=True)[:n_best]
         for hypotheses in done
@@ -157,44 +189,65 @@ def _beaten(done: list[Hypothesis], bound: float, length_penalty: float, n_best:
     return sum(hypothesis.score(length_penalty) >= bound for hypothesis in done) >= n_best
 
 
-# Logits made at once: these stay in a core's cache until the best are found, and beam search is
-# faster by a tenth; with a quarter of it the products get too small.
+# Logits computed at once: a block of this size stays in a core's cache until the best tokens are
+# found, which makes beam search a tenth faster; with a quarter of it the products are too small.
 _BLOCK_LOGITS = 2**20
 
 
 def _best_next(
-    model: Transformer, tokens: Tensor, cache: DecoderCache, count: int, *, with_scores: bool = True
+    decoder: Decoder,
+    tokens: Tensor,
+    cache: DecoderCache,
+    count: int,
+    forced: Tensor | None = None,
+    *,
+    with_scores: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """Read a piece of each target (see `Transformer.step`), and find the best that can follow.
+    """Read a token of each target (see `Decoder.step`), and find the best ones to follow.
+
+    Args:
+        decoder: in evaluation mode
+        tokens: ids (B × N,)
+        cache: of the targets so far
+        count: number of candidates for each target
+        forced: (B × N,), the token that must follow each target, or `_FREE`; None if all are free
+        with_scores: compute the log-probabilities
 
     Returns:
-        As `_top_tokens`, and the log-probabilities, not a number if not scored: (B × N, count)
-        each.
+        The candidates as `_top_tokens`, and their log-probabilities, NaN without scores:
+        (B × N, count) each. After a forced token the other candidates have a log-probability of
+        -inf.
     """
-    states = model.step(tokens, cache)
-    rows = max(1, _BLOCK_LOGITS // model.embedding.num_embeddings)
-    all_pieces, all_log_probs = [], []
-    for some in torch.split(states, rows):
-        logits = model.logits(some).float()
+    states = decoder.step(tokens, cache)
+    rows = max(1, _BLOCK_LOGITS // decoder.embedding.num_embeddings)
+    all_tokens, all_log_probs = [], []
+    for number, block in enumerate(torch.split(states, rows)):
+        logits = decoder.logits(block).float()
         logits[:, FORBIDDEN_IDS] = -torch.inf
-        pieces = _top_tokens(logits, count)
-        all_pieces.append(pieces)
+        best = _top_tokens(logits, count)
+        must = None if forced is None else forced[number * rows :][: len(block)]
+        if must is not None:
+            best[:, 0] = torch.where(must == _FREE, best[:, 0], must)
+        all_tokens.append(best)
         if with_scores:
-            all_log_probs.append(logits.log_softmax(dim=-1).gather(1, pieces))
+            log_probs = logits.log_softmax(dim=-1).gather(1, best)
+            if must is not None:
+                log_probs[:, 1:].masked_fill_((must != _FREE)[:, None], -torch.inf)
+            all_log_probs.append(log_probs)
         else:
-            all_log_probs.append(torch.full_like(pieces, torch.nan, dtype=logits.dtype))
-    return torch.cat(all_pieces), torch.cat(all_log_probs)
+            all_log_probs.append(torch.full_like(best, torch.nan, dtype=logits.dtype))
+    return torch.cat(all_tokens), torch.cat(all_log_probs)
 
 
-# Pieces in a block of `_top_tokens`; with half or twice as many it takes longer.
+# Tokens in a block of `_top_tokens`; half or twice as many take longer.
 _BLOCK = 64
 
 
 def _top_tokens(logits: Tensor, count: int) -> Tensor:
     """The ids of the highest logits, (B, count), the best first.
 
-    The `count` best are in the `count` blocks that have the best maxima; to look only there takes
-    a half (count 10) to a quarter (count 1) of the time that `topk` takes for whole rows.
+    The `count` best are in the `count` blocks with the best maxima. Searching only these takes a
+    half (count 10) to a quarter (count 1) of the time of `topk` on whole rows.
 
     Args:
         logits: (B, V)
@@ -206,5 +259,5 @@ def _top_tokens(logits: Tensor, count: int) -> Tensor:
     chosen = blocks.amax(dim=2).topk(min(count, blocks.size(1)), dim=1).indices  # (B, count)
     among = blocks.gather(1, chosen[:, :, None].expand(-1, -1, _BLOCK)).flatten(1)
     places = among.topk(min(count, logits.size(1)), dim=1).indices  # (B, count)
-    pieces = chosen.gather(1, places // _BLOCK) * _BLOCK + places % _BLOCK
-    return pieces.masked_fill(pieces >= logits.size(1), PAD_ID)  # what was filled up
+    tokens = chosen.gather(1, places // _BLOCK) * _BLOCK + places % _BLOCK
+    return tokens.masked_fill(tokens >= logits.size(1), PAD_ID)  # the padding of the last block

@@ -1,29 +1,31 @@
-"""Text in, text out: what a trained run is for."""
+"""Text in, text out: prepare the texts, encode, search, decode, and restore their form."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING
+from itertools import compress, islice
+from typing import TYPE_CHECKING, TypeVar
 
 from translator.data.tokenizer import EOS_ID, UNK_ID, Tokenizer
 from translator.errors import TranslatorError
 from translator.inference.engine import ENGINES, Engine, Hypothesis
 from translator.runs.run import Run
-from translator.text.normalization import normalize
-from translator.text.segmentation import cut, sentences
+from translator.text.casing import Casing
+from translator.text.normalization import Normalization, normalize
+from translator.text.pipeline import Applied, Pipeline, PipelineState
+from translator.text.segmentation import Length, Sentences
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-# The default corpus has next to no longer sentence, so a model has not learnt to go further.
+# The default corpus has almost no longer sentence, so a model has not learned to go further.
 _MAX_PART_TOKENS = 80
 # With more, a search takes minutes and memory, and finds nothing better.
 _MAX_BEAM_SIZE = 1000
-# Beyond, only length would count.
+# With more, nothing but the length counts.
 _MAX_LENGTH_PENALTY = 10
-# A text of so many letters, all capital, is taken for shouting rather than for an abbreviation.
-_MIN_UPPERCASE_LETTERS = 4
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,13 @@ class Translation:
     """The translation of a text.
 
     Attributes:
-        text: as many lines as the text had; empty for an empty one, or where the model has nothing
+        text: as many lines as the text had; empty for an empty text, or if the model found nothing
             to say
-        score: log-probability divided by length ** length_penalty (see `Hypothesis.score`),
-            copied parts not counted; 0 if nothing was translated; not a number if a greedy
-            search wasn't asked for it
+        score: log-probability divided by length ** length_penalty (see `Hypothesis.score`), not
+            counting copied parts; 0 if nothing was translated; NaN after a greedy search without
+            scores
         alternatives: up to n, the best first, as (text, score)
-        warnings: what the reader should know: cut parts, unknown characters, a stopped search
+        warnings: what the reader should know: split sentences, unknown characters, a stopped search
     """
 
     text: str
@@ -46,40 +48,40 @@ class Translation:
     warnings: list[str] = field(default_factory=list)
 
 
-@dataclass
-class _Part:
-    """What is translated in one go, a sentence as a rule.
+@dataclass(frozen=True)
+class _TranslatedPart:
+    """A part of a text, as a rule a sentence, and its translations.
 
     Attributes:
-        text: normalised, not in capitals
-        shouted: it was
-        space: white space that follows
-        found: its translations, the best first; none if it is copied
-        texts: those of `found`
+        hypotheses: the best first; none if the part is copied
+        texts: the hypotheses as text; the part itself if it is copied
+        warnings: what the reader should know
     """
 
-    text: str
-    shouted: bool
-    space: str
-    found: list[Hypothesis] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-
-
-@dataclass
-class _Job:
-    """A text on its way."""
-
-    parts: list[_Part] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    hypotheses: list[Hypothesis]
+    texts: list[str]
+    warnings: list[str]
 
 
 class Translator:
-    """An engine that searches, and the tokenizer of its model."""
+    """Translates texts with an engine that searches and the tokenizer of its model.
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer) -> None:
-        """Join the two."""
+    Attributes:
+        engine: the model, ready to search
+        tokenizer: the tokenizer that the model was trained with
+        src_lang: language of the texts
+        tgt_lang: language of their translations
+        pipeline: the steps that prepare a text, and that are undone on its translation
+    """
+
+    def __init__(
+        self, engine: Engine, tokenizer: Tokenizer, *, src_lang: str, tgt_lang: str
+    ) -> None:
+        """Join an engine and a tokenizer."""
         self.engine = engine
         self.tokenizer = tokenizer
+        self.src_lang, self.tgt_lang = src_lang, tgt_lang
+        self.pipeline = Pipeline([Sentences(), Normalization(), Casing(), Length(self._fits)])
 
     def translate(
         self,
@@ -92,144 +94,156 @@ class Translator:
     ) -> list[Translation]:
         """Translate texts, each by itself; the result has their order.
 
-        Its sentences are translated one by one, and joined with the white space that stood between
-        them; one that is too long is cut at clauses or words. Sentences in capitals are translated
-        in lower case and raised again, since models hardly ever see capitals. Characters that the
-        model has never seen are left out, unless a part has no letter that it knows: such a part
-        is copied.
+        The sentences of a text are translated one by one and joined with the white space that stood
+        between them. A sentence that is too long is split at clauses or words. A sentence in
+        capitals is translated in sentence case, and its translation put into capitals, since models
+        hardly ever see capitals. Characters that the model has never seen are left out; a part
+        without a letter that the model knows is copied.
 
         Args:
             texts: any number, of any length
-            beam_size: beginnings kept by the search; 1 is greedy search
-            length_penalty: exponent of the length in the score; more favours long translations
+            beam_size: hypotheses kept by the search; 1 is greedy search
+            length_penalty: exponent of the length in the score; more favors long translations
             n_best: alternatives to return, at most beam_size
-            scored: False makes greedy search a little faster, and its scores not a number
+            with_scores: False makes greedy search a little faster, and its scores NaN
 
         Raises:
             TranslatorError: an argument makes no sense.
         """
-        if isinstance(texts, str):
-            raise TranslatorError("translate() takes a list of texts: put the text into [ ]")
-        possible = 0 <= length_penalty <= _MAX_LENGTH_PENALTY and 1 <= n_best <= beam_size
-        if not possible or beam_size > _MAX_BEAM_SIZE:
-            raise TranslatorError(
-                f"beam_size must be between 1 and {_MAX_BEAM_SIZE}, length_penalty between 0 and "
-                f"{_MAX_LENGTH_PENALTY}, and n_best between 1 and beam_size (they are {beam_size}, "
-                f"{length_penalty}, {n_best})"
+        _check_arguments(texts, beam_size, length_penalty, n_best)
+
+        def search(ids: list[list[int]]) -> list[list[Hypothesis]]:
+            return self.engine.search(
+                ids, beam_size, length_penalty, n_best, with_scores=with_scores
             )
-        jobs = [self._job(text) for text in texts]
-        parts = [(job, part) for job in jobs for part in job.parts]
-        ids = self.tokenizer.encode([part.text for _, part in parts])
-        # No training sentence had an unknown piece: a model can't know what to do with one.
-        known = [[i for i in row if i != UNK_ID] for row in ids]
-        # Numbers, signs and scripts it can't read are the same in both languages.
-        readable = [
-            i
-            for i, (_, part) in enumerate(parts)
-            if any(map(str.isalpha, self._read(part.text, ids[i], known[i])))
+
+        applied = [self.pipeline.apply(text) for text in texts]
+        # The parts of all texts together, so that the engine can make batches of similar length.
+        parts = [part for result in applied for part in result.parts]
+        left = iter(self._translate_parts(parts, search))
+        return [
+            self._translation(result, list(islice(left, len(result.parts))), length_penalty, n_best)
+            for result in applied
         ]
-        searched = self.engine.search(
-            [known[i] for i in readable], beam_size, length_penalty, n_best, with_scores=with_scores
-        )
-        # All at once, as with the ids above: a call of SentencePiece costs more than a sentence.
-        texts_found = iter(self.tokenizer.decode([h.ids for found in searched for h in found]))
-        for i, found in zip(readable, searched, strict=True):
-            _, part = parts[i]
-            part.found, part.texts = found, list(islice(texts_found, len(found)))
-        for (job, part), of_part in zip(parts, ids, strict=True):
-            job.warnings += self._warnings(part, of_part)
-        return [self._translation(job, length_penalty, n_best) for job in jobs]
-
-    def _job(self, text: str) -> _Job:
-        job = _Job()
-        for written, space in sentences(text):
-            sentence = normalize(written)
-            if not sentence:
-                continue
-            shouted = (
-                sentence.isupper() and sum(map(str.isalpha, sentence)) >= _MIN_UPPERCASE_LETTERS
-            )
-            pieces = cut(sentence.capitalize() if shouted else sentence, self._fits)
-            if len(pieces) > 1:
-                job.warnings.append(f"a long sentence, translated in {len(pieces)} parts")
-            job.parts += [_Part(piece, shouted, " ") for piece in pieces]
-            job.parts[-1].space = space
-        return job
-
-    def _read(self, text: str, ids: list[int], known: list[int]) -> str:
-        """What is left of a text without its unknown pieces."""
-        return text if len(known) == len(ids) else self.tokenizer.decode([known])[0]
 
     def _fits(self, text: str) -> bool:
-        # No piece is longer than the text: most texts need not be encoded to know.
+        # A text has at most as many tokens as characters: most texts need not be encoded to know.
         return (
             len(text) < _MAX_PART_TOKENS
             or len(self.tokenizer.encode([text])[0]) <= _MAX_PART_TOKENS
         )
 
-    def _warnings(self, part: _Part, ids: list[int]) -> list[str]:
+    def _translate_parts(
+        self, parts: list[str], search: Callable[[list[list[int]]], list[list[Hypothesis]]]
+    ) -> list[_TranslatedPart]:
+        """Encode, search and decode; parts that the model can't read are copied."""
+        ids = self.tokenizer.encode(parts)
+        # No training sentence had an unknown token: a model can't know what to do with one.
+        known = [[i for i in row if i != UNK_ID] for row in ids]
+        readable = list(map(self._is_readable, parts, ids, known))
+        found = search(list(compress(known, readable)))
+        # All at once, as with the ids above: a call of SentencePiece costs more than a sentence.
+        decoded = iter(self.tokenizer.decode([h.ids for hypotheses in found for h in hypotheses]))
+        left = iter(found)
+        translated = []
+        for part, row, is_read in zip(parts, ids, readable, strict=True):
+            hypotheses = next(left) if is_read else []
+            texts = list(islice(decoded, len(hypotheses))) or [part]
+            warnings = self._warnings(part, row, hypotheses)
+            translated.append(_TranslatedPart(hypotheses, texts, warnings))
+        return translated
+
+    def _is_readable(self, text: str, ids: list[int], known: list[int]) -> bool:
+        """Whether the model knows a letter of the text.
+
+        Numbers, signs and scripts that it can't read are the same in both languages.
+        """
+        read = text if len(known) == len(ids) else self.tokenizer.decode([known])[0]
+        return any(map(str.isalpha, read))
+
+    def _warnings(self, text: str, ids: list[int], hypotheses: list[Hypothesis]) -> list[str]:
         warnings = []
-        found = part.found
         if UNK_ID in ids:
-            unknown = [
-                c for c in dict.fromkeys(part.text) if UNK_ID in self.tokenizer.encode([c])[0]
-            ]
-            done = "ignored" if found else "copied"
+            unknown = [c for c in dict.fromkeys(text) if UNK_ID in self.tokenizer.encode([c])[0]]
+            done = "ignored" if hypotheses else "copied"
             warnings.append(
                 f"characters that the model has never seen are {done}: {' '.join(unknown)}"
             )
-        if found and not found[0].ids:
-            warnings.append(f'the model has nothing to say to "{part.text}"')
-        if found and not found[0].complete:
+        if hypotheses and not hypotheses[0].ids:
+            warnings.append(f'the model has nothing to say to "{text}"')
+        if hypotheses and not hypotheses[0].complete:
             warnings.append("the model found no end; its translation is stopped")
         return warnings
 
-    def _translation(self, job: _Job, length_penalty: float, n_best: int) -> Translation:
-        """Join the parts: the k-th best of a text has the k-th best of each part."""
-        # Several ways to cut one text into pieces, or to raise its letters, give it twice.
+    def _translation(
+        self,
+        applied: Applied[PipelineState],
+        parts: list[_TranslatedPart],
+        length_penalty: float,
+        n_best: int,
+    ) -> Translation:
+        """Restore a text from its parts: its k-th best has the k-th best of each part."""
+        # Different tokens can spell the same text, and raising its letters can make texts equal.
         best: dict[str, float] = {}
-        for k in range(n_best if job.parts else 0):
-            chosen: list[Hypothesis] = []
-            joined = ""
-            for part in job.parts:
-                text = part.text
-                if part.found:
-                    own = min(k, len(part.found) - 1)
-                    chosen.append(part.found[own])
-                    text = part.texts[own]
-                if text:
-                    joined += (text.upper() if part.shouted else text) + part.space
-            whole = Hypothesis(
-                ids=[i for h in chosen for i in h.ids],
-                log_prob=sum(h.log_prob for h in chosen),
-                length=sum(h.length for h in chosen),
-                complete=all(h.complete for h in chosen),
-            )
-            score = whole.score(length_penalty) if chosen else 0.0
-            text = joined.strip()
-            best[text] = max(score, best.get(text, -math.inf))
+        for k in range(n_best if parts else 0):
+            texts = [_kth_or_last(part.texts, k) for part in parts]
+            text = self.pipeline.restore(texts, applied.state).strip()
+            chosen = [_kth_or_last(part.hypotheses, k) for part in parts if part.hypotheses]
+            best[text] = max(_joint_score(chosen, length_penalty), best.get(text, -math.inf))
         alternatives = sorted(best.items(), key=lambda alternative: -alternative[1])
         text, score = alternatives[0] if alternatives else ("", 0.0)
-        return Translation(text, score, alternatives, list(dict.fromkeys(job.warnings)))
+        warnings = [*applied.warnings, *(warning for part in parts for warning in part.warnings)]
+        return Translation(text, score, alternatives, list(dict.fromkeys(warnings)))
 
     def cross_attention(self, src: str, tgt: str) -> "tuple[list[str], list[str], Tensor]":
-        """What each target piece looked at while it was predicted.
+        """Return the cross-attention of each target token while it was predicted.
 
         Args:
             src: a source sentence
             tgt: its translation
 
         Returns:
-            The source pieces (S, eos last), the target pieces (T, eos last), and the
+            The source tokens (S, eos last), the target tokens (T, eos last), and the
             cross-attention weights (layers, H, T, S).
 
         Raises:
-            TranslatorError: the engine doesn't show them.
+            TranslatorError: the engine doesn't return its attention.
         """
         src_ids, tgt_ids = self.tokenizer.encode([normalize(src), normalize(tgt)])
         [weights] = self.engine.cross_attention([src_ids], [tgt_ids], layers=None)
-        src_pieces = self.tokenizer.pieces([*src_ids, EOS_ID])
-        return src_pieces, self.tokenizer.pieces([*tgt_ids, EOS_ID]), weights
+        src_tokens = self.tokenizer.pieces([*src_ids, EOS_ID])
+        return src_tokens, self.tokenizer.pieces([*tgt_ids, EOS_ID]), weights
+
+
+def _check_arguments(
+    texts: Sequence[str], beam_size: int, length_penalty: float, n_best: int
+) -> None:
+    if isinstance(texts, str):
+        raise TranslatorError("translate() takes a list of texts: put the text into [ ]")
+    possible = 0 <= length_penalty <= _MAX_LENGTH_PENALTY and 1 <= n_best <= beam_size
+    if not possible or beam_size > _MAX_BEAM_SIZE:
+        raise TranslatorError(
+            f"beam_size must be between 1 and {_MAX_BEAM_SIZE}, length_penalty between 0 and "
+            f"{_MAX_LENGTH_PENALTY}, and n_best between 1 and beam_size (they are {beam_size}, "
+            f"{length_penalty}, {n_best})"
+        )
+
+
+def _kth_or_last(items: list[T], k: int) -> T:
+    return items[min(k, len(items) - 1)]
+
+
+def _joint_score(hypotheses: list[Hypothesis], length_penalty: float) -> float:
+    """The score of hypotheses one after the other; 0 if there are none."""
+    if not hypotheses:
+        return 0.0
+    joined = Hypothesis(
+        ids=[i for h in hypotheses for i in h.ids],
+        log_prob=sum(h.log_prob for h in hypotheses),
+        length=sum(h.length for h in hypotheses),
+        complete=all(h.complete for h in hypotheses),
+    )
+    return joined.score(length_penalty)
 
 
 def load_translator(run: Run, device: str = "auto", engine: str = "pytorch") -> Translator:
@@ -242,18 +256,20 @@ def load_translator(run: Run, device: str = "auto", engine: str = "pytorch") -> 
 
     Raises:
         TranslatorError: the run is missing, damaged or of another format, or the engine or the
-            device is not there.
+            device is not available.
     """
     if engine not in ENGINES:
         raise TranslatorError(f'unknown engine "{engine}"; there are: {", ".join(ENGINES)}')
     run.require_own_tokenizer()
     tokenizer = Tokenizer(run.tokenizer)
-    return Translator(_load_engine(run, tokenizer, device, engine), tokenizer)
+    loaded = _load_engine(run, tokenizer, device, engine)
+    corpus = run.load_config().corpus
+    return Translator(loaded, tokenizer, src_lang=corpus.src_lang, tgt_lang=corpus.tgt_lang)
 
 
 def _load_engine(run: Run, tokenizer: Tokenizer, device: str, engine: str) -> Engine:
     library, _, compute_type = engine.partition("-")
-    # Each imports what the other can do without: PyTorch alone takes seconds.
+    # Each engine imports only what it needs: PyTorch alone takes seconds to import.
     if library == "pytorch":
         from translator.inference.pytorch import load_pytorch_engine
 

@@ -1,7 +1,7 @@
 """The encoder-decoder Transformer (Vaswani et al. 2017, arXiv 1706.03762).
 
-Shapes in the comments use one alphabet: B batch (or rows being decoded), S source length, T target
-length, D d_model, H heads, K width of a head (D = H × K), V vocabulary, N beams.
+Shapes in the comments: B batch size (or rows being decoded), S source length, T target length,
+D d_model, H heads, K head width (D = H × K), V vocabulary size, N beams.
 
-Masks are True where something may NOT be seen, everywhere.
+All masks are True where a position must NOT be seen.
 """

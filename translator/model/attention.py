@@ -1,4 +1,4 @@
-"""Attention: every position of one sequence gathers what it needs from another (or itself)."""
+"""Attention: each position of one sequence takes a weighted mean over another (or its own)."""
 
 import math
 
@@ -22,8 +22,8 @@ def attend(
 ) -> tuple[Tensor, Tensor | None]:
     """Scaled dot-product attention: normalizer(query · keyᵀ / √K) · value.
 
-    PyTorch's fused kernel does this faster, but shows no weights and knows only softmax: it is
-    taken when the weights aren't asked for and the normalizer is `softmax`.
+    PyTorch's fused kernel is faster, but it returns no weights and supports only softmax. It is
+    used if the weights aren't needed and the normalizer is `softmax`.
 
     Args:
         query: (B, H, T, K)
@@ -48,19 +48,19 @@ def attend(
     if causal:
         scores = scores.masked_fill(_future(query, key), -math.inf)
     weights = normalizer(scores)  # (B, H, T, S)
-    # A normalizer may be computed more exactly than what is weighted with it.
+    # A normalizer may compute in a higher precision than the values have.
     output = weights.to(value.dtype) @ value  # (B, H, T, K)
     return output, weights if need_weights else None
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
-    """The output of `attend` for softmax, by PyTorch's kernel."""
+    """The output of `attend` with softmax, from PyTorch's fused kernel."""
     dtype = query.dtype
     if query.device.type == "cpu" and dtype == torch.bfloat16:
-        # There the kernel's way back takes four times as long in bfloat16.
+        # On a CPU, the kernel's backward pass takes four times as long in bfloat16.
         query, key, value = query.float(), key.float(), value.float()
     visible = None if mask is None else ~mask
-    with torch.autocast(query.device.type, enabled=False):  # it would undo that
+    with torch.autocast(query.device.type, enabled=False):  # autocast would undo the conversion
         output = F.scaled_dot_product_attention(
             query, key, value, attn_mask=visible, is_causal=causal
         )
@@ -76,14 +76,14 @@ def _future(query: Tensor, key: Tensor) -> Tensor:
 class MultiHeadAttention(nn.Module):
     """Attention in several heads, each with its own projections of queries, keys and values.
 
-    The projections have no biases: they cost a fortieth of a training step, and bring nothing.
+    The projections have no biases: biases take a fortieth of a training step and gain nothing.
 
-    Keys and values are made by a method of their own, so that a decoder can keep them: those of
-    the memory for a whole sentence, those of the target so far from step to step.
+    A separate method computes keys and values, so that a decoder can cache them: those of the
+    memory for the whole search, those of the target from step to step.
     """
 
     def __init__(self, d_model: int, n_heads: int, normalizer: Normalizer = softmax) -> None:
-        """Make the four projections; `normalizer` turns scores into weights."""
+        """Make the four projections; `normalizer` turns scores into weights, see `normalizers`."""
         super().__init__()
         self.n_heads = n_heads
         self.normalizer = normalizer
@@ -96,8 +96,8 @@ class MultiHeadAttention(nn.Module):
         """Project what is attended to: (B, S, D) to two of (B, H, S, K).
 
         Args:
-            x: what is attended to
-            rotation: (S, K / 2), turns the keys by their positions; None in cross-attention
+            x: the sequence that is attended to
+            rotation: (S, K / 2), the rotary positions of the keys; None in cross-attention
         """
         keys = _transposed(self._split(self.key(x)), rotation)
         return keys, self._split(self.value(x))
@@ -116,11 +116,13 @@ class MultiHeadAttention(nn.Module):
         """Let x (B, T, D) attend to keys and values (B, H, S, K).
 
         Args:
-            x: what asks
+            x: the sequence that attends
             keys: from `keys_and_values`
-            values: likewise
-            rotation: (T, K / 2), turns the queries as those keys were turned
-            mask: as in `attend`, and so are the others
+            values: from `keys_and_values`
+            rotation: (T, K / 2), the rotary positions of the queries; None if the keys have none
+            mask: as in `attend`
+            causal: as in `attend`
+            need_weights: as in `attend`
 
         Returns:
             The output (B, T, D), and the weights (B, H, T, S) or None.

@@ -9,27 +9,27 @@ from translator.model.normalizers import Normalizer, softmax
 
 
 class Dropout(nn.Module):
-    """Zeroes a share of the values while training and scales up the rest (Srivastava et al. 2014).
+    """Zeroes a share of the values in training, and scales up the rest (Srivastava et al. 2014).
 
-    PyTorch's own draws a float a value, from one generator for all threads. This one draws a byte,
-    which takes a fifth of the time on a processor, and from a generator that may be its own, so
-    that threads side by side draw the same however they take turns.
+    PyTorch's dropout draws a float per value, from one generator for all threads. This one draws a
+    byte per value, in a fifth of the time on a CPU. It can have a generator of its own, so that
+    parallel threads draw the same numbers in whatever order they run.
 
     Args:
         rate: share of the values to drop, rounded to a multiple of 1/256
 
     Attributes:
-        generator: what to draw from, on the values' device; None for PyTorch's default
+        generator: random generator on the device of the values; None for PyTorch's default
     """
 
     def __init__(self, rate: float) -> None:
-        """Keep the rate."""
+        """Set the rate."""
         super().__init__()
         self.dropped = round(256 * rate)
         self.generator: torch.Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape to the same."""
+        """Apply dropout to a tensor of any shape."""
         if not self.training or not self.dropped:
             return x
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
@@ -39,7 +39,7 @@ class Dropout(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear maps without biases, a ReLU between, for each position by itself."""
+    """Two linear maps without biases, with a ReLU between them, applied to each position."""
 
     def __init__(self, d_model: int, d_ff: int) -> None:
         """Project up from d_model to d_ff, and back down."""
@@ -56,7 +56,7 @@ class FeedForward(nn.Module):
 class EncoderLayer(nn.Module):
     """Self-attention over the source, then feed-forward; each reads a normalised input.
 
-    Pre-norm (Xiong et al. 2020, arXiv 2002.04745): the residual path stays free of norms, so that
+    Pre-norm (Xiong et al. 2020, arXiv 2002.04745): there is no norm on the residual path, so that
     training needs no long warm-up.
     """
 
@@ -81,19 +81,19 @@ class EncoderLayer(nn.Module):
 
         Args:
             x: source vectors
-            rotation: (S, K / 2), of their positions; None lets self-attention see a bag of vectors
+            rotation: (S, K / 2), their rotary positions; None if their order has no meaning
             mask: (B, 1, 1, S), True at padding; None if there is no padding
         """
         normed = self.self_norm(x)
         keys, values = self.self_attention.keys_and_values(normed, rotation)
         attended, _ = self.self_attention(normed, keys, values, rotation=rotation, mask=mask)
         x = x + self.dropout(attended)
-        read: Tensor = x + self.dropout(self.feed_forward(self.ff_norm(x)))
-        return read
+        output: Tensor = x + self.dropout(self.feed_forward(self.ff_norm(x)))
+        return output
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention over the target so far, cross-attention to the source, feed-forward."""
+    """Self-attention over the target so far, cross-attention to the memory, feed-forward."""
 
     def __init__(
         self,
@@ -125,17 +125,17 @@ class DecoderLayer(nn.Module):
         cache: LayerCache | None = None,
         need_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """(B, T, D) to (B, T, D); one position at a time where a cache holds those before it.
+        """(B, T, D) to (B, T, D); with a cache of the positions before, T is 1.
 
-        Padding at the end of the target needs no mask: what comes before it never sees it.
+        Padding at the end of the target needs no mask, since no earlier position sees it.
 
         Args:
             x: target vectors; with a cache (B × N, 1, D), N targets for each source
-            rotation: (T, K / 2), of their positions, or None
+            rotation: (T, K / 2), their rotary positions, or None
             memory_keys: (B, H, S, K), from `cross_attention.keys_and_values(memory)`
             memory_values: (B, H, S, K)
             memory_mask: (B, 1, 1, S), True at source padding; None if there is none
-            cache: keys and values of the earlier positions; those of x are appended
+            cache: keys and values of the earlier positions, to which those of x are appended
             need_weights: return the cross-attention weights too
 
         Returns:
@@ -149,10 +149,10 @@ class DecoderLayer(nn.Module):
             normed, keys, values, rotation=rotation, causal=cache is None
         )
         x = x + self.dropout(attended)
-        # Targets that share a source ask together: (B × N, 1, D) as (B, N, D).
-        asking = self.cross_norm(x).view(memory_keys.size(0), -1, x.size(-1))
+        # Targets with the same source are queries of the same memory: (B × N, 1, D) as (B, N, D).
+        queries = self.cross_norm(x).view(memory_keys.size(0), -1, x.size(-1))
         attended, weights = self.cross_attention(
-            asking, memory_keys, memory_values, mask=memory_mask, need_weights=need_weights
+            queries, memory_keys, memory_values, mask=memory_mask, need_weights=need_weights
         )
         x = x + self.dropout(attended.view(x.shape))
         x = x + self.dropout(self.feed_forward(self.ff_norm(x)))

@@ -1,7 +1,7 @@
-"""From attention scores to attention weights: the function that can be exchanged.
+"""Functions from attention scores to attention weights, which can replace each other.
 
-Each takes scores (…, S), -inf where nothing may be seen, and returns weights of the same shape that
-are not negative and sum to 1 in each row.
+Each takes scores (…, S), which are -inf at masked positions, and returns weights of the same shape
+that are not negative and sum to 1 in each row.
 """
 
 import math
@@ -14,17 +14,17 @@ from translator.config import NormalizerName
 
 Normalizer = Callable[[Tensor], Tensor]
 
-# Halvings of an interval no longer than 1: what is left is less than the type can tell.
+# Halvings of an interval of length 1 at most, until it is shorter than the type's precision.
 _BISECTIONS = {torch.float32: 25, torch.float64: 53}
 
 
 def softmax(scores: Tensor) -> Tensor:
-    """Every weight is positive, however small."""
+    """Softmax: every weight is positive, even if small."""
     return scores.softmax(dim=-1)
 
 
 def sparsemax(scores: Tensor) -> Tensor:
-    """The nearest point of the simplex: most weights are exactly 0 (Martins & Astudillo 2016)."""
+    """The nearest point of the simplex; most weights are exactly 0 (Martins & Astudillo 2016)."""
     from entmax import sparsemax as normalizer
 
     weights: Tensor = normalizer(_exact(scores), dim=-1)
@@ -40,14 +40,14 @@ def entmax15(scores: Tensor) -> Tensor:
 
 
 class TopK:
-    """Softmax over the k highest scores of a row; all others weigh nothing."""
+    """Softmax over the k highest scores of a row; all other weights are 0."""
 
     def __init__(self, k: int) -> None:
-        """Keep k; where a row has no more scores than that, this is softmax."""
+        """Set k; for rows of at most k scores this is softmax."""
         self.k = k
 
     def __call__(self, scores: Tensor) -> Tensor:
-        """As every normalizer."""
+        """(…, S) to (…, S)."""
         if scores.size(-1) <= self.k:
             return softmax(scores)
         highest, places = scores.topk(self.k, dim=-1)
@@ -56,10 +56,10 @@ class TopK:
 
 
 class AdaptiveEntmax(nn.Module):
-    """Entmax with a learned α for each head: it finds out how sparse to be (Correia et al. 2019).
+    """Entmax with a learned α for each head, which sets its sparsity (Correia et al. 2019).
 
     α is 1.01 + 0.99 · sigmoid(a): at 1.5 it is entmax15, at 2 sparsemax (arXiv 1909.00015). At 1 it
-    would be softmax, but there the exponent 1 / (α - 1) is more than float32 can bear.
+    would be softmax, but the exponent 1 / (α - 1) would overflow float32.
     """
 
     def __init__(self, n_heads: int) -> None:
@@ -68,7 +68,7 @@ class AdaptiveEntmax(nn.Module):
         self.a = nn.Parameter(torch.zeros(n_heads))
 
     def forward(self, scores: Tensor) -> Tensor:
-        """(B, H, T, S) to the same."""
+        """(B, H, T, S) to (B, H, T, S)."""
         from entmax import entmax_bisect
 
         scores = _exact(scores)
@@ -80,12 +80,12 @@ class AdaptiveEntmax(nn.Module):
 
 
 def _exact(scores: Tensor) -> Tensor:
-    """Thresholds are differences of near numbers, which bfloat16 can't tell."""
+    """Convert to float32: thresholds are differences of numbers too close for bfloat16."""
     return scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
 
 
 def make_normalizer(name: NormalizerName, n_heads: int, k: int) -> Normalizer:
-    """The normalizer of a name.
+    """Return the normalizer with a name.
 
     Args:
         name: see `ModelConfig.cross_attention`

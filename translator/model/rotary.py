@@ -1,8 +1,8 @@
-"""Where a piece stands in its sentence: rotary positions (Su et al. 2021, arXiv 2104.09864).
+"""Rotary positions: where a token stands in its sentence (Su et al. 2021, arXiv 2104.09864).
 
-Nothing is added to the vectors. In self-attention, queries and keys are turned by an angle that
-grows with their position. A product of two turned vectors depends on the difference of their
-angles, so what attention sees is how far apart two pieces are, at any length.
+Nothing is added to the vectors. In self-attention, queries and keys are rotated by an angle that
+grows with their position. The product of two rotated vectors depends on the difference of their
+angles, so attention sees how far apart two tokens are, in sentences of any length.
 """
 
 import torch
@@ -10,31 +10,32 @@ from torch import Tensor
 
 
 def rotary_rotations(length: int, width: int, device: torch.device) -> Tensor:
-    """The turns of each position, as complex numbers of length 1.
+    """The rotation of each position, as complex numbers of absolute value 1.
 
     Args:
-        length: positions, counted from 0
-        width: K, of a head, even: two values make a number, and each pair turns at its own speed
+        length: number of positions
+        width: K, the width of a head, even: each pair of values rotates at its own rate
+        device: where the result is needed
 
     Returns:
         (length, K / 2), complex64.
     """
-    # Turns per position from 1 down to 1/10000 radian in geometric progression, as in the paper.
+    # Radians per position, from 1 down to 1/10000 in geometric progression, as in the paper.
     rates = 10000.0 ** (-torch.arange(0, width, 2, device=device) / width)  # (K / 2,)
     angles = torch.arange(length, device=device)[:, None] * rates  # (T, K / 2)
     return torch.polar(torch.ones_like(angles), angles)
 
 
 def apply_rotary(x: Tensor, rotation: Tensor) -> Tensor:
-    """Turn each pair of neighbouring values.
+    """Rotate each pair of neighbouring values.
 
     Args:
         x: queries or keys (B, H, T, K)
-        rotation: (T, K / 2), of their positions
+        rotation: (T, K / 2), from `rotary_rotations`
 
     Returns:
-        (B, H, T, K), of the type of x.
+        (B, H, T, K), with the dtype of x.
     """
-    exact = x.float() if x.dtype == torch.bfloat16 else x  # no complex numbers are so short
+    exact = x.float() if x.dtype == torch.bfloat16 else x  # there is no complex bfloat16
     pairs = torch.view_as_complex(exact.view(*x.shape[:-1], -1, 2))  # (B, H, T, K / 2)
     return torch.view_as_real(pairs * rotation).flatten(-2).to(x.dtype)

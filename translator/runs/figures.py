@@ -1,4 +1,4 @@
-"""Pictures: the curves of a training, and what cross-attention looks at."""
+"""Pictures: the curves of a training, and where cross-attention looks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image  # what matplotlib itself writes PNG with
 
 from translator.errors import TranslatorError
+from translator.runs.measurements import Measurement
 from translator.system.files import atomic_path
 
 matplotlib.use("agg")  # files only: no window, no display needed
@@ -21,22 +22,20 @@ Floats = npt.NDArray[np.floating[Any]]
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a picture in the format that the path's ending names."""
+    """Write a picture in the format of the path's suffix."""
     kind = path.suffix.removeprefix(".")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format=kind, dpi=_DPI)
 
 
-def draw_curves(metrics: list[dict[str, Any]], path: Path) -> None:
-    """Training loss and dev BLEU over the time of training."""
-    losses = [(record["seconds"] / 60, record["loss"]) for record in metrics if "loss" in record]
-    bleus = [
-        (record["seconds"] / 60, record["dev_bleu"]) for record in metrics if "dev_bleu" in record
-    ]
+def draw_curves(measurements: Sequence[Measurement], path: Path) -> None:
+    """Draw training loss and dev BLEU over the time of training."""
+    losses = [(m.seconds / 60, m.loss) for m in measurements if m.loss is not None]
+    bleus = [(m.seconds / 60, m.dev_bleu) for m in measurements if m.dev_bleu is not None]
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     for axes, points, label, marker in (
-        (left, losses, "training loss (nats a piece)", None),
+        (left, losses, "training loss (nats per token)", None),
         (right, bleus, "dev BLEU (greedy)", "o"),
     ):
         axes.plot(*zip(*points, strict=True) if points else ([], []), marker=marker, markersize=4)
@@ -50,14 +49,14 @@ def draw_curves(metrics: list[dict[str, Any]], path: Path) -> None:
 def draw_attention(
     pairs: Sequence[tuple[Sequence[str], Sequence[str], Floats]], path: Path, title: str = ""
 ) -> None:
-    """Heat maps side by side: row v shows what target word v looked at.
+    """Draw heat maps side by side: row v shows where target word v looked.
 
     Args:
         pairs: W source words, V target words, and weights (V, W), for each
         path: where the picture goes
-        title: above them all
+        title: above all heat maps
     """
-    # A third of an inch a word is legible, however many there are; the rest is for the labels.
+    # A third of an inch per word is legible; the rest is for the labels.
     widths = [1.2 + 0.33 * len(src) for src, _, _ in pairs]
     height = 1.6 + 0.33 * max(len(tgt) for _, tgt, _ in pairs)
     figure = Figure(figsize=(sum(widths) + 0.8, height), layout="constrained")
@@ -76,18 +75,18 @@ def draw_attention(
 
 
 def join_pictures(paths: Sequence[Path], path: Path) -> None:
-    """One picture below the other, in a new one.
+    """Join pictures, one below the other, into a new one.
 
     Raises:
-        TranslatorError: one of them is no picture, or the new one can't be written.
+        TranslatorError: one of them is not a picture, or the new one can't be written.
     """
     pictures = []
     for each in paths:
         try:
             pictures.append(Image.open(each).convert("RGB"))
-        # What Pillow says of a bad file differs from format to format.
+        # For a bad file, Pillow raises different errors for different formats.
         except Exception as error:
-            raise TranslatorError(f"{each}: damaged, no picture; delete it") from error
+            raise TranslatorError(f"{each}: damaged, not a picture; delete it") from error
     width = max(picture.width for picture in pictures)
     joined = Image.new("RGB", (width, sum(picture.height for picture in pictures)), "white")
     top = 0

@@ -1,18 +1,49 @@
 """The runs of a folder, side by side."""
 
 import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from translator.errors import TranslatorError
+from translator.runs.measurements import read_measurements
 from translator.runs.run import Run
 
-# Seconds of each, from the largest that is told.
+# Seconds in each unit, the largest first.
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
-def list_runs(folder: Path) -> list[dict[str, Any]]:
-    """A row for each run, the one written last first; what it has not got yet is None.
+@dataclass(frozen=True)
+class RunSummary:
+    """How a run stands. None stands for a number that the run doesn't have yet.
+
+    Attributes:
+        name: of its folder
+        written: when the run was last written to, in UTC
+        state: training, stopped or finished; or the error, if the run can't be read
+        direction: such as "en-es"
+        parameters: of the model
+        step: of the last measurement
+        max_steps: the step at which the training ends
+        dev_bleu: the best so far
+        test_bleu: of greedy search
+        beam_bleu: of beam search on test
+    """
+
+    name: str
+    written: datetime
+    state: str
+    direction: str | None = None
+    parameters: int | None = None
+    step: int | None = None
+    max_steps: int | None = None
+    dev_bleu: float | None = None
+    test_bleu: float | None = None
+    beam_bleu: float | None = None
+
+
+def list_runs(folder: Path) -> list[RunSummary]:
+    """Summarize each run of a folder, the one written last first.
 
     Raises:
         TranslatorError: there is no such folder, or no run in it.
@@ -22,41 +53,44 @@ def list_runs(folder: Path) -> list[dict[str, Any]]:
         raise TranslatorError(
             f"no run in {folder}/ yet: train one with `translator train`, or name another folder"
         )
-    return [_row(run) for run in sorted(runs, key=_written, reverse=True)]
+    return sorted(map(_summary, runs), key=lambda summary: summary.written, reverse=True)
 
 
-def _row(run: Run) -> dict[str, Any]:
-    row: dict[str, Any] = {"run": run.path.name}
+def _summary(run: Run) -> RunSummary:
+    written = _written(run)
     try:
-        manifest, config, metrics = run.read_manifest(), run.load_config(), run.read_metrics()
+        manifest, config = run.read_manifest(), run.load_config()
+        measurements = read_measurements(run.metrics)
     except TranslatorError as error:
-        return row | {"state": str(error)}
-    measured = [record["dev_bleu"] for record in metrics if "dev_bleu" in record]
-    step = metrics[-1]["step"] if metrics else 0
-    scores = list(manifest.get("scores", {}).values())
-    state = manifest["state"]
+        return RunSummary(run.path.name, written, state=str(error))
+    measured = [m.dev_bleu for m in measurements if m.dev_bleu is not None]
+    scores = [of_search.bleu for of_search in manifest.scores.values()]
+    state: str = manifest.state
     if state == "training" and not run.is_locked():
-        state = "stopped"  # or killed; the same command goes on
-    return row | {
-        "state": state,
-        "direction": config.corpus.direction,
-        "parameters": manifest["parameters"],
-        "step": f"{step}/{manifest['max_steps'] or '?'}",
-        "dev BLEU": max(measured, default=None),
-        "test BLEU": scores[0]["bleu"] if scores else None,
-        "with beam": scores[-1]["bleu"] if scores else None,
-        "written": _age(time.time() - _written(run)),
-    }
+        state = "stopped"  # or killed; the same command resumes it
+    return RunSummary(
+        name=run.path.name,
+        written=written,
+        state=state,
+        direction=config.corpus.direction,
+        parameters=manifest.parameters,
+        step=measurements[-1].step if measurements else 0,
+        max_steps=manifest.max_steps,
+        dev_bleu=max(measured, default=None),
+        test_bleu=scores[0] if scores else None,
+        beam_bleu=scores[-1] if scores else None,
+    )
 
 
-def _written(run: Run) -> float:
-    """When a run was last written to, in seconds since 1970."""
-    return max(p.stat().st_mtime for p in (run.manifest, run.metrics, run.state) if p.exists())
+def _written(run: Run) -> datetime:
+    paths = (run.manifest, run.metrics, run.state)
+    return datetime.fromtimestamp(max(p.stat().st_mtime for p in paths if p.exists()), UTC)
 
 
-def _age(seconds: float) -> str:
-    """A length of time in its largest unit, and on which side of now."""
-    # After now only if a clock was set back, or another machine with another clock has written.
+def describe_age(written: datetime) -> str:
+    """How long ago a time was, in its largest unit, such as "3 d ago"."""
+    seconds = time.time() - written.timestamp()
+    # A time lies in the future if a clock was set back, or if another machine wrote the file.
     side = "ago" if seconds >= 0 else "after this clock's time"
     for unit, size in _UNITS:
         if abs(seconds) >= size:

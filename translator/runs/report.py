@@ -1,15 +1,14 @@
-"""The report of a run: what was done, how good it is, and what makes it repeatable."""
+"""The report of a run: what was done, how good the result is, and how to repeat it."""
 
 import shlex
 from dataclasses import dataclass
-from typing import Any
 
 from tabulate import tabulate
 
-from translator.alignment.extraction import Reading
 from translator.config import Config, flatten
-from translator.data.prepare import report_table
 from translator.runs.figures import draw_curves
+from translator.runs.manifest import Manifest, Scores, Slice
+from translator.runs.measurements import read_measurements
 from translator.runs.run import Run
 from translator.system.files import write_text
 
@@ -23,56 +22,52 @@ class Sample:
     references: list[str]
 
 
-def write_report(
-    run: Run,
-    config: Config,
-    manifest: dict[str, Any],
-    samples: list[Sample],
-) -> str:
-    """Write report.md and the curves.
+def write_report(run: Run, config: Config, manifest: Manifest, samples: list[Sample]) -> str:
+    """Write report.md and the curves of a finished run.
 
     Returns:
         The scores and samples as text, for the terminal.
     """
-    draw_curves(run.read_metrics(), run.path / "curves.png")
+    draw_curves(read_measurements(run.metrics), run.path / "curves.png")
     scores = _scores_table(manifest, "plain")
     shown = "\n\n".join(_sample_text(sample) for sample in samples)
     headers = ["key", "value"]
     settings = tabulate(flatten(config).items(), headers, tablefmt="github", disable_numparse=True)
-    progress = manifest["progress"]
-    minutes, speed = progress["seconds"] / 60, progress["tgt_tokens"] / progress["seconds"]
+    progress = manifest.progress
+    assert progress is not None
+    minutes, speed = progress.seconds / 60, progress.tgt_tokens / progress.seconds
     write_text(
         run.path / "report.md",
         f"""# {run.path.name}
 
-{manifest["corpus"]["direction"]}, trained on {manifest["corpus"]["source"]}.
+{manifest.corpus.direction}, trained on {manifest.corpus.source}.
 
 ## Scores on test
 
 {_scores_table(manifest, "github")}
 
-- test set: SHA-256 `{next(iter(manifest["scores"].values()))["split_sha256"]}`
+- test set: SHA-256 `{next(iter(manifest.scores.values())).split_sha256}`
 - near: a training sentence differs from the sentence by one word; novel: all others
-- best dev BLEU {progress["best_bleu"]:.2f} at step {progress["best_step"]}: these weights
+- best dev BLEU {progress.best_bleu:.2f} at step {progress.best_step}: these weights
 - repeat it with `translator evaluate --run-dir {shlex.quote(str(run.path))}`
 
 ## Training
 
-{manifest["parameters"]:,} parameters, {progress["step"]:,} steps in {minutes:.1f} minutes
+{manifest.parameters:,} parameters, {progress.step:,} steps in {minutes:.1f} minutes
 ({speed:.0f} target tokens a second, evaluation not counted). Padding is
-{manifest["padding_share"]:.1%} of the batches.
-Peak memory {manifest["peak_memory_bytes"] / 2**30:.2f} GiB.
+{manifest.padding_share:.1%} of the batches.
+Peak memory {manifest.peak_memory_bytes / 2**30:.2f} GiB.
 
 ![training loss and dev BLEU](curves.png)
 
 ## Cross-attention
 
-How it formed: what the last decoder layer but one looked at while it predicted each word of three
-dev sentences, mean of its heads, in the course of the training.
+How it formed in the course of the training: where the last decoder layer but one looked while it
+predicted each word of three dev sentences (mean of its heads).
 
 ![cross-attention](attention.png)
 
-`translator align` reads it by {Reading(**manifest["reading"])}.
+`translator align` reads it by {manifest.alignment_head}.
 
 ## Samples
 
@@ -81,7 +76,7 @@ dev sentences, mean of its heads, in the course of the training.
 ## Data
 
 ```
-{report_table(manifest["corpus"])}
+{manifest.corpus.table()}
 ```
 
 ## Configuration
@@ -90,29 +85,28 @@ dev sentences, mean of its heads, in the course of the training.
 
 ## Where and with what
 
-- machine: {manifest["machine"]}; matrix products of the training in {manifest["precision"]}
-- versions: {", ".join(f"{name} {number}" for name, number in manifest["versions"].items())}
-- started: {manifest["started"]}
+- machine: {manifest.machine}; matrix products of the training in {manifest.precision}
+- versions: {", ".join(f"{name} {number}" for name, number in manifest.versions.items())}
+- started: {manifest.started}
 - seed: {config.seed}
 """,
     )
     return f"\n{shown}\n\n{scores}\n\nreport: {run.path / 'report.md'}"
 
 
-def _scores_table(manifest: dict[str, Any], style: str) -> str:
+def _scores_table(manifest: Manifest, style: str) -> str:
     rows: list[tuple[object, ...]] = []
-    for name, scores in manifest["scores"].items():
-        signatures = (scores["bleu_signature"], scores["chrf_signature"])
-        rows.append((name, *_score_cells(scores), *signatures))
-        rows += [(f"{name}, {part}", *_score_cells(s)) for part, s in scores["slices"].items()]
+    for name, scores in manifest.scores.items():
+        rows.append((name, *_score_cells(scores), scores.bleu_signature, scores.chrf_signature))
+        rows += [(f"{name}, {part}", *_score_cells(s)) for part, s in scores.slices.items()]
     headers = ["", "sentences", "BLEU", "chrF", "BLEU signature", "chrF signature"]
-    if style == "github":  # the signatures hold what separates its columns
+    if style == "github":  # the signatures contain its column separator
         rows = [tuple(str(cell).replace("|", "\\|") for cell in row) for row in rows]
     return str(tabulate(rows, headers=headers, tablefmt=style, disable_numparse=True))
 
 
-def _score_cells(scores: dict[str, Any]) -> tuple[object, ...]:
-    return scores["sentences"], f"{scores['bleu']:.2f}", f"{scores['chrf']:.2f}"
+def _score_cells(scores: Scores | Slice) -> tuple[object, ...]:
+    return scores.sentences, f"{scores.bleu:.2f}", f"{scores.chrf:.2f}"
 
 
 def _sample_text(sample: Sample) -> str:

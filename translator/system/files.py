@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -171,44 +171,9 @@ def is_utf8(text: str) -> bool:
     return text.encode(errors="ignore").decode() == text
 
 
-def write_json_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    """Write one JSON object per line, atomically."""
-    write_text(path, "".join(json_line(record) for record in records))
-
-
 def json_line(record: dict[str, Any] | list[Any]) -> str:
     """A JSON value as one line, with accents readable."""
     return json.dumps(record, ensure_ascii=False) + "\n"
-
-
-def parse_json(data: bytes, place: str) -> Any:
-    """Parse JSON.
-
-    Args:
-        data: the JSON
-        place: the file, or file and line, for the error message
-
-    Raises:
-        TranslatorError: it is not JSON.
-    """
-    try:
-        return json.loads(data)
-    # ValueError: not JSON, or a character cut in two. RecursionError: brackets nested too deep.
-    except (ValueError, RecursionError) as error:
-        raise TranslatorError(f"{place}: not JSON, so it is damaged ({error})") from error
-
-
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Read a file written by `write_json_lines`.
-
-    Raises:
-        TranslatorError: the file is missing, or one of its lines is not JSON.
-    """
-    # Read bytes, so that only LF ends a line: a text may hold U+2028 and other line separators.
-    with os_errors_for(path), path.open("rb") as file:
-        return [
-            parse_json(line, f"{path}, line {number}") for number, line in enumerate(file, start=1)
-        ]
 
 
 def prepared_data_error(path: Path, folder: Path) -> TranslatorError:

@@ -1,1 +1,1 @@
-"""What form does text have? Normalisation, sentences, and parts that are short enough."""
+"""What form does text have? The steps that prepare it for a model and undo that afterwards."""

@@ -3,6 +3,9 @@
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
+
+from translator.text.pipeline import Applied
 
 # Invisible characters that make equal sentences look different to a program: zero-width space,
 # soft hyphen, byte-order mark.
@@ -22,6 +25,19 @@ def normalize(text: str) -> str:
     Used on training text and on every text to translate, so the model sees one form only.
     """
     return " ".join(unicodedata.normalize("NFC", text.translate(_TABLE)).split())
+
+
+class Normalization:
+    """Normalize a text; `restore` changes nothing, so it gives back the normalized form."""
+
+    def apply(self, text: str) -> Applied[None]:
+        """Normalize the text, possibly to an empty one."""
+        return Applied([normalize(text)], None)
+
+    def restore(self, parts: Sequence[str], state: None) -> str:
+        """Return the text as it is."""
+        [text] = parts
+        return text
 
 
 def fold(text: str) -> str:

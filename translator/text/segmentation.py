@@ -1,7 +1,10 @@
-"""Cut text into what a model can translate: sentences, and parts of those that are too long."""
+"""Split text into what a model can translate: sentences, and parts of those that are too long."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from translator.text.pipeline import Applied
 
 _OPENING, _CLOSING = "\"'“‘«([¿¡", "\"'”’»)]"
 # English and Spanish abbreviations that a name, a number or a noun follows, without their point.
@@ -15,20 +18,41 @@ _WORD = re.compile(r"\S+")
 _FINAL = ".!?…" + _CLOSING
 
 
-def sentences(text: str) -> list[tuple[str, str]]:
-    """Cut a text into its sentences.
+class Sentences:
+    """Split a text into its sentences (see `split_sentences`), and join their translations.
 
-    A line break ends a sentence; so does a word that ends with . ! ? or … (and closing quotes or
-    brackets), unless the next word starts with a small letter. A point ends none after an
-    abbreviation (Mr., Sra.), an initial (J., but for I.), letters with points between (U.S., p.m.),
-    or a number that the sentence starts with (1.).
+    `restore` is the exact inverse of `apply`. A sentence whose translation is empty is left out
+    together with the white space after it.
+    """
+
+    def apply(self, text: str) -> Applied[list[str]]:
+        """Split a text; the state is the white space before, between and after the sentences."""
+        found = split_sentences(text)
+        leading = text[: len(text) - len(text.lstrip())]
+        spaces = [leading, *(space for _, space in found)]
+        return Applied([sentence for sentence, _ in found], spaces)
+
+    def restore(self, parts: Sequence[str], state: list[str]) -> str:
+        """Put the white space back between the sentences."""
+        leading, *spaces = state
+        sentences = zip(parts, spaces, strict=True)
+        return leading + "".join(sentence + space for sentence, space in sentences if sentence)
+
+
+def split_sentences(text: str) -> list[tuple[str, str]]:
+    """Split a text into its sentences.
+
+    A line break ends a sentence. A word that ends with . ! ? or … (and closing quotes or brackets)
+    ends one too, unless the next word starts with a small letter. A point doesn't end a sentence
+    after an abbreviation (Mr., Sra.), an initial (J., except I.), letters with points between them
+    (U.S., p.m.), or a number that the sentence starts with (1.).
 
     Args:
         text: any number of lines
 
     Returns:
-        Each sentence with the white space after it, as they stand in the text, but for white
-        space before the first. Joined they are the text.
+        Each sentence with the white space after it, both as they stand in the text. Joined, they
+        are the text without the white space at its start.
     """
     found = []
     start = len(text) - len(text.lstrip())
@@ -43,7 +67,7 @@ def sentences(text: str) -> list[tuple[str, str]]:
 
 
 def _ends(text: str, start: int, gap: re.Match[str]) -> bool:
-    """Whether the sentence that starts there ends before this gap between two words."""
+    """Whether the sentence that starts at `start` ends before a gap between two words."""
     if text[gap.start() - 1] not in _FINAL:  # most words: no need to look further
         return False
     following = _WORD.match(text, gap.end())
@@ -62,8 +86,8 @@ def _ends(text: str, start: int, gap: re.Match[str]) -> bool:
     return not (initial or pointed or listed or stem.lower() in _ABBREVIATIONS)
 
 
-# Where to cut, the best places first: after a sentence (its closing quotes and brackets
-# included), after a clause, between words. A cut takes the white space with it.
+# Where to split, the best places first: after a sentence (and its closing quotes and brackets),
+# after a clause, between words. The white space at the place is dropped.
 _PLACES = [
     re.compile(r"""(?<=[.!?…]["'”’»)\]])\s+|(?<=[.!?…])\s+"""),
     re.compile(r"(?<=[,;:–—])\s+"),
@@ -71,11 +95,36 @@ _PLACES = [
 ]
 
 
-def cut(text: str, fits: Callable[[str], bool]) -> list[str]:
-    """Cut at sentence ends; where a part still doesn't fit, at clauses, then words, then anywhere.
+@dataclass(frozen=True)
+class Length:
+    """Split a sentence that is too long (see `split_long`), and join the translations with spaces.
 
-    Parts are joined as long as they fit together. Nothing is lost but white space: at the cuts,
-    and where it is more than one space between joined parts.
+    `restore` undoes `apply` on normalized text, except that a word which was too long by itself
+    keeps the spaces at which it was split.
+
+    Attributes:
+        fits: whether a text is short enough; true for every single character
+    """
+
+    fits: Callable[[str], bool]
+
+    def apply(self, text: str) -> Applied[None]:
+        """Split a text into parts that fit; an empty text has none."""
+        parts = split_long(text, self.fits) if text else []
+        if len(parts) < 2:
+            return Applied(parts, None)
+        return Applied(parts, None, (f"a long sentence, translated in {len(parts)} parts",))
+
+    def restore(self, parts: Sequence[str], state: None) -> str:
+        """Join the parts that are not empty."""
+        return " ".join(filter(None, parts))
+
+
+def split_long(text: str, fits: Callable[[str], bool]) -> list[str]:
+    """Split a text at sentence ends; a part that still doesn't fit at clauses, words or anywhere.
+
+    Parts are joined as long as they fit together. Only white space is lost: the one at a split, and
+    all but one space between joined parts.
 
     Args:
         text: one line, not empty
@@ -87,19 +136,19 @@ def cut(text: str, fits: Callable[[str], bool]) -> list[str]:
     if fits(text):
         return [text]
     for place in _PLACES:
-        pieces = place.split(text)
-        if len(pieces) > 1:
-            return [part for joined in _join(pieces, fits) for part in cut(joined, fits)]
+        fragments = place.split(text)
+        if len(fragments) > 1:
+            return [part for long in _join(fragments, fits) for part in split_long(long, fits)]
     middle = len(text) // 2
-    return cut(text[:middle], fits) + cut(text[middle:], fits)
+    return split_long(text[:middle], fits) + split_long(text[middle:], fits)
 
 
-def _join(pieces: list[str], fits: Callable[[str], bool]) -> list[str]:
-    joined = [pieces[0]]
-    for piece in pieces[1:]:
-        longer = f"{joined[-1]} {piece}"
+def _join(fragments: list[str], fits: Callable[[str], bool]) -> list[str]:
+    joined = [fragments[0]]
+    for fragment in fragments[1:]:
+        longer = f"{joined[-1]} {fragment}"
         if fits(longer):
             joined[-1] = longer
         else:
-            joined.append(piece)
+            joined.append(fragment)
     return joined

@@ -39,15 +39,22 @@ class World:
     Attributes:
         rank: number of this process; process 0 is the main process
         size: number of processes
+        local_rank: number of this process on its machine
     """
 
     rank: int = 0
     size: int = 1
+    local_rank: int = 0
 
     @property
     def is_main(self) -> bool:
         """Whether this is the main process, which writes files and messages."""
         return self.rank == 0
+
+    @property
+    def is_first_on_machine(self) -> bool:
+        """Whether this is the process that checks the files of its machine."""
+        return self.local_rank == 0
 
     def log(self, line: str) -> None:
         """Print a line to standard error, in the main process only."""
@@ -134,7 +141,7 @@ def process_group(device: torch.device) -> Iterator[World]:
         raise TranslatorError(
             f"several processes can't share {device.type}: train without torchrun"
         )
-    world = World(int(os.environ["RANK"]), size)
+    world = World(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
     world.log(f"waiting for {size - 1} other process{'es' if size > 2 else ''} …")
     with _peer_errors():
         dist.init_process_group(timeout=_TIMEOUT)

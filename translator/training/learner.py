@@ -1,7 +1,8 @@
-"""One optimizer step: batches in, better weights out."""
+"""One optimizer step: the gradient of a batch, from several workers, and the update."""
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -15,35 +16,37 @@ from translator.data.batching import Batch, BatchStream
 from translator.errors import TranslatorError
 from translator.model.layers import Dropout
 from translator.model.transformer import Transformer
+from translator.model.weights import get_weights, set_weights
 from translator.system.device import pick_precision
 from translator.system.parallel import Workers
 from translator.training.distributed import World
-from translator.training.objectives import batch_losses
+from translator.training.objectives import Objective
 from translator.training.optimizer import ExponentialMovingAverage, Optimizers
 
-# The first steps are slow (memory is taken, kernels are chosen): not counted in the speed.
+# The first steps are slow, since memory is allocated and kernels are chosen: not timed.
 _WARMING_STEPS = 3
-# Enough batches of random lengths to know the mean time of a step within some per cent.
+# Enough batches of random lengths to estimate the mean time of a step to a few percent.
 _TIMED_STEPS = 25
-# Kept back of a time budget, for a machine that slows down when it gets warm or busy.
+# Share of a time budget that is not planned, in case the machine slows down.
 _RESERVE = 0.05
-# With less than this, a worker's products are too small to keep a core busy.
+# With fewer positions, a worker's matrix products are too small to keep a core busy.
 _POSITIONS_PER_WORKER = 512
 
 
 class Replica:
-    """A model as one worker sees it: the same weights, but a dropout that draws by itself."""
+    """A copy of a model for one worker: it shares the weights, but draws its own dropout."""
 
     def __init__(self, model: Transformer, dtype: torch.dtype) -> None:
-        """Copy the modules; deepcopy finds the parameters copied already: as themselves.
+        """Copy the modules; the parameters are shared with the original.
 
         Args:
-            model: what is copied
-            dtype: what matrix products are computed in
+            model: the model to copy
+            dtype: type of the matrix products
         """
         self.dtype = dtype
-        themselves = {id(parameter): parameter for parameter in model.parameters()}
-        self.model = deepcopy(model, memo=themselves).train()
+        # deepcopy takes what is in its memo as copied already.
+        shared = {id(parameter): parameter for parameter in model.parameters()}
+        self.model = deepcopy(model, memo=shared).train()
         self.parameters = list(model.parameters())
         self.device = self.parameters[0].device
         self._generator = torch.Generator(self.device)
@@ -52,28 +55,28 @@ class Replica:
                 module.generator = self._generator
 
     def gradients(
-        self, batch: Batch, tokens: int, smoothing: float, guidance: float, seed: int
-    ) -> tuple[float, tuple[Tensor, ...]]:
-        """Read a batch, forwards and backwards.
+        self, objective: Objective, batch: Batch, tokens: int, seed: int
+    ) -> tuple[dict[str, float], tuple[Tensor, ...]]:
+        """Run the model on a batch, forward and backward.
 
         Args:
-            batch: or the part of one
-            tokens: target pieces of the whole step, over which the loss is averaged
-            smoothing: see `TrainingConfig.label_smoothing`
-            guidance: see `TrainingConfig.guided_alignment_weight`
-            seed: start of the dropout
+            objective: what to minimize
+            batch: a batch or a part of one
+            tokens: target tokens of the whole step, over which the loss is averaged
+            seed: seed of the dropout
 
         Returns:
-            The summed cross-entropy in nats; and the gradient of the mean loss, with guidance,
-            for each parameter.
+            The losses in nats, summed over the batch: their weighted sum as "loss", then each by
+            its name; and the gradient of the mean loss for each parameter.
         """
         self._generator.manual_seed(seed)
         half = self.dtype != torch.float32
-        # No cache, since threads would share it, and each weight is used but once.
+        # No autocast cache: threads would share it, and each weight is used only once anyway.
         with torch.autocast(self.device.type, self.dtype, enabled=half, cache_enabled=False):
-            loss, guided = batch_losses(self.model, batch.to(self.device), smoothing)
-        whole = (loss + guidance * guided) / tokens
-        return loss.item(), torch.autograd.grad(whole, self.parameters)
+            losses = objective(self.model, batch.to(self.device))
+        gradients = torch.autograd.grad(losses.total / tokens, self.parameters)
+        values = {"loss": losses.total, **losses.parts}
+        return {name: value.item() for name, value in values.items()}, gradients
 
 
 class Learner:
@@ -83,24 +86,27 @@ class Learner:
         self,
         config: TrainingConfig,
         model: Transformer,
+        objective: Objective,
         batches: BatchStream,
         max_steps: int,
         seed: int,
         world: World,
     ) -> None:
-        """Set up.
+        """Set up a training.
 
         Args:
-            config: how to learn
-            model: its weights are changed
-            batches: what to learn from
+            config: optimizers, learning rates, averaging and precision
+            model: the model to train, in place
+            objective: what to minimize
+            batches: the training data
             max_steps: the step at which the learning rates reach zero
-            seed: start of the dropout
-            world: the processes among which each batch is shared out
+            seed: seed of the dropout
+            world: the processes that share each batch
         """
         self.config = config
         self.world = world
         self.model = model
+        self.objective = objective
         self.batches = batches
         self.seed = seed
         self.device = next(model.parameters()).device
@@ -117,34 +123,34 @@ class Learner:
 
     @property
     def evaluated_model(self) -> Transformer:
-        """The model to translate with: the averaged one, if weights are averaged."""
+        """The model to evaluate and save: the averaged one, if weights are averaged."""
         return self.model if self.average is None else self.average.model
 
-    def step(self, step: int) -> tuple[float, int]:
+    def step(self, step: int) -> tuple[dict[str, float], int]:
         """Make a step (counted from 0) on the next batches.
 
-        The gradient is that of the mean loss over all target pieces of the step, however they
-        are spread over its batches, over the processes and their workers. What dropout draws
-        depends on the seed, the step and the worker alone.
+        The gradient is that of the mean loss over all target tokens of the step, no matter how
+        they are divided among batches, processes and workers. The dropout depends only on the
+        seed, the step and the worker.
 
         Returns:
-            The summed loss in nats, and the number of target pieces.
+            The summed losses in nats, as `Replica.gradients` names them, and the number of target
+            tokens.
 
         Raises:
-            TranslatorError: the loss or the gradient is infinite or not a number; the weights are
-                left as they were.
+            TranslatorError: the loss or the gradient is infinite or NaN; the weights have not been
+                changed.
         """
         batches = [self.batches.next() for _ in range(self.config.gradient_accumulation)]
         tokens = sum(batch.tgt_tokens for batch in batches)
-        total, sums = self.gradients(batches, tokens, step)
+        losses, sums = self.gradients(batches, tokens, step)
         norm = torch.nn.utils.get_total_norm(sums)
-        if not math.isfinite(total + norm.item()):
+        if not math.isfinite(losses["loss"] + norm.item()):
             raise TranslatorError(
-                f"step {step + 1}: the loss ({total / tokens:.4g} nats a piece) or its gradient "
-                f"(of length {norm.item():.4g}) is not a number that can be learnt from; what is "
-                "saved is from before it: go on from there with --training.precision float32, or "
-                "train into another --run-dir with lower rates (--training.lr, "
-                "--training.muon_lr)"
+                f"step {step + 1}: the loss ({losses['loss'] / tokens:.4g} nats per token) or its "
+                f"gradient (norm {norm.item():.4g}) is not a number to learn from. The saved state "
+                "is from before this step: resume with --training.precision float32, or train "
+                "into another --run-dir with lower rates (--training.lr, --training.muon_lr)"
             )
         parameters = list(self.model.parameters())
         for parameter, gradient in zip(parameters, sums, strict=True):
@@ -154,21 +160,23 @@ class Learner:
         self.optimizers.step(step)
         if self.average is not None:
             self.average.update(self.model, step)
-        return total, tokens
+        return losses, tokens
 
-    def gradients(self, batches: list[Batch], tokens: int, step: int) -> tuple[float, list[Tensor]]:
-        """Share the batches of a step out, and add up what comes of it.
+    def gradients(
+        self, batches: list[Batch], tokens: int, step: int
+    ) -> tuple[dict[str, float], list[Tensor]]:
+        """Divide the batches of a step among the workers, and sum their results.
 
         Args:
-            batches: of all processes
-            tokens: target pieces in them
+            batches: those of all processes together
+            tokens: number of target tokens in them
             step: counted from 0
 
         Returns:
-            The summed cross-entropy in nats; and the gradient of the mean loss, with guidance,
-            for each parameter. Every process has both.
+            The summed losses in nats, as `Replica.gradients` names them; and the gradient of the
+            mean loss for each parameter. Every process gets the same sums.
         """
-        total = 0.0
+        total: Counter[str] = Counter()
         sums: list[Tensor] = []
         first = self.world.rank * self.workers.count  # number of this process's first worker
         for number, batch in enumerate(batches):
@@ -176,19 +184,13 @@ class Learner:
             draw = np.random.SeedSequence([self.seed, step, number])
             seeds = draw.generate_state(first + self.workers.count)[first:]
             results = self.workers.map(
-                lambda replica, part, seed: replica.gradients(
-                    part,
-                    tokens,
-                    self.config.label_smoothing,
-                    self.config.guided_alignment_weight,
-                    seed,
-                ),
+                lambda replica, part, seed: replica.gradients(self.objective, part, tokens, seed),
                 self._replicas,
                 parts,
                 seeds.tolist(),
             )
-            for loss, gradients in results:
-                total += loss
+            for losses, gradients in results:
+                total.update(losses)
                 if sums:
                     torch._foreach_add_(sums, gradients)
                 else:
@@ -196,34 +198,38 @@ class Learner:
         if not sums:  # the batches had fewer pairs than there are processes
             sums = [torch.zeros_like(parameter) for parameter in self.model.parameters()]
         self.world.all_reduce_sum(sums)
-        return self.world.total(total, self.device), sums
+        names = ["loss", *self.objective.names]
+        return {name: self.world.total(total[name], self.device) for name in names}, sums
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides the steps to come, but for the configuration and the seed."""
+        """Everything that the next steps depend on, except the configuration and the seed."""
         return {
             "batches": self.batches.state(),
             "optimizers": self.optimizers.state_dict(),
-            "model": self.model.state_dict(),
-            "average": self.average.model.state_dict() if self.average else None,
+            "model": get_weights(self.model),
+            "average": get_weights(self.average.model) if self.average else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Restore a state."""
         self.batches.restore(state["batches"])
         self.optimizers.load_state_dict(state["optimizers"])
-        self.model.load_state_dict(state["model"])
+        set_weights(self.model, state["model"])
         if self.average is not None:
-            self.average.model.load_state_dict(state["average"])
+            set_weights(self.average.model, state["average"])
 
 
 def estimate_steps(
     config: TrainingConfig,
     model: Transformer,
+    objective: Objective,
     make_batches: Callable[[], BatchStream],
     world: World,
 ) -> int:
-    """How many steps fit into `max_minutes`, from the speed of real steps of a copied model."""
-    trial = Learner(config, deepcopy(model), make_batches(), _TIMED_STEPS, seed=0, world=world)
+    """Estimate how many steps fit into `max_minutes`, by timing real steps of a copied model."""
+    trial = Learner(
+        config, deepcopy(model), objective, make_batches(), _TIMED_STEPS, seed=0, world=world
+    )
     for step in range(_WARMING_STEPS):
         trial.step(step)
     started = time.perf_counter()
@@ -235,7 +241,7 @@ def estimate_steps(
 
 
 def _worker_count(config: TrainingConfig, device: torch.device, world: World) -> int:
-    """One for each thread, if the batch is large enough; a GPU shares its work out by itself."""
+    """One worker per thread, if the batch is large enough; a GPU needs only one."""
     if device.type != "cpu":
         return 1
     positions = config.batch_tokens // world.size

@@ -1,10 +1,12 @@
 """Write the measurements of a training for TensorBoard."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from translator.errors import TranslatorError
+from translator.runs.measurements import Measurement
 from translator.system.files import os_errors_for, write_bytes
 
 # The numbers of metrics.jsonl that are drawn as curves over the steps.
@@ -14,14 +16,14 @@ CURVES = ("loss", "tgt_tokens_per_second", "dev_bleu")
 class EventFile:
     """An event file with the measurements of metrics.jsonl."""
 
-    def __init__(self, folder: Path, records: list[dict[str, Any]]) -> None:
+    def __init__(self, folder: Path, measurements: Sequence[Measurement]) -> None:
         """Write the measurements so far to a new file, and remove the older files.
 
         So no step appears twice after a training is resumed, even if it was killed.
 
         Args:
             folder: a folder for event files only
-            records: the measurements so far
+            measurements: the measurements so far
         """
         require_tensorboard()
         with os_errors_for(folder):
@@ -31,15 +33,15 @@ class EventFile:
         # set back.
         number = int(old[-1].suffix[1:]) + 1 if old else 1
         self.path = folder / f"events.out.tfevents.{number:06}"
-        write_bytes(self.path, _start() + b"".join(map(_event, records)))
+        write_bytes(self.path, _start() + b"".join(map(_event, measurements)))
         with os_errors_for(folder):
             for path in old:
                 path.unlink()
 
-    def append(self, record: dict[str, Any]) -> None:
+    def append(self, measurement: Measurement) -> None:
         """Append a measurement."""
         with os_errors_for(self.path), self.path.open("ab") as file:
-            file.write(_event(record))
+            file.write(_event(measurement))
 
 
 def require_tensorboard() -> None:
@@ -65,14 +67,15 @@ def _start() -> bytes:
     return _framed(Event(file_version="brain.Event:2")) + _framed(Event(session_log=restart))
 
 
-def _event(record: dict[str, Any]) -> bytes:
+def _event(measurement: Measurement) -> bytes:
     """A measurement; its time is the training time, without pauses."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-    values = [Summary.Value(tag=k, simple_value=record[k]) for k in CURVES if k in record]
+    found = {name: getattr(measurement, name) for name in CURVES}
+    values = [Summary.Value(tag=k, simple_value=v) for k, v in found.items() if v is not None]
     summary = Summary(value=values)
-    return _framed(Event(step=record["step"], wall_time=record["seconds"], summary=summary))
+    return _framed(Event(step=measurement.step, wall_time=measurement.seconds, summary=summary))
 
 
 def _framed(event: Any) -> bytes:

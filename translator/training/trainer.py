@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -16,20 +15,27 @@ from translator.config import TrainingConfig
 from translator.errors import TranslatorError
 from translator.model.transformer import Transformer
 from translator.model.weights import save_weights
+from translator.runs.manifest import Progress
+from translator.runs.measurements import (
+    Measurement,
+    append_measurement,
+    read_measurements,
+    write_measurements,
+)
 from translator.runs.run import Run
-from translator.system.files import write_json_lines
 from translator.training.checkpoint import load_state, save_state
 from translator.training.distributed import World
 from translator.training.learner import Learner
 from translator.training.tensorboard import EventFile
 
-# Between two lines of training loss in metrics.jsonl.
+# Steps between two records of the training loss in metrics.jsonl.
 _STEPS_PER_RECORD = 20
-# In nats a piece; between two lines the loss goes up and down by a tenth.
+# A rise in nats per token that calls for a warning; noise between two records is about 0.1.
 _DIVERGED = 1.0
 
-# What decides how sums are rounded, and how to choose it.
+# The settings that change how sums are rounded, and the options that set them.
 _SET_BY = {
+    "device": "--training.device",
     "threads": "--training.threads",
     "precision": "--training.precision",
     "processes": "torchrun --nproc-per-node",
@@ -40,39 +46,8 @@ class TrainingStoppedError(Exception):
     """The user stopped the training; the state is saved."""
 
 
-@dataclass
-class Progress:
-    """Where a training stands.
-
-    Attributes:
-        step: optimizer steps made
-        seconds: time spent on them, evaluation not counted
-        tgt_tokens: target pieces learnt from
-        best_bleu: best dev BLEU so far, -1 before the first
-        best_step: the step of it
-        evaluations_without_gain: since then
-        dev_bleu: the latest
-        loss_sum: in nats, since the last line in metrics.jsonl
-        loss_tokens: target pieces it was summed over
-        loss: the mean in that line, in nats a piece
-        lowest_loss: the lowest of these
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    tgt_tokens: int = 0
-    best_bleu: float = -1.0
-    best_step: int = 0
-    evaluations_without_gain: int = 0
-    dev_bleu: float = 0.0
-    loss_sum: float = 0.0
-    loss_tokens: int = 0
-    loss: float = 0.0
-    lowest_loss: float = float("inf")
-
-
 class Trainer:
-    """Runs a learner from its first step, or a saved one, to its last."""
+    """Runs a learner from its first step, or from a saved state, to its last step."""
 
     def __init__(
         self,
@@ -88,10 +63,10 @@ class Trainer:
         Args:
             config: how often to evaluate and save
             learner: makes the steps
-            validate: measures dev BLEU after a step, and draws attention
-            run: where everything is written
+            validate: computes dev BLEU after a step, and draws the attention
+            run: the folder to write to
             max_steps: the step at which the training ends
-            world: the processes that train together; the first measures and writes for all
+            world: the processes that train together; the main process evaluates and writes
         """
         self.config = config
         self.learner = learner
@@ -104,7 +79,7 @@ class Trainer:
         self._saved_at = time.monotonic()
 
     def train(self) -> None:
-        """Make all steps that are left.
+        """Make all remaining steps.
 
         Raises:
             TrainingStoppedError: Ctrl-C or SIGTERM; the step is finished and the state saved.
@@ -113,11 +88,12 @@ class Trainer:
         with self._bar() as bar, _stop_requests() as stop_requested:
             while progress.step < self.max_steps and not self._out_of_patience():
                 started = time.perf_counter()
-                loss, tokens = self.learner.step(progress.step)
+                losses, tokens = self.learner.step(progress.step)
                 progress.seconds += time.perf_counter() - started
                 progress.step += 1
                 progress.tgt_tokens += tokens
-                progress.loss_sum += loss
+                for name, loss in losses.items():
+                    progress.loss_sums[name] = progress.loss_sums.get(name, 0.0) + loss
                 progress.loss_tokens += tokens
                 bar.update()
                 if progress.step % _STEPS_PER_RECORD == 0:
@@ -131,7 +107,7 @@ class Trainer:
                     raise TrainingStoppedError(f"stopped and saved at step {progress.step}")
 
     def _evaluation_due(self) -> bool:
-        """Evaluations are spread evenly; the last is at the last step."""
+        """Whether to evaluate now: evaluations are evenly spread, the last one at the last step."""
         step, count = self.progress.step, min(self.config.evaluations, self.max_steps)
         return step * count // self.max_steps > (step - 1) * count // self.max_steps
 
@@ -150,50 +126,54 @@ class Trainer:
                 save_weights(model, self.run.weights)
         else:
             progress.evaluations_without_gain += 1
-        record = {
-            "step": progress.step,
-            "seconds": round(progress.seconds, 2),
-            "dev_bleu": progress.dev_bleu,
-            "evaluation_seconds": round(time.perf_counter() - started, 2),
-        }
-        self._record(record)
+        measurement = Measurement(
+            step=progress.step,
+            seconds=round(progress.seconds, 2),
+            dev_bleu=progress.dev_bleu,
+            evaluation_seconds=round(time.perf_counter() - started, 2),
+        )
+        self._record(measurement)
         self.save()
         with bar.external_write_mode(file=sys.stderr):
             self.world.log(
                 f"step {progress.step}, {progress.seconds:.0f} s: dev BLEU {progress.dev_bleu:.2f}"
             )
-            if progress.loss > progress.lowest_loss + _DIVERGED:
+            lowest = progress.lowest_loss
+            if lowest is not None and progress.loss > lowest + _DIVERGED:
                 self.world.log(
-                    f"warning: the training loss has risen from {progress.lowest_loss:.2f} to "
+                    f"warning: the training loss has risen from {lowest:.2f} to "
                     f"{progress.loss:.2f} nats; with lower rates (--training.lr, "
                     "--training.muon_lr) it may fall"
                 )
 
     def _record_loss(self, bar: "tqdm[NoReturn]") -> None:
         progress = self.progress
-        loss = progress.loss_sum / progress.loss_tokens
-        progress.loss, progress.lowest_loss = loss, min(loss, progress.lowest_loss)
-        progress.loss_sum, progress.loss_tokens = 0.0, 0
+        losses = {name: total / progress.loss_tokens for name, total in progress.loss_sums.items()}
+        loss, lowest = losses.pop("loss"), progress.lowest_loss
+        progress.loss, progress.lowest_loss = loss, loss if lowest is None else min(loss, lowest)
+        progress.loss_sums, progress.loss_tokens = {}, 0
         speed = progress.tgt_tokens / progress.seconds
-        record = {
-            "step": progress.step,
-            "seconds": round(progress.seconds, 2),
-            "epoch": self.learner.batches.epoch,
-            "loss": round(loss, 5),
-            "tgt_tokens_per_second": round(speed),
-        }
-        self._record(record)
+        parts = {name: round(part, 5) for name, part in losses.items()}
+        measurement = Measurement(
+            step=progress.step,
+            seconds=round(progress.seconds, 2),
+            epoch=self.learner.batches.epoch,
+            loss=round(loss, 5),
+            losses=parts if len(parts) > 1 else None,  # a single loss is the sum
+            tgt_tokens_per_second=round(speed),
+        )
+        self._record(measurement)
         bar.set_postfix_str(
             f"loss {loss:.3f}, {speed:.0f} tokens/s, dev BLEU {progress.dev_bleu:.1f}",
             refresh=False,
         )
 
-    def _record(self, record: dict[str, Any]) -> None:
+    def _record(self, measurement: Measurement) -> None:
         """Add a measurement to the run."""
         if self.world.is_main:
-            self.run.append_metrics(record)
+            append_measurement(self.run.metrics, measurement)
         if self._events:
-            self._events.append(record)
+            self._events.append(measurement)
 
     def _bar(self) -> "tqdm[NoReturn]":
         return tqdm(
@@ -202,7 +182,7 @@ class Trainer:
             desc="train",
             unit="step",
             disable=not self.world.is_main,
-            smoothing=0.05,  # the time left shall not jump with every batch
+            smoothing=0.05,  # a steady estimate of the remaining time
             mininterval=0.5 if sys.stderr.isatty() else 30,  # a log file needs few lines
         )
 
@@ -219,7 +199,7 @@ class Trainer:
         self._saved_at = time.monotonic()
 
     def resume(self) -> None:
-        """Go on from the saved state, if there is one, as if there had been no interruption.
+        """Restore the saved state, if there is one; the training continues as if uninterrupted.
 
         Raises:
             TranslatorError: the state is damaged.
@@ -228,10 +208,12 @@ class Trainer:
             self._restore(load_state(self.run.state))
         if not self.world.is_main:
             return
-        # What was measured after the state was saved will be measured again.
-        records = self.run.read_metrics()
-        kept = [record for record in records if record["step"] <= self.progress.step]
-        write_json_lines(self.run.metrics, kept)
+        # Drop the measurements after the saved step: they will be repeated.
+        measurements = read_measurements(self.run.metrics)
+        kept = [
+            measurement for measurement in measurements if measurement.step <= self.progress.step
+        ]
+        write_measurements(self.run.metrics, kept)
         if self.config.tensorboard:
             self._events = EventFile(self.run.tensorboard, kept)
 
@@ -239,22 +221,25 @@ class Trainer:
         try:
             self.progress = Progress(**state["progress"])
             self.learner.load_state_dict(state["learner"])
-            before = {name: state["computed_with"][name] for name in self._computed_with()}
-        # Whatever a file holds that isn't what `save` has written: other keys, types, shapes.
+            # A state of an earlier version doesn't name the device, nor the number of processes,
+            # which was 1 then.
+            before = {"device": self.learner.device.type, "processes": 1} | state["computed_with"]
+            then = {name: before[name] for name in self._computed_with()}
+        # A foreign file can have other keys, types or shapes than `save` writes.
         except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise TranslatorError(f"{self.run.state}: not a state of this run ({error})") from error
         for name, now in self._computed_with().items():
-            then = before.get(name, 1)  # a state from before there could be several processes
-            if then != now:
+            if then[name] != now:
                 self.world.log(
-                    f"note: so far this run was computed with {name} {then}, now with {now}: by "
-                    "roundings, its weights will differ from those of an uninterrupted run "
-                    f"({_SET_BY[name]} {then} prevents that)"
+                    f"note: so far this run was computed with {name} {then[name]}, now with {now}: "
+                    "by rounding, its weights will differ from those of an uninterrupted run "
+                    f"({_SET_BY[name]} {then[name]} prevents that)"
                 )
 
     def _computed_with(self) -> dict[str, Any]:
-        """What decides how a sum is rounded."""
+        """The settings that change how sums are rounded."""
         return {
+            "device": self.learner.device.type,
             "threads": torch.get_num_threads(),
             "precision": self.learner.precision,
             "processes": self.world.size,
@@ -263,7 +248,11 @@ class Trainer:
 
 @contextmanager
 def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C or SIGTERM into a question to be asked; a second one acts at once."""
+    """Record the first Ctrl-C or SIGTERM, so that the loop can stop; a second one acts at once.
+
+    Yields:
+        A function that returns whether a stop was requested.
+    """
     received: list[signal.Signals] = []
 
     def note(number: int, frame: FrameType | None) -> None:

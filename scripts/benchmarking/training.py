@@ -1,4 +1,4 @@
-"""Our own training, as a user starts it."""
+"""Our own training, started the way a user starts it."""
 
 import subprocess
 import sys
@@ -10,12 +10,12 @@ from translator.runs.run import Run
 
 
 def train_as_user(folder: Path, options: Sequence[str]) -> Run:
-    """Run `translator train` in a process of its own; what it prints goes to standard error.
+    """Run `translator train` in its own process; its output goes to standard error.
 
     Raises:
-        TranslatorError: it has failed, or was stopped.
+        TranslatorError: the training failed or was stopped.
     """
     command = [sys.executable, "-m", "translator", "train", "--run-dir", str(folder), *options]
     if subprocess.run(command, stdout=sys.stderr).returncode:
-        raise TranslatorError(f"the training of {folder} has failed or was stopped; see above")
+        raise TranslatorError(f"the training of {folder} failed or was stopped; see its output")
     return Run(folder)

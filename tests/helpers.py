@@ -1,0 +1,41 @@
+"""Small models, ids and pairs that several tests build."""
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from translator.config import ModelConfig
+from translator.data.arrays import Ragged
+from translator.data.batching import PairIds
+from translator.data.tokenizer import EOS_ID, PAD_ID
+from translator.model.memory import Memory
+from translator.model.transformer import Transformer
+
+SMALL = ModelConfig(d_model=16, n_heads=2, encoder_layers=2, decoder_layers=2, d_ff=24)
+
+
+def random_model(vocab_size: int) -> Transformer:
+    """Return a newly initialized model of the size `SMALL`."""
+    return Transformer(SMALL, vocab_size)
+
+
+def random_ids(*shape: int, vocab_size: int) -> Tensor:
+    """Return random token ids of this shape, without special tokens."""
+    return torch.randint(EOS_ID + 1, vocab_size, shape)
+
+
+def random_sources(*lengths: int, vocab_size: int) -> Tensor:
+    """Return a padded batch of random source sentences. The lengths include eos."""
+    eos = torch.tensor([EOS_ID])
+    rows = [torch.cat([random_ids(n - 1, vocab_size=vocab_size), eos]) for n in lengths]
+    return pad_sequence(rows, batch_first=True, padding_value=PAD_ID)
+
+
+def encode(model: Transformer, src: Tensor) -> Memory:
+    """Run the encoder on a padded batch."""
+    return model.encoder(src, src == PAD_ID)
+
+
+def pairs_of(src: list[list[int]], tgt: list[list[int]]) -> PairIds:
+    """Return sentence pairs, given as lists of ids, in the arrays that batches are made from."""
+    return PairIds(Ragged.from_lists(src), Ragged.from_lists(tgt))

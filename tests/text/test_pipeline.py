@@ -1,0 +1,162 @@
+"""Steps, and how far `restore` undoes `apply`."""
+
+import pickle
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from translator.text.casing import Casing
+from translator.text.normalization import Normalization, normalize
+from translator.text.pipeline import Applied, Pipeline, Step
+from translator.text.segmentation import Length, Sentences
+
+ANY = st.text(st.characters())  # surrogates and control characters included
+# Several sentences and lines, some in capitals, with characters that normalization changes.
+WORDS = st.text("abÉe\u0301SßIZ.!…”\u200b\x07", min_size=1, max_size=8)
+SPACES = st.sampled_from([" ", "  ", "\n", "\r\n\t", "\x85", "\u2028"])
+TEXTS = st.lists(st.tuples(WORDS, SPACES), max_size=15).map(
+    lambda pairs: "".join(word + space for word, space in pairs)
+)
+
+
+def at_most(limit: int) -> Length:
+    return Length(lambda text: len(text) <= limit)
+
+
+def there_and_back(step: Step[Any], text: str) -> str:
+    applied = step.apply(text)
+    return step.restore(applied.parts, applied.state)
+
+
+def without_space(text: str) -> str:
+    return "".join(text.split())
+
+
+@given(text=ANY | TEXTS)
+def test_sentences_are_restored_exactly(text: str) -> None:
+    assert there_and_back(Sentences(), text) == text
+
+
+@given(text=ANY | TEXTS)
+def test_normalization_restores_the_normalized_form(text: str) -> None:
+    assert there_and_back(Normalization(), text) == normalize(text)
+
+
+@given(text=ANY | TEXTS | st.text("ABCÉÑß. ").map(str.upper))
+@example("WHERE IS THE LIBRARY?")
+@example("ΟΔΟΣ ΟΔΟΣ")  # a small sigma at the end of a word is another letter
+@example("İSTANBUL")
+@example("GROẞ STRAẞE")
+def test_casing_is_restored_exactly_unless_a_letter_has_two_capitals(text: str) -> None:
+    restored = there_and_back(Casing(), text)
+    assert restored.casefold() == text.casefold()
+    if all(letter.lower().upper() == letter for letter in text if letter.isupper()):
+        assert restored == text
+
+
+def test_every_letter_is_the_same_letter_after_casing() -> None:
+    letters = map(chr, range(sys.maxunicode + 1))
+    for letter in (c for c in letters if not c == c.lower() == c.upper() == c.title()):
+        for text in (f"ABCD{letter}", f"{letter}ABCD"):
+            assert there_and_back(Casing(), text).casefold() == text.casefold()
+
+
+@given(text=ANY.map(normalize) | TEXTS.map(normalize), limit=st.integers(1, 40))
+def test_length_restores_normalized_text_whose_words_fit(text: str, limit: int) -> None:
+    restored = there_and_back(at_most(limit), text)
+    assert without_space(restored) == without_space(text)
+    if all(len(word) <= limit for word in text.split()):
+        assert restored == text
+
+
+@given(text=ANY | TEXTS, limit=st.integers(1, 40))
+def test_all_steps_restore_the_normalized_text_up_to_capitals(text: str, limit: int) -> None:
+    """Lines stay lines; a word that doesn't fit keeps the spaces at which it was split."""
+    pipeline = Pipeline([Sentences(), Normalization(), Casing(), at_most(limit)])
+    restored = there_and_back(pipeline, text)
+    assert folded(without_space(restored)) == folded(without_space(normalize(text)))
+    if all(len(word) <= limit for word in normalize(text).split()):
+        assert folded(normalize(restored)) == folded(normalize(text))
+        if all(map(normalize, text.split())):  # no word of invisible characters alone
+            assert content_lines(restored) == content_lines(text)
+
+
+def folded(text: str) -> str:
+    return normalize(normalize(text).casefold())
+
+
+def content_lines(text: str) -> list[str]:
+    return [folded(line) for line in text.splitlines() if line.strip()]
+
+
+@given(text=ANY | TEXTS, limit=st.integers(1, 40))
+def test_parts_are_normalized_fit_and_are_not_empty(text: str, limit: int) -> None:
+    pipeline = Pipeline([Sentences(), Normalization(), at_most(limit)])
+    parts = pipeline.apply(text).parts
+    assert all(1 <= len(part) <= limit and part == normalize(part) for part in parts)
+
+
+def test_steps_are_undone_on_a_translation() -> None:
+    pipeline = Pipeline([Sentences(), Normalization(), Casing(), at_most(20)])
+    applied = pipeline.apply(" I see.\n\nTHE  CAT IS HERE. The dog, as ever, sleeps.\n")
+    assert applied.parts == ["I see.", "The cat is here.", "The dog, as ever,", "sleeps."]
+    assert applied.warnings == ("a long sentence, translated in 2 parts",)
+    spanish = ["Ya veo.", "El gato está aquí.", "El perro, como siempre,", "duerme."]
+    text = " Ya veo.\n\nEL GATO ESTÁ AQUÍ. El perro, como siempre, duerme.\n"
+    assert pipeline.restore(spanish, applied.state) == text
+
+
+def test_empty_translations_leave_no_white_space_behind() -> None:
+    pipeline = Pipeline([Sentences(), Normalization(), Casing(), at_most(20)])
+    applied = pipeline.apply("I see.\nThe cat is here. The dog, as ever, sleeps.\nBye.")
+    translations = ["Ya veo.", "", "El perro,", "", "Adiós."]
+    assert pipeline.restore(translations, applied.state) == "Ya veo.\nEl perro,\nAdiós."
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\u200b\x00", "\x00 \ufeff\n"])
+def test_a_text_without_content_has_no_parts(text: str) -> None:
+    pipeline = Pipeline([Sentences(), Normalization(), Casing(), at_most(20)])
+    applied = pipeline.apply(text)
+    assert applied.parts == []
+    assert pipeline.restore([], applied.state).strip() == ""
+
+
+def test_a_state_can_be_stored() -> None:
+    pipeline = Pipeline([Sentences(), Normalization(), Casing(), at_most(20)])
+    applied = pipeline.apply("OH NO! It rained.")
+    assert pickle.loads(pickle.dumps(applied)) == applied
+
+
+class Placeholders:
+    """A step as another package could write it: numbers are kept from the model."""
+
+    def apply(self, text: str) -> Applied[list[str]]:
+        """Hide the numbers; they are the state."""
+        return Applied([re.sub(r"\d+", "#", text)], re.findall(r"\d+", text))
+
+    def restore(self, parts: Sequence[str], state: list[str]) -> str:
+        """Show them."""
+        [text] = parts
+        numbers = iter(state)
+        return re.sub("#", lambda _: next(numbers), text)
+
+
+@given(text=st.text("aB1 .\n"))
+def test_a_pipeline_takes_new_steps_and_is_a_step(text: str) -> None:
+    inner = Pipeline([Normalization(), Placeholders(), Casing()])
+    parts = Pipeline([Sentences(), inner]).apply(text).parts
+    assert not any(map(str.isdigit, "".join(parts)))
+    restored = there_and_back(Pipeline([Sentences(), inner]), text)
+    assert restored == there_and_back(
+        Pipeline([Sentences(), Normalization(), Placeholders(), Casing()]), text
+    )
+    assert restored == there_and_back(Pipeline([Sentences(), Normalization()]), text)
+
+
+def test_a_pipeline_without_steps_changes_nothing() -> None:
+    assert there_and_back(Pipeline([]), "Any text") == "Any text"

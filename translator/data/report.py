@@ -1,0 +1,161 @@
+"""What a preparation did: where the pairs came from, how many were kept, and their hashes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from translator.errors import TranslatorError
+from translator.system.files import prepared_data_error
+from translator.system.records import read_record, write_record
+
+
+@dataclass(frozen=True)
+class HeldOutCounts:
+    """The sentences of dev or test, and how much of them training has seen.
+
+    Attributes:
+        sentences: source sentences
+        src_seen: sources that occur in training
+        tgt_seen: sources with a reference that occurs in training
+        near: sources that differ by one word from a training source
+        references: of all sources together
+        sha256: see `content_hash`
+    """
+
+    sentences: int
+    src_seen: int
+    tgt_seen: int
+    near: int
+    references: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class CorpusReport:
+    """How the pairs were cleaned and split.
+
+    Attributes:
+        source: name of the corpus
+        licence: its licence and attribution
+        direction: such as "en-es"
+        pairs_read: before cleaning
+        dropped: how many pairs cleaning dropped, by reason
+        pairs_kept: after cleaning
+        train_pairs: pairs to train on
+        train_sha256: of these as a TSV file of two columns
+        unused_pairs: held-out pairs that are in neither dev nor test
+        dev: held out to choose the best weights
+        test: held out for the final scores
+        seconds: how long it took
+    """
+
+    source: str
+    licence: str
+    direction: str
+    pairs_read: int
+    dropped: dict[str, int]
+    pairs_kept: int
+    train_pairs: int
+    train_sha256: str
+    unused_pairs: int
+    dev: HeldOutCounts
+    test: HeldOutCounts
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TokenizerReport:
+    """How the tokenizer was trained and the pairs encoded.
+
+    Attributes:
+        vocab_size: number of tokens
+        tokenizer_sha256: of tokenizer.model
+        tokenizer_seconds: how long it took
+    """
+
+    vocab_size: int
+    tokenizer_sha256: str
+    tokenizer_seconds: float
+
+
+@dataclass(frozen=True)
+class PreparationReport(TokenizerReport, CorpusReport):
+    """A whole preparation: the fields of both parts."""
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Equal for two preparations exactly if training would see the same data."""
+        return {
+            "train": self.train_sha256,
+            "dev": self.dev.sha256,
+            "test": self.test.sha256,
+            "tokenizer": self.tokenizer_sha256,
+        }
+
+    def table(self) -> str:
+        """The report for people."""
+        from tabulate import tabulate  # slow to import, and most commands print no report
+
+        rows: list[tuple[str, object]] = [
+            ("corpus", self.source),
+            ("direction", self.direction),
+            ("pairs read", self.pairs_read),
+            *((f"  dropped: {reason}", -count) for reason, count in self.dropped.items()),
+            ("pairs kept", self.pairs_kept),
+            ("  for training", self.train_pairs),
+            ("    training: SHA-256", self.train_sha256[:16]),
+            *_held_out_rows("dev", self.dev),
+            *_held_out_rows("test", self.test),
+            ("  held out, not needed", self.unused_pairs),
+            ("vocabulary", self.vocab_size),
+            ("seconds", round(self.seconds + self.tokenizer_seconds, 1)),
+            ("licence", self.licence),
+        ]
+        return str(
+            tabulate(rows, tablefmt="plain", colalign=("left", "left"), preserve_whitespace=True)
+        )
+
+
+def _held_out_rows(name: str, counts: HeldOutCounts) -> list[tuple[str, object]]:
+    return [
+        (f"  for {name}", counts.references),
+        (f"    {name}: source sentences", counts.sentences),
+        (f"    {name}: sources seen in training", counts.src_seen),
+        (f"    {name}: references seen in training", counts.tgt_seen),
+        (f"    {name}: one word from a training source", counts.near),
+        (f"    {name}: SHA-256", counts.sha256[:16]),
+    ]
+
+
+Part = TypeVar("Part", CorpusReport, TokenizerReport)
+
+
+def read_report(folder: Path, part: type[Part]) -> Part:
+    """Read the report of a prepared corpus or of a tokenizer.
+
+    Args:
+        folder: where the corpus or the tokenizer is
+        part: which of the two it is
+
+    Raises:
+        TranslatorError: the report is missing or damaged.
+    """
+    path = _path(folder)
+    try:
+        return read_record(path, part)
+    except TranslatorError as error:
+        raise prepared_data_error(path, folder) from error
+
+
+def write_report(folder: Path, report: CorpusReport | TokenizerReport) -> None:
+    """Write the report of a corpus or of a tokenizer into its folder."""
+    write_record(_path(folder), report)
+
+
+def join_reports(corpus: CorpusReport, tokenizer: TokenizerReport) -> PreparationReport:
+    """The report of a whole preparation from those of its two parts."""
+    return PreparationReport(**vars(corpus), **vars(tokenizer))
+
+
+def _path(folder: Path) -> Path:
+    return folder / "report.json"
