@@ -140,8 +140,8 @@ def test_other_links_are_not_gone_on_with(
     ("change", "said"),
     [
         (lambda lines: lines[1:], "lines, but there are"),
-        (lambda lines: ["0-99", *lines[1:]], "line 1: 0-99 links a word that isn't there"),
-        (lambda lines: ["what", *lines[1:]], 'line 1: "what" is no link'),
+        (lambda lines: ["0-99", *lines[1:]], "line 1: the link 0-99 is out of range"),
+        (lambda lines: ["what", *lines[1:]], 'line 1: "what" is not a link'),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(

@@ -44,8 +44,8 @@ def test_gold_is_read_from_either_base(tmp_path: Path, base: int, links: str) ->
     [
         ("a b\n", "line 1: one column"),
         ("a\tx\n", "line 1: no links"),
-        ("a\tx\t0-0\na\tx\t0:0\n", 'line 2: "0:0" is no link'),
-        ("a b\tx\t2-0\n", "line 1: 2-0 links a word that isn't there .*--gold-base 1"),
+        ("a\tx\t0-0\na\tx\t0:0\n", 'line 2: "0:0" is not a link'),
+        ("a b\tx\t2-0\n", "line 1: the link 2-0 is out of range .*--gold-base 1"),
         ("", "empty"),
     ],
 )
