@@ -15,7 +15,7 @@ from translator.model.transformer import Transformer
 
 SPECIAL = [PAD_ID, UNK_ID, BOS_ID]
 REAL = [4, 5, 6]  # the ordinary tokens of a vocabulary small enough for an exhaustive search
-WIDE = 3**3 * 4  # a beam size that keeps every prefix of up to four tokens
+WIDE = 3**3 * 4  # a beam size that keeps every candidate of up to four tokens
 LENGTHS = (6, 1, 3, 8, 2)
 VOCAB = 12
 SEEDS = pytest.mark.parametrize("seed", [3, 5, 6])

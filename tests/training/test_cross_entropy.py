@@ -88,7 +88,7 @@ def perturbed_model() -> Transformer:
 
 
 def random_batch(*lengths: tuple[int, int], padding: int = 0) -> Batch:
-    """Return random pairs of these lengths (without eos), with `padding` unneeded columns."""
+    """Return random pairs of these lengths (without eos), with `padding` extra columns."""
     sides = []
     for side, bos in ((0, False), (1, True)):
         rows = [random_ids(pair[side], vocab_size=VOCAB).tolist() for pair in lengths]

@@ -198,9 +198,8 @@ def test_two_machines_resume_what_one_has_started(alone: Run, data_dir: Path) ->
     said = "".join(agent.communicate(timeout=120)[1] for agent in agents)
     assert [agent.returncode for agent in agents] == [0, 0], said
     assert "computed with processes 1, now with 2" in said
-    assert (
-        said.count("resuming") == said.count(" s: dev BLEU ") / 2 == 1
-    )  # only the first process prints
+    # Only the first process prints.
+    assert said.count("resuming") == said.count(" s: dev BLEU ") / 2 == 1
     assert_same_end(run, alone)
 
 
@@ -208,7 +207,7 @@ def test_two_machines_resume_what_one_has_started(alone: Run, data_dir: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [("cuda", "has no GPU of its own: there are 0"), ("mps", "can't shard mps")]
+    ("kind", "said"), [("cuda", "has no GPU of its own: there are 0"), ("mps", "can't share mps")]
 )
 def test_a_process_without_a_device_is_refused(
     monkeypatch: pytest.MonkeyPatch, kind: str, said: str

@@ -67,7 +67,7 @@ def learner_of(
 def gradients_of_step(
     monkeypatch: pytest.MonkeyPatch, config: TrainingConfig, batches: Sequence[Batch]
 ) -> tuple[dict[str, Tensor], float, int]:
-    """Return the gradients that the optimizers get in a step, and the loss and tokens it returns."""
+    """Return the gradients that the optimizers get in a step, its loss and its number of tokens."""
     torch.manual_seed(0)
     model = tiny_model()
     learner = learner_of(model, config, Given(*batches))
