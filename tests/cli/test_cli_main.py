@@ -477,3 +477,6 @@ def test_a_run_to_start_from_decides_the_shape(
     printed = printed_settings(capsys, *options, f"--config={file}", "--model.d_ff=99")
     assert printed["model"] == asdict(edited.model) | {"dropout": 0.0, "d_ff": 99}
     assert printed["tokenizer"]["vocab_size"] == 500
+    shutil.rmtree(run_copy)  # the printed settings are complete without it
+    file.write_text(yaml.safe_dump(printed), encoding="utf-8")
+    assert printed_settings(capsys, f"--config={file}") == printed

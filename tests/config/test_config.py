@@ -1,4 +1,4 @@
-"""Settings: where they come from, and what is said about those that don't fit."""
+"""Settings: where they come from, and the errors for those that don't fit."""
 
 from collections.abc import Callable
 from dataclasses import asdict, replace

@@ -1,1 +1,1 @@
-"""Where do sentence pairs come from? Read a corpus, clean it, and split it without leaks."""
+"""How does a corpus become clean sentence pairs? Reading, cleaning, splitting without leaks."""

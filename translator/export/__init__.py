@@ -1,1 +1,1 @@
-"""How does another engine read a trained model? Convert a run to its format."""
+"""How does another engine get a trained model? Conversion to CTranslate2."""
