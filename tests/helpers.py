@@ -1,6 +1,7 @@
 """Small models, ids and pairs that several tests build."""
 
 import torch
+from conftest import PAIRS
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -12,6 +13,11 @@ from translator.model.memory import Memory
 from translator.model.transformer import Transformer
 
 SMALL = ModelConfig(d_model=16, n_heads=2, encoder_layers=2, decoder_layers=2, d_ff=24)
+
+
+def everyday_lines() -> list[list[str]]:
+    """Return the columns of each line of the test corpus: English, Spanish, attribution."""
+    return [line.split("\t") for line in PAIRS.read_text(encoding="utf-8").splitlines()]
 
 
 def random_model(vocab_size: int) -> Transformer:

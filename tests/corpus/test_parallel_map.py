@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PAIRS
 from datasets import Dataset
+from helpers import everyday_lines
 
 from translator.config import Config, CorpusConfig, TokenizerConfig
 from translator.corpus import parallel_map as steps
@@ -24,8 +24,7 @@ from translator.errors import TranslatorError
 
 def large(path: Path) -> Path:
     """Four thousand pairs: the small corpus, repeated with different numbers."""
-    lines = PAIRS.read_text(encoding="utf-8").splitlines()
-    text = [f"{n} {e}\t{n} {s}\n" for n in range(10) for e, s, *_ in (x.split("\t") for x in lines)]
+    text = [f"{n} {e}\t{n} {s}\n" for n in range(10) for e, s, *_ in everyday_lines()]
     path.write_text("".join(text), encoding="utf-8")
     return path
 

@@ -5,8 +5,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from conftest import PAIRS
 from datasets import Dataset
+from helpers import everyday_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -248,8 +248,7 @@ def test_leak_far_into_a_long_training_side_is_caught() -> None:
 
 def test_split_by_line_would_leak() -> None:
     """The corpus is many-to-many, so a split by line has leaks for the check to find."""
-    lines = PAIRS.read_text(encoding="utf-8")
-    pairs = [(line.split("\t")[0], line.split("\t")[1]) for line in lines.splitlines()]
+    pairs = [(english, spanish) for english, spanish, *_ in everyday_lines()]
     held_out = [Example(english, [spanish], [""]) for english, spanish in pairs[::2]]
     report, _ = leaks_in(dataset(pairs[1::2]), held_out)
     trained = [{words(pair[side]) for pair in pairs[1::2]} for side in (0, 1)]

@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from conftest import PAIRS
-from helpers import pairs_of
+from helpers import everyday_lines, pairs_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +27,7 @@ from translator.data.batching import (
 from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, Tokenizer, train_tokenizer
 from translator.errors import TranslatorError
 
-LINES = [line.split("\t") for line in PAIRS.read_text(encoding="utf-8").splitlines()]
+LINES = everyday_lines()
 
 Rows = list[list[int]]
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import PAIRS
+from helpers import everyday_lines
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -13,7 +13,7 @@ from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer,
 from translator.errors import TranslatorError
 from translator.text.normalization import normalize
 
-LINES = [line.split("\t") for line in PAIRS.read_text(encoding="utf-8").splitlines()]
+LINES = everyday_lines()
 SENTENCES = [normalize(text) for line in LINES for text in line[:2]]
 # Characters that look like special pieces, that other normal forms change, or that are rare.
 SENTENCES += [

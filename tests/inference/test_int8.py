@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 import torch
-from conftest import PAIRS
+from helpers import everyday_lines
 from torch import nn
 
 from translator import load
@@ -16,7 +16,7 @@ from translator.inference.int8 import Int8Linear, QuantizingNorm, quantize_model
 from translator.inference.pytorch import PyTorchEngine
 from translator.model.transformer import Transformer
 
-SENTENCES = [line.split("\t")[0] for line in PAIRS.read_text(encoding="utf-8").splitlines()[1:40]]
+SENTENCES = [english for english, *_ in everyday_lines()[1:40]]
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *, faster: bool) -> None:
