@@ -1,4 +1,4 @@
-"""The one error class that users can cause."""
+"""`TranslatorError`, the exception for mistakes of the user, and how it ends a program."""
 
 import errno
 import sys
@@ -8,22 +8,23 @@ from typing import NoReturn
 
 
 class TranslatorError(Exception):
-    """Something the user can mend: bad input, a missing file, an impossible setting.
+    """An error that the user can fix: bad input, a missing file, an impossible setting.
 
-    The command line prints the message as one line and exits with code 2. It names what is
-    wrong, where, and what to do. Any other exception is a bug and shows its traceback.
+    The command line prints the message as one line and exits with code 2. The message
+    names what is wrong, where, and how to fix it. Any other exception is a bug and shows its
+    traceback.
     """
 
 
 @contextmanager
 def exit_on_user_error(program: str) -> Iterator[None]:
-    """End the program with the error's message and exit code 2, where a user's mistake ends it."""
+    """Print a user's mistake as one line and exit with code 2, instead of showing a traceback."""
     try:
         yield
     except TranslatorError as error:
         _end(program, str(error))
     except OSError as error:
-        # Whoever asks whether there is a file learns of it thus, so it can happen anywhere.
+        # Even a check whether a file exists can raise this error, so it can come from anywhere.
         if error.errno != errno.ENAMETOOLONG:
             raise
         _end(program, f"{str(error.filename)[:100]}…: a name that is too long")

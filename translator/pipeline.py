@@ -1,4 +1,4 @@
-"""The main job: prepare, train, measure, report; and the measuring by itself."""
+"""Train a translator from start to end: prepare the data, train, evaluate, write the report."""
 
 import datetime
 import shlex
@@ -54,13 +54,13 @@ from translator.training.objectives import Objective, make_objective
 from translator.training.tensorboard import require_tensorboard
 from translator.training.trainer import Trainer
 
-# What the final measurement uses for its second score and for the samples.
+# Beam size of the second test score and of the samples, and number of samples in the report.
 BEAM_SIZE = 5
 _SAMPLES = 10
 
 
 def train(config: Config, run: Run) -> None:
-    """Prepare what is not prepared, train (or go on training), measure, and write the report.
+    """Prepare the data if needed, train or resume, evaluate, and write the report.
 
     Raises:
         TranslatorError: the run can't be started or resumed; nothing in its folder is changed.
@@ -83,7 +83,7 @@ def train(config: Config, run: Run) -> None:
 
 
 def _train(config: Config, run: Run, device: torch.device, world: World) -> Trainer:
-    """Prepare, start the run or open it, and train up to its last step."""
+    """Prepare the data, start or resume the run, and train up to its last step."""
     _set_up_process(config)
     with world.main_process_first():
         prepared = prepare(config, world.is_first_on_machine, _given_tokenizer(config, run))
@@ -101,7 +101,7 @@ def _train(config: Config, run: Run, device: torch.device, world: World) -> Trai
     validate = _validator(config, run, tokenizer)
     trainer = Trainer(config.training, learner, validate, run, max_steps, world)
     trainer.resume()
-    trainer.progress.seconds += initialization_seconds  # it is a part of the training
+    trainer.progress.seconds += initialization_seconds  # they count as training time
     if trainer.progress.step:
         world.log(f"resuming {run.path} at step {trainer.progress.step}")
     trainer.train()
@@ -118,7 +118,7 @@ def _set_up_process(config: Config) -> None:
 def _batch_maker(
     config: Config, prepared: Prepared, tokenizer: Tokenizer
 ) -> Callable[[], BatchStream]:
-    """Return a function that starts a stream of batches at its first one."""
+    """Return a function that makes a new `BatchStream`, at its first batch."""
     pairs_of_epoch = _pairs_of_epoch(config, prepared, tokenizer)
     return lambda: BatchStream(pairs_of_epoch, config.training.batch_tokens, config.seed)
 
@@ -131,7 +131,7 @@ def _open_or_start_run(
     make_batches: Callable[[], BatchStream],
     world: World,
 ) -> Manifest:
-    """Let the main process start the run if it is new, then open it in all processes."""
+    """Open the run in all processes; if it is new, the main process starts it first."""
     with world.main_process_first():
         manifest = _open_run(config, run)
         if manifest is None and world.is_main:
@@ -166,7 +166,7 @@ def _max_steps(
     make_batches: Callable[[], BatchStream],
     world: World,
 ) -> int:
-    """The last step of the run; a time budget is turned into steps once."""
+    """Return the last step of the run; a time budget is converted into steps only once."""
     if manifest.max_steps is not None:
         return manifest.max_steps
     world.log("measuring the speed of this machine …")
@@ -179,10 +179,10 @@ def _max_steps(
 def _initialize(
     config: Config, run: Run, model: Transformer, batches: BatchStream, world: World
 ) -> float:
-    """Set the first weights of a new run, the same in all processes.
+    """Set the initial weights of a new run, the same in all processes.
 
     Returns:
-        How long it took, in seconds.
+        The time that this took, in seconds.
     """
     started = time.perf_counter()
     if not run.state.exists():
@@ -195,7 +195,13 @@ def _initialize(
 
 
 def _given_tokenizer(config: Config, run: Run) -> Path | None:
-    """The tokenizer of the run that training starts from; a started run has a copy of it."""
+    """Return the tokenizer of the run in `training.init_from`; None if that is not set.
+
+    A run that was already started has its own copy, which is used instead.
+
+    Raises:
+        TranslatorError: the weights of that run don't fit the configuration.
+    """
     if config.training.init_from is None:
         return None
     if run.tokenizer.is_file():
@@ -213,13 +219,13 @@ def _given_tokenizer(config: Config, run: Run) -> Path | None:
 
 
 def _load_base_model(config: Config) -> Transformer:
-    """The model of the run that training starts from."""
+    """Load the model of the run in `training.init_from`."""
     base = Run(Path(str(config.training.init_from)))
     return load_pytorch_engine(base, "cpu").model
 
 
 def _open_run(config: Config, run: Run) -> Manifest | None:
-    """Read the manifest of a run and check its configuration; None for a new run."""
+    """Read the manifest of a run and check its configuration; return None for a new run."""
     if run.path.name in ("", ".."):
         raise TranslatorError(f"--run-dir {run.path}: give the run a folder of its own")
     if not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir())):
@@ -236,7 +242,7 @@ def _open_run(config: Config, run: Run) -> Manifest | None:
 
 
 def _refuse_other_data(config: Config, run: Run, manifest: Manifest, prepared: Prepared) -> None:
-    """Check that a run goes on with the data that it was started with."""
+    """Check that the data are the same as when the run was started."""
     guidance = config.training.guided_alignment
     changed = None
     if manifest.corpus.hashes != prepared.report.hashes:
@@ -261,7 +267,7 @@ def _init_from_sha256(config: Config) -> str | None:
 def _start_run(
     config: Config, run: Run, prepared: Prepared, model: Transformer, batches: BatchStream
 ) -> Manifest:
-    """Make the run folder with everything except what training adds."""
+    """Create the run folder, with everything that is known before the first step."""
     device = next(model.parameters()).device
     links = config.training.guided_alignment
     manifest = Manifest(
@@ -310,7 +316,7 @@ def _pairs_of_epoch(
 def _validator(
     config: Config, run: Run, tokenizer: Tokenizer
 ) -> Callable[[Transformer, int], float]:
-    """Greedy BLEU on dev, and a picture of cross-attention."""
+    """Return a function that computes greedy BLEU on dev and draws a picture of cross-attention."""
     examples = run.read_held_out("dev")
     pictures = AttentionSnapshots(run.attention, examples, config.model.decoder_layers)
 
@@ -331,13 +337,13 @@ def _validator(
 
 
 def _finish(config: Config, run: Run, trainer: Trainer) -> None:
-    """Measure the best weights on test, and write the report."""
+    """Evaluate the best weights on test, and write the report."""
     translator = load_translator(run, config.training.device)
     examples = run.read_held_out("test")
     print("translating the test set …", file=sys.stderr)
     _, greedy = evaluate(translator, examples, beam_size=1)
     lines, beam = evaluate(translator, examples, beam_size=BEAM_SIZE)
-    # Evenly spread over the test set, so that nobody has picked them.
+    # Evenly spread over the test set, not picked by hand.
     picked = range(0, len(examples), max(1, len(examples) // _SAMPLES))
     samples = [Sample(examples[i].src, lines[i], examples[i].references) for i in picked][:_SAMPLES]
     join_snapshots(run.attention, run.path / "attention.png")

@@ -119,7 +119,7 @@ MISTAKES = [
     Mistake(
         "minutes without end",
         command("train", "--training.max_minutes=1e400"),
-        ("training.max_minutes", "must be a number"),
+        ("training.max_minutes", "must be a finite number"),
     ),
     Mistake(
         "null in a section given as a whole",
@@ -495,9 +495,9 @@ MISTAKES = [
     Mistake(
         "guidance in another form",
         guided_by("0:0\n"),
-        ("links, line 1", '"0:0" is no link', "0-0"),
+        ("links, line 1", '"0:0" is not a link', "0-0"),
     ),
-    Mistake("guidance beyond a sentence", guided_by("99-0\n"), ("links, line 1", "isn't there")),
+    Mistake("guidance beyond a sentence", guided_by("99-0\n"), ("links, line 1", "out of range")),
     Mistake("a training state that is code", go_on(plant_code), ("training_state.pt", "damaged")),
     Mistake(
         "a training state of something else",
@@ -590,12 +590,12 @@ MISTAKES = [
     Mistake(
         "a run that was not exported",
         on_run("translate", "--engine=ctranslate2", "Hello.", damage=unchanged),
-        ("no CTranslate2 model there yet", "translator export --run-dir run"),
+        ("no CTranslate2 model yet", "translator export --run-dir run"),
     ),
     Mistake(
         "an export of other weights",
         on_run("translate", "--engine=ctranslate2", "Hello.", damage=exported_before),
-        ("made from other weights", "translator export --run-dir run"),
+        ("exported from other weights", "translator export --run-dir run"),
     ),
     Mistake(
         "a damaged export",
@@ -676,7 +676,7 @@ MISTAKES = [
     ),
     Mistake("gold without links", scored_on("a\tb\n"), ("g.tsv, line 1", "third column")),
     Mistake(
-        "gold in another form", scored_on("a\tb\t0:0\n"), ("g.tsv, line 1", '"0:0" is no link')
+        "gold in another form", scored_on("a\tb\t0:0\n"), ("g.tsv, line 1", '"0:0" is not a link')
     ),
     Mistake("gold counted from 1", scored_on("a\tb\t1-1\n"), ("g.tsv, line 1", "--gold-base 1")),
     Mistake("no gold in the file", scored_on(""), ("g.tsv", "empty")),

@@ -88,7 +88,7 @@ def test_a_person_is_told_what_to_do_and_answered_line_by_line(trained_run: Path
     os.close(ours)
     assert process.returncode == 0
     assert out == b""
-    assert err.decode().splitlines()[0] == "type a sentence a line; Ctrl-D ends"
+    assert err.decode().splitlines()[0] == "type one sentence per line; Ctrl-D ends"
     assert "line/s" not in err.decode()
 
 

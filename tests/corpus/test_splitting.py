@@ -197,7 +197,7 @@ def test_too_few_groups_to_hold_any_out(tmp_path: Path, names: list[str]) -> Non
     path = tmp_path / "linked.tsv"
     path.write_text("".join(f"{e}\t{s}\n" for e, s in pairs), encoding="utf-8")
     config = Config(corpus=CorpusConfig(files=str(path)), data_dir=str(tmp_path / "data"))
-    with pytest.raises(TranslatorError, match=r"linked\.tsv: \d+ pairs are too few, or too much"):
+    with pytest.raises(TranslatorError, match=r"linked\.tsv: \d+ pairs are too few, or share"):
         prepare(config)
 
 

@@ -196,7 +196,7 @@ def test_a_run_with_sparse_attention_is_trained_and_drawn_but_not_exported(
     _, _, weights = translator.cross_attention("Good evening.", "Buenas tardes.")
     assert (weights == 0).any() == (key == "cross_attention")
     assert len(translator.translate(SENTENCES[:3])) == 3
-    with pytest.raises(TranslatorError, match=f"(?i){key}.*{name}.*softmax alone"):
+    with pytest.raises(TranslatorError, match=f"(?i){key}.*{name}.*softmax only"):
         export_ctranslate2(run)
 
 
@@ -230,7 +230,7 @@ def test_without_the_package_the_error_says_how_to_install_it(
 
 @pytest.mark.parametrize(
     ("device", "engine", "said"),
-    [("mps", "ctranslate2", "can't use mps"), ("cpu", "onnx", 'unknown engine "onnx"')],
+    [("mps", "ctranslate2", "doesn't support mps"), ("cpu", "onnx", 'unknown engine "onnx"')],
 )
 def test_an_unavailable_device_or_engine_is_reported(
     exported: Path, device: str, engine: str, said: str

@@ -1,1 +1,1 @@
-"""Which word became which: from cross-attention to word alignments."""
+"""Which word was translated as which? Word alignments from cross-attention."""

@@ -1,4 +1,4 @@
-"""Pairs in, word alignments out."""
+"""Align the words of sentence pairs with a trained run."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -18,37 +18,37 @@ from translator.model.alignment_head import AlignmentHead, guided_head
 from translator.runs.run import Run
 from translator.system.parallel import chunked
 
-# Source times target characters of the pairs whose attention is in memory at once; a piece has
-# about four, so these are 250,000 weights of each head.
+# Source times target characters of the pairs whose attention is in memory at once. A token has
+# about four characters, so these are 250,000 weights per head.
 _CHUNK_CELLS = 4_000_000
 
 
 def attention_between_words(
     translator: Translator, pairs: Sequence[Pair], chosen: Sequence[AlignmentHead]
 ) -> Iterator[Floats]:
-    """What the target words of each pair look at, read in several ways.
+    """Attention between the words of each pair, by several readings.
 
     Args:
         translator: of the pairs' direction
         pairs: any number
-        chosen: the ways
+        chosen: the readings
 
     Yields:
-        For each pair (readings, V, W): see `word_weights`.
+        For each pair, (readings, V, W); see `word_weights`.
 
     Raises:
-        TranslatorError: the engine doesn't show its attention.
+        TranslatorError: the engine doesn't return attention weights.
     """
     layers = sorted({reading.layer for reading in chosen})
     for chunk in chunked(pairs, len(pairs), size=_cells, max_size=_CHUNK_CELLS):
         src, tgt = (_known_tokens(translator, [pair[side] for pair in chunk]) for side in (0, 1))
         src_ids, tgt_ids = ([ids for ids, _ in side] for side in (src, tgt))
         attention = translator.engine.cross_attention(src_ids, tgt_ids, layers)
-        for pair, of_pair, (_, src_spans), (_, tgt_spans) in zip(
+        for pair, weights, (_, src_spans), (_, tgt_spans) in zip(
             chunk, attention, src, tgt, strict=True
         ):
-            of_layers = dict(zip(layers, of_pair.double().numpy(), strict=True))
-            rows = np.stack([reading.select(of_layers[reading.layer]) for reading in chosen])
+            by_layer = dict(zip(layers, weights.double().numpy(), strict=True))
+            rows = np.stack([reading.select(by_layer[reading.layer]) for reading in chosen])
             yield word_weights(rows, *pair, src_spans, tgt_spans)
 
 
@@ -71,28 +71,26 @@ def _known_tokens(
 def links_by_reading(
     translator: Translator, pairs: Sequence[Pair], chosen: Sequence[AlignmentHead]
 ) -> list[tuple[Links, ...]]:
-    """For each reading the `best_links` of all pairs."""
-    found = [
-        [best_links(weights) for weights in of_pair]
-        for of_pair in attention_between_words(translator, pairs, chosen)
+    """For each reading, the `best_links` of all pairs."""
+    links = [
+        [best_links(weights) for weights in by_reading]
+        for by_reading in attention_between_words(translator, pairs, chosen)
     ]
-    return list(zip(*found, strict=True))
+    return list(zip(*links, strict=True))
 
 
 def training_pairs(corpus_dir: Path) -> Iterator[Pair]:
     """The training pairs of a prepared corpus."""
-    from translator.data.prepare import (
-        load_pairs,  # seconds, which one that only aligns need not wait
-    )
+    from translator.data.prepare import load_pairs  # slow, and aligning other pairs doesn't need it
 
     for batch in load_pairs(corpus_dir / "train").iter(batch_size=1000):
         yield from zip(map(split_words, batch["src"]), map(split_words, batch["tgt"]), strict=True)
 
 
 def choose_alignment_head(translator: Translator, run: Run) -> AlignmentHead:
-    """The reading whose links are most consistent (see `consistency`) on a run's dev pairs."""
+    """Choose the reading with the most consistent links on a run's dev pairs; see `consistency`."""
     config = run.load_config()
-    if config.training.guided_alignment:  # it was trained to be read like this
+    if config.training.guided_alignment:  # this head was trained to align
         return guided_head(config.model.decoder_layers)
     pairs = [
         (split_words(example.src), split_words(example.references[0]))
@@ -100,17 +98,17 @@ def choose_alignment_head(translator: Translator, run: Run) -> AlignmentHead:
     ]
     chosen = candidate_heads(config.model.decoder_layers)
     links = links_by_reading(translator, pairs, chosen)
-    scores = [consistency(pairs, of_reading) for of_reading in links]
+    scores = [consistency(pairs, links_of_reading) for links_of_reading in links]
     return max(zip(scores, chosen, strict=True), key=lambda scored: scored[0])[1]
 
 
 @dataclass(frozen=True)
 class Aligner:
-    """A run that aligns.
+    """A trained run that aligns words.
 
     Attributes:
-        translator: its model
-        reading: how its attention is read
+        translator: the run's translator
+        reading: how to read its cross-attention
         model: the shape of its model
     """
 
@@ -119,36 +117,36 @@ class Aligner:
     model: ModelConfig
 
     def weights(self, pairs: Sequence[Pair]) -> Iterator[Floats]:
-        """What the target words of each pair look at, (V, W): see `word_weights`."""
+        """Attention between the words of each pair, (V, W); see `word_weights`."""
         for [weights] in attention_between_words(self.translator, pairs, [self.reading]):
             yield weights
 
     def links(self, pairs: Sequence[Pair]) -> list[Links]:
-        """The links of each pair, one for each target word at most: see `best_links`."""
+        """The links of each pair, at most one for each target word; see `best_links`."""
         return [best_links(weights) for weights in self.weights(pairs)]
 
 
 def bidirectional_weights(
     forward: Aligner, backward: Aligner, pairs: Sequence[Pair]
 ) -> Iterator[tuple[Floats, Floats]]:
-    """What the words of each pair look at in two runs of opposite directions.
+    """Attention between the words of each pair, by two runs of opposite directions.
 
     Args:
-        forward: of the pairs' direction
-        backward: of the opposite direction
+        forward: a run of the pairs' direction
+        backward: a run of the opposite direction
         pairs: any number
 
-    Yields:
-        (V, W) of target words, and (W, V) of source words.
+    Returns:
+        For each pair, the forward weights (V, W) and the backward weights (W, V).
     """
-    turned = [(tgt, src) for src, tgt in pairs]
-    return zip(forward.weights(pairs), backward.weights(turned), strict=True)
+    swapped = [(tgt, src) for src, tgt in pairs]
+    return zip(forward.weights(pairs), backward.weights(swapped), strict=True)
 
 
 def bidirectional_links(
     forward: Aligner, backward: Aligner, pairs: Sequence[Pair], how: str
 ) -> list[Links]:
-    """The links of each pair by `bidirectional_weights`, joined as `symmetrize` does."""
+    """The links of each pair by two runs of opposite directions; see `symmetrize`."""
     return [symmetrize(how, *both) for both in bidirectional_weights(forward, backward, pairs)]
 
 

@@ -1,4 +1,4 @@
-"""Links between words, as what one head of cross-attention is to learn."""
+"""Add word alignments to the training pairs, for one cross-attention head to learn."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,19 +19,19 @@ _CHUNK_PAIRS = 1000
 
 
 def add_guided_links(pairs: PairIds, path: Path, corpus_dir: Path, tokenizer: Tokenizer) -> PairIds:
-    """The training pairs with the links between their pieces.
+    """Add links between tokens to the training pairs.
 
-    Every piece of a target word belongs to every piece of the source words it is linked to.
+    Every token of a target word is linked to every token of the source words it is aligned with.
 
     Args:
         pairs: the ids of the training pairs
-        path: the links of each pair's words, a line a pair, as `translator align --train` writes;
-            sure links count (see `parse_links`)
-        corpus_dir: of these pairs
-        tokenizer: likewise
+        path: the word links, one line per pair, as written by `translator align --train`; only sure
+            links are used (see `parse_links`)
+        corpus_dir: the prepared corpus of these pairs
+        tokenizer: the tokenizer of these pairs
 
     Raises:
-        TranslatorError: the file doesn't belong to these pairs; it names the line.
+        TranslatorError: the file doesn't match these pairs; the error names the line.
     """
     if not path.is_file():
         raise TranslatorError(f"{path}: no such file (from training.guided_alignment)")
@@ -39,32 +39,32 @@ def add_guided_links(pairs: PairIds, path: Path, corpus_dir: Path, tokenizer: To
     if len(lines) != len(pairs.src.lengths):
         raise TranslatorError(
             f"{path} has {len(lines)} lines, but there are {len(pairs.src.lengths)} training "
-            "pairs: write it with `translator align --train` by a run on the same corpus"
+            "pairs: write it with `translator align --train` and a run on the same corpus"
         )
     rows: list[list[int]] = []
     encoded = _with_spans(training_pairs(corpus_dir), tokenizer)
     for number, (line, ((src, tgt), src_spans, tgt_spans)) in enumerate(
         zip(lines, encoded, strict=True), start=1
     ):
-        linked = np.zeros((len(tgt.words), len(src.words)))
+        words_linked = np.zeros((len(tgt.words), len(src.words)))  # (V, W)
         links, _ = parse_links(line, src, tgt, f"{path}, line {number}")
         for i, j in links:
-            linked[j, i] = 1
-        pieces = (
+            words_linked[j, i] = 1
+        tokens_linked = (
             character_overlap(tgt.spans, tgt_spans)
-            @ linked
+            @ words_linked
             @ character_overlap(src.spans, src_spans).T
-        )
-        of_tgt, of_src = np.nonzero(pieces)
-        rows.append((of_tgt * LINK_BASE + of_src).tolist())
+        )  # (T, S)
+        tgt_tokens, src_tokens = np.nonzero(tokens_linked)
+        rows.append((tgt_tokens * LINK_BASE + src_tokens).tolist())
     return PairIds(pairs.src, pairs.tgt, Ragged.from_lists(rows))
 
 
 def _with_spans(
     pairs: Iterator[Pair], tokenizer: Tokenizer
 ) -> Iterator[tuple[Pair, list[Span], list[Span]]]:
-    """Each pair with where its pieces stand, source and target."""
-    # Many at once, since a call of SentencePiece costs more than a sentence.
+    """Each pair with the spans of its source tokens and of its target tokens."""
+    # In chunks, since a call of SentencePiece takes longer than a sentence.
     for chunk in chunked(pairs, _CHUNK_PAIRS):
         src, tgt = (
             [spans for _, spans in tokenizer.encode_with_spans([pair[side].text for pair in chunk])]

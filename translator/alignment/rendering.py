@@ -1,4 +1,4 @@
-"""Alignments to look at: in the terminal, and as a page."""
+"""Show alignments in the terminal or as an HTML page."""
 
 import json
 from collections.abc import Sequence
@@ -13,17 +13,20 @@ from translator.alignment.words import Floats, Pair
 from translator.model.alignment_head import STEPS
 from translator.system.files import write_text
 
-# From no weight to all of it.
+# From a weight of 0 to a weight of 1.
 _SHADES = " ░▒▓█"
 
 
 def render_terminal(src: Sequence[str], tgt: Sequence[str], weights: Floats) -> str:
-    """A grid of shades: a row a target word, a column a source word, written downwards.
+    """Draw weights as shades, with a row for each target word and a column for each source word.
 
     Args:
-        src: W words
+        src: W words, which become vertical column headings
         tgt: V words
-        weights: (V, W)
+        weights: (V, W), between 0 and 1
+
+    Returns:
+        The lines of the drawing, as one text.
     """
     margin = max(map(len, tgt), default=0) + 1
     height = max(map(len, src), default=0)
@@ -39,28 +42,28 @@ def render_terminal(src: Sequence[str], tgt: Sequence[str], weights: Floats) -> 
 
 
 def write_html(aligner: Aligner, pairs: Sequence[Pair], path: Path) -> None:
-    """A page in one file, to point at words in: every layer, head and step of these pairs.
+    """Write an interactive HTML page with the attention of every layer, head and step.
 
     Args:
-        aligner: its reading is the one shown first
+        aligner: its reading is shown first
         pairs: at least one
-        path: where the page goes
+        path: the file to write
     """
     layers, heads = aligner.model.decoder_layers, aligner.model.n_heads
     every = candidate_heads(layers, [*range(heads), None])  # the mean last
     shown: list[dict[str, Any]] = []
-    for (src, tgt), found in zip(
+    for (src, tgt), weights in zip(
         pairs, attention_between_words(aligner.translator, pairs, every), strict=True
     ):
-        matrices = found.round(3).reshape(len(STEPS), layers, heads + 1, *found.shape[1:])
-        of_steps = dict(zip(STEPS, matrices.tolist(), strict=True))
-        shown.append({"src": src.words, "tgt": tgt.words, **of_steps})
+        matrices = weights.round(3).reshape(len(STEPS), layers, heads + 1, *weights.shape[1:])
+        by_step = dict(zip(STEPS, matrices.tolist(), strict=True))
+        shown.append({"src": src.words, "tgt": tgt.words, **by_step})
     data = {
         "reading": asdict(aligner.reading),
         "languages": {"src": aligner.translator.src_lang, "tgt": aligner.translator.tgt_lang},
         "pairs": shown,
     }
-    # Nothing in the data may end the script that it stands in, or begin another.
+    # The data is part of a script: it must not contain </script> or any other tag.
     text = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
     template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     write_text(path, template.replace("DATA", text, 1))

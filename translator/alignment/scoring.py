@@ -1,4 +1,4 @@
-"""How right alignments are, beside those that people have made."""
+"""Score alignments against a gold standard."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -15,13 +15,13 @@ _LINK = re.compile(r"(\d+)([-p?])(\d+)")
 
 @dataclass(frozen=True)
 class GoldPair:
-    """A pair that people have aligned.
+    """A pair with its gold links.
 
     Attributes:
-        src: its words
-        tgt: likewise
-        sure: links that must be there
-        possible: links that may be there; the sure ones are among them
+        src: source words
+        tgt: target words
+        sure: links that an alignment should contain
+        possible: links that an alignment may contain, including the sure ones
     """
 
     src: Words
@@ -31,19 +31,19 @@ class GoldPair:
 
     @property
     def pair(self) -> Pair:
-        """Its words, source and target."""
+        """The pair without its links."""
         return self.src, self.tgt
 
 
 @dataclass(frozen=True)
 class AlignmentScore:
-    """Och & Ney 2003, with A the links found, S the sure and P the possible ones.
+    """The scores of Och & Ney 2003, with A the links found, S the sure and P the possible links.
 
     Attributes:
         aer: alignment error rate, 1 - (|A ∩ S| + |A ∩ P|) / (|A| + |S|)
         precision: |A ∩ P| / |A|
         recall: |A ∩ S| / |S|
-        f1: harmonic mean of the two
+        f1: harmonic mean of precision and recall
     """
 
     aer: float
@@ -55,11 +55,11 @@ class AlignmentScore:
 def score_links(found: Iterable[Links], gold: Iterable[GoldPair]) -> AlignmentScore:
     """Score the links of all pairs together."""
     links = sure = possible_found = sure_found = 0
-    for of_pair, pair in zip(found, gold, strict=True):
-        links += len(of_pair)
+    for pair_links, pair in zip(found, gold, strict=True):
+        links += len(pair_links)
         sure += len(pair.sure)
-        possible_found += len(of_pair & pair.possible)
-        sure_found += len(of_pair & pair.sure)
+        possible_found += len(pair_links & pair.possible)
+        sure_found += len(pair_links & pair.sure)
     precision, recall = possible_found / max(1, links), sure_found / max(1, sure)
     f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
     aer = 1 - (sure_found + possible_found) / max(1, links + sure)
@@ -67,9 +67,9 @@ def score_links(found: Iterable[Links], gold: Iterable[GoldPair]) -> AlignmentSc
 
 
 def read_pairs(path: Path) -> Iterator[tuple[int, Words, Words, list[str]]]:
-    """Numbered lines (from 1) of a TSV file: source and target words, and all further columns.
+    """Read the numbered lines (from 1) of a TSV file: source words, target words, other columns.
 
-    Words are what white space separates.
+    Words are separated by white space.
 
     Raises:
         TranslatorError: a line has one column only, or can't be read; it names the line.
@@ -81,18 +81,21 @@ def read_pairs(path: Path) -> Iterator[tuple[int, Words, Words, list[str]]]:
 def parse_links(
     text: str, src: Words, tgt: Words, place: str, base: int = 0, hint: str = ""
 ) -> tuple[Links, Links]:
-    """The sure links of a pair, and all of them: 0-0 is a sure one, 0p1 or 0?1 a possible.
+    """Parse the links of a pair: 0-0 is a sure link, 0p1 and 0?1 are possible links.
 
     Args:
-        text: the links, with white space between
-        src: its words
-        tgt: likewise
-        place: where they stand, for the message
+        text: the links, separated by white space
+        src: source words
+        tgt: target words
+        place: the file and line, for the error message
         base: the number of the first word
-        hint: what to try where a word isn't there
+        hint: added to the error message if a link is out of range
+
+    Returns:
+        The sure links, and all links.
 
     Raises:
-        TranslatorError: there is something else, or a link to a word that isn't there.
+        TranslatorError: something is not a link, or a link is out of range.
     """
     sure: Links = set()
     possible: Links = set()
@@ -100,14 +103,14 @@ def parse_links(
         link = _LINK.fullmatch(written)
         if not link:
             raise TranslatorError(
-                f'{place}: "{written}" is no link; write 0-0 for a sure one and 0p0 for a '
+                f'{place}: "{written}" is not a link; write 0-0 for a sure link and 0p0 for a '
                 "possible one"
             )
         i, j = int(link[1]) - base, int(link[3]) - base
         if not (0 <= i < len(src.words) and 0 <= j < len(tgt.words)):
             raise TranslatorError(
-                f"{place}: {written} links a word that isn't there (there are {len(src.words)} "
-                f"and {len(tgt.words)}, counted from {base}{hint})"
+                f"{place}: the link {written} is out of range (there are {len(src.words)} and "
+                f"{len(tgt.words)} words, counted from {base}{hint})"
             )
         possible.add((i, j))
         if link[2] == "-":
@@ -116,14 +119,14 @@ def parse_links(
 
 
 def read_gold(path: Path, base: int = 0) -> list[GoldPair]:
-    """Pairs with their links in the third column: see `parse_links`.
+    """Read gold pairs: source words, target words, and links (see `parse_links`).
 
     Args:
-        path: a TSV file, as for `read_pairs`
+        path: a TSV file with three columns
         base: the number of the first word
 
     Raises:
-        TranslatorError: a line can't be read, or has a link to a word that isn't there.
+        TranslatorError: a line can't be read, or a link is out of range.
     """
     gold = []
     hint = f"; --gold-base {1 - base} counts from {1 - base}"

@@ -1,4 +1,4 @@
-"""How cross-attention forms in the course of a training, in pictures."""
+"""Draw how cross-attention develops during a training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,23 +11,23 @@ from translator.model.alignment_head import AlignmentHead, guided_head
 from translator.runs.figures import draw_attention, join_pictures
 
 _SENTENCES = 3
-# Words of a sentence that is long enough to have an order, and whose picture is small.
+# Preferred number of words: enough for word order to matter, and few enough for a small picture.
 _LENGTH = 6
-# Pictures in the strip: the first, the last, and some between.
-_IN_STRIP = 4
+# Pictures that are joined to one: the first, the last, and some in between.
+_JOINED = 4
 
 
 class AttentionSnapshots:
-    """Draws what the same sentences look at, whenever it is asked to."""
+    """Draws the cross-attention of the same sentences after each evaluation."""
 
     def __init__(self, folder: Path, examples: Sequence[Example], decoder_layers: int) -> None:
-        """Pick the sentences.
+        """Choose the sentences.
 
         Args:
-            folder: where the pictures go
-            examples: held-out sentences; those nearest to six words are taken
-            decoder_layers: of the model; attention is that of the last but one, heads averaged,
-                where it is told apart from what has to be said next
+            folder: the folder for the pictures
+            examples: held-out sentences; those with about six words are chosen
+            decoder_layers: number of decoder layers; the second to last is drawn, averaged over
+                its heads, since the last one often attends to what comes next
         """
         nearest = sorted(examples, key=lambda example: abs(len(example.src.split()) - _LENGTH))
         self._pairs: list[Pair] = [
@@ -38,13 +38,13 @@ class AttentionSnapshots:
         self._reading = AlignmentHead(guided_head(decoder_layers).layer, None, "output")
 
     def draw(self, translator: Translator, step: int, title: str) -> None:
-        """Draw a picture of these sentences, as they stand after a step."""
+        """Draw a picture of these sentences after a step."""
         self._folder.mkdir(exist_ok=True)
-        found = attention_between_words(translator, self._pairs, [self._reading])
+        attention = attention_between_words(translator, self._pairs, [self._reading])
         draw_attention(
             [
                 (src.words, tgt.words, weights)
-                for (src, tgt), [weights] in zip(self._pairs, found, strict=True)
+                for (src, tgt), [weights] in zip(self._pairs, attention, strict=True)
             ],
             self._folder / f"step-{step:07}.png",
             title,
@@ -52,10 +52,10 @@ class AttentionSnapshots:
 
 
 def join_snapshots(folder: Path, path: Path) -> None:
-    """Put some of the pictures of a folder, in their order, into one; nothing if there are none."""
+    """Join up to four pictures of a folder, in order, into one; do nothing if there are none."""
     paths = sorted(folder.glob("step-*.png"))
     if not paths:
         return
-    last = max(1, min(_IN_STRIP, len(paths)) - 1)
+    last = max(1, min(_JOINED, len(paths)) - 1)
     picked = dict.fromkeys(round(i * (len(paths) - 1) / last) for i in range(last + 1))
     join_pictures([paths[i] for i in picked], path)

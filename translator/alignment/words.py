@@ -1,4 +1,4 @@
-"""Words, and which pieces they are made of."""
+"""Split sentences into words, and find the tokens of each word."""
 
 import re
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from translator.text.normalization import normalize
 Floats = npt.NDArray[np.float64]
 Span = tuple[int, int]
 
-# A word, with what holds it together inside (don't, 5.50, well-known); or a run of one other sign.
+# A word, which may contain punctuation (don't, 5.50, well-known), or a run of one other character.
 _WORD = re.compile(r"\w+(?:[.,:/’'-]\w+)*|([^\w\s])\1*")
-# Signs that lean on the word after them, or before them.
+# Punctuation written without a space before the next word, or after the previous word.
 _OPENING, _CLOSING = frozenset("¿¡([{«“‘"), frozenset(".,;:!?…)]}»”’%")
 
 
@@ -24,8 +24,8 @@ class Words:
 
     Attributes:
         text: the sentence, as a model reads it
-        words: W of them
-        spans: where in `text` each begins and ends
+        words: its W words
+        spans: the span of each word in `text`
     """
 
     text: str
@@ -38,48 +38,48 @@ Pair = tuple[Words, Words]
 
 
 def split_words(text: str) -> Words:
-    """The words of a sentence; punctuation marks are words of their own."""
+    """Split a sentence into words; punctuation marks are words of their own."""
     text = normalize(text)
     found = list(_WORD.finditer(text))
     return Words(text, [word[0] for word in found], [word.span() for word in found])
 
 
 def split_pretokenized(line: str) -> Words:
-    """Words that white space separates, as other aligners take them.
+    """Split a line into words at white space, the input format of other aligners.
 
-    Where punctuation stands by itself ("Yes , of course .") it is joined to the word it belongs
-    to, since a model reads text as people write it.
+    In `text`, separate punctuation ("Yes , of course .") is attached to its word, since a model
+    reads text as people write it.
     """
     words = line.split()
     text = ""
     spans: list[Span] = []
-    joined = True
+    attach_next = True
     quoted = False
     for word in words:
         written = normalize(word)
         closing = bool(written) and _CLOSING.issuperset(written)
         if written == '"':
             closing, quoted = quoted, not quoted
-        text += "" if joined or closing else " "
+        text += "" if attach_next or closing else " "
         spans.append((len(text), len(text) + len(written)))
         text += written
-        joined = _OPENING.issuperset(written) or (written == '"' and quoted)
+        attach_next = _OPENING.issuperset(written) or (written == '"' and quoted)
     return Words(text, words, spans)
 
 
-def character_overlap(spans: Sequence[Span], pieces: Sequence[Span]) -> Floats:
-    """Which words a sentence's pieces belong to.
+def character_overlap(words: Sequence[Span], tokens: Sequence[Span]) -> Floats:
+    """The words that each token of a sentence belongs to.
 
     Args:
-        spans: of W words
-        pieces: of P pieces
+        words: the spans of W words
+        tokens: the spans of N tokens
 
     Returns:
-        (P, W): how many of a piece's characters are part of a word, over all that are part of
-        any; a row of zeros for a piece that is part of none.
+        (N, W): of the characters of each token that belong to any word, the share in each word. The
+        row of a token outside of all words is zero.
     """
-    begin, end = (np.array(spans, dtype=np.float64).reshape(-1, 2).T)[:, None, :]
-    first, last = (np.array(pieces, dtype=np.float64).reshape(-1, 2).T)[:, :, None]
-    common = np.clip(np.minimum(end, last) - np.maximum(begin, first), 0, None)
+    word_begin, word_end = (np.array(words, dtype=np.float64).reshape(-1, 2).T)[:, None, :]
+    begin, end = (np.array(tokens, dtype=np.float64).reshape(-1, 2).T)[:, :, None]
+    common = np.clip(np.minimum(word_end, end) - np.maximum(word_begin, begin), 0, None)  # (N, W)
     shared: Floats = common / np.maximum(common.sum(axis=1, keepdims=True), 1)
     return shared

@@ -1,4 +1,4 @@
-"""The command line.
+"""How is the translator used from a terminal? A command for each step of the pipeline.
 
 Results go to standard output; progress, notes and errors go to standard error. A mistake of the
 user gives one line that says how to fix it, and exit code 2.
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output has closed the pipe (`| head`); discard what is still buffered.
+        # The reader of the output has closed the pipe (`| head`); discard what is still buffered.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)  # the shell's exit code for a program ended by a closed pipe
 

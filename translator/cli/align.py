@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from translator.alignment.scoring import GoldPair
     from translator.alignment.words import Floats, Pair
 
-# Pairs of a file that are in memory at the same time.
+# Number of pairs of a file that are in memory at the same time.
 _CHUNK_PAIRS = 1000
 # Named here so that --help does not import the modules that read attention.
 _SYMMETRIZATIONS = ("agreement", "grow-diag-final-and", "intersection", "union")
@@ -31,7 +31,7 @@ def align_command(argv: list[str]) -> None:
     parser.add_argument(
         "texts",
         nargs="*",
-        help="a sentence and its translation (or the run translates)",
+        help="a sentence and its translation; if that is missing, the run translates",
     )
     add_run_options(parser)
     parser.add_argument("--pairs", type=str, help="align the pairs of this TSV file")
@@ -48,7 +48,10 @@ def align_command(argv: list[str]) -> None:
     )
     parser.add_argument("--gold", type=str, help="score on this TSV file, with links in column 3")
     parser.add_argument(
-        "--gold-base", type=int, choices=[0, 1], help="number of its first word; default: 0"
+        "--gold-base",
+        type=int,
+        choices=[0, 1],
+        help="number of the first word in the gold links; default: 0",
     )
     parser.add_argument(
         "--heads", action="store_true", help="with --gold: score each layer and head separately"
@@ -103,7 +106,7 @@ def _refuse_options_without_effect(options: Namespace) -> None:
                   options.gold and not options.json and not options.reverse_run),
     }  # fmt: skip
     for name, (what, there) in needed.items():
-        given = options[name] is not None and options[name] is not False  # 0 is given
+        given = options[name] is not None and options[name] is not False  # 0 counts as given
         if given and not there:
             raise TranslatorError(f"--{name.replace('_', '-')} needs {what}")
 
@@ -171,7 +174,7 @@ def _print_pairs(
             print(json.dumps(record, ensure_ascii=False))
             continue
         pharaoh = " ".join(f"{i}-{j}" for i, j in sorted(of_pair))
-        # Of texts, show the words that the numbers stand for.
+        # For texts on the command line, also print the words that the numbers refer to.
         named = [" ".join(src.words), " ".join(tgt.words)] if options.texts else []
         print("\t".join([*named, pharaoh]))
     return [weights[0] for weights in found]
@@ -221,7 +224,7 @@ def _score(options: Namespace, aligner: "Aligner", reverse: "Aligner | None") ->
 
 
 def _scores_of_heads(aligner: "Aligner", gold: "list[GoldPair]") -> list[dict[str, Any]]:
-    """AER by layer and step, one in each row, with a column for each head and for their mean."""
+    """Return AER, with a row for each step and layer, and a column for each head and the mean."""
     from translator.alignment.aligner import links_by_reading
     from translator.alignment.extraction import candidate_heads
     from translator.alignment.scoring import score_links

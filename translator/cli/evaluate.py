@@ -1,4 +1,4 @@
-"""The command that measures a translator."""
+"""The command that evaluates a translator."""
 
 import json
 from dataclasses import asdict
@@ -13,7 +13,7 @@ def evaluate_command(argv: list[str]) -> None:
     parser = command_parser(evaluate_command, "--run-dir runs/1h --json")
     add_model_options(parser)
     parser.add_argument("--split", choices=["dev", "test"], default="test", help="what to score on")
-    parser.add_argument("--src", type=str, help="score on this file instead, a sentence a line")
+    parser.add_argument("--src", type=str, help="score on this file, one sentence per line")
     parser.add_argument("--ref", nargs="+", type=str, help="its references, line by line")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parse(parser, argv)

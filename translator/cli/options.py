@@ -1,4 +1,4 @@
-"""What several commands share: reading their options, and selecting a run."""
+"""Options that several commands share, how they are parsed, and how a run is selected."""
 
 import sys
 from collections.abc import Callable
@@ -18,15 +18,15 @@ Command = Callable[[list[str]], None]
 
 
 def command_parser(command: Command, example: str) -> Parser:
-    """A parser for the options of a command; its help ends with an example."""
+    """Return a parser for the options of a command; its help ends with an example."""
     name = f"translator {command.__name__.removesuffix('_command')}"
     return Parser(prog=name, description=f"{command.__doc__} Example: {name} {example}")
 
 
 def parse(parser: Parser, argv: list[str]) -> Namespace:
-    """The options of a command line.
+    """Parse the options of a command.
 
-    If the command has settings, those that are left out get their defaults, which may depend on
+    For a command with settings, those that are left out get their defaults, which may depend on
     other settings: see `default_settings`. With --print-config, the settings are printed and the
     program ends.
 
@@ -53,7 +53,7 @@ def parse(parser: Parser, argv: list[str]) -> Namespace:
 
 
 def _defaults(chosen: dict[str, Any]) -> dict[str, Any]:
-    """The defaults that depend on the settings that the user has chosen."""
+    """Return the defaults that depend on the settings that the user has chosen."""
     init_from = chosen.get("training.init_from")
     if init_from is None:
         return default_settings(chosen)
@@ -69,11 +69,11 @@ def _defaults(chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 def _config_first(argv: list[str]) -> list[str]:
-    """Move --config to the front, so that options win over files, wherever --config stands.
+    """Move --config to the front, so that options override files, wherever --config stands.
 
     Raises:
-        TranslatorError: a file has a mistake. The message names the file; that of the parser of
-            the options would not.
+        TranslatorError: a file has a mistake. The message names the file, which the message of
+            the option parser would not.
     """
     paths: list[Path] = []
     rest: list[str] = []
@@ -115,5 +115,5 @@ def add_model_options(parser: Parser) -> None:
 
 
 def selected_run(options: Namespace) -> Run:
-    """The run of --run-dir, or the run trained last."""
+    """Return the run of --run-dir, or the run that was trained last."""
     return Run(Path(options.run_dir)) if options.run_dir else latest_run()

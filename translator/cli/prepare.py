@@ -7,7 +7,7 @@ from translator.config.parsing import add_config_options, make_config
 
 
 def prepare_command(argv: list[str]) -> None:
-    """Pull, clean and split the corpus, and train the tokenizer."""
+    """Fetch, clean and split the corpus, and train the tokenizer."""
     parser = command_parser(prepare_command, "--corpus.files pairs.tsv")
     add_config_options(parser)
     config = make_config(parser, parse(parser, argv))

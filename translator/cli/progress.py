@@ -1,4 +1,4 @@
-"""Progress on standard error, together with warnings that nothing cuts into."""
+"""Show progress on standard error, and print warnings without breaking the progress bar."""
 
 import sys
 import time
@@ -12,13 +12,13 @@ _LOG_INTERVAL = 30
 
 
 class Progress:
-    """Counts lines: with a bar in a terminal, elsewhere with a whole line now and then."""
+    """Count lines and show progress: a bar in a terminal, elsewhere a message at intervals."""
 
     def __init__(self, *, shown: bool) -> None:
-        """Start to count.
+        """Start counting.
 
         Args:
-            shown: False shows warnings alone
+            shown: whether to show progress; warnings are always shown
         """
         self._done = 0
         self._started = self._logged = time.monotonic()
@@ -39,7 +39,7 @@ class Progress:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave the last state of the bar on a line of its own."""
+        """Close the bar; its last state stays on a line of its own."""
         if self._bar is not None:
             self._bar.close()
 
@@ -52,7 +52,7 @@ class Progress:
         print(message, file=sys.stderr)
 
     def advance(self, lines: int) -> None:
-        """Count some more lines as done."""
+        """Add `lines` to the number of lines done."""
         self._done += lines
         if self._bar is not None:
             self._bar.update(lines)

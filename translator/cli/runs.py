@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def runs_command(argv: list[str]) -> None:
     """List the runs of a folder with their state and scores."""
     parser = command_parser(runs_command, "--folder runs")
-    parser.add_argument("--folder", type=str, default=str(DEFAULT_RUNS), help="where they are")
+    parser.add_argument("--folder", type=str, default=str(DEFAULT_RUNS), help="folder of the runs")
     parser.add_argument("--json", action="store_true", help="print a JSON object per run")
     options = parse(parser, argv)
     from tabulate import tabulate
@@ -31,7 +31,7 @@ def runs_command(argv: list[str]) -> None:
 
 
 def _record(summary: "RunSummary") -> dict[str, object]:
-    """For other programs: numbers, and times in ISO 8601."""
+    """Return a summary as JSON for other programs, with times in ISO 8601."""
     return {
         "run": summary.name,
         "state": summary.state,
@@ -47,7 +47,7 @@ def _record(summary: "RunSummary") -> dict[str, object]:
 
 
 def _row(summary: "RunSummary") -> dict[str, object]:
-    """For people."""
+    """Return a row of the table for people."""
     from translator.runs.listing import describe_age
 
     row = _record(summary) | {"written": describe_age(summary.written)}

@@ -1,4 +1,4 @@
-"""The command that only trains a tokenizer."""
+"""The command that trains only the tokenizer."""
 
 from translator.cli.options import command_parser, parse
 from translator.config.parsing import add_config_options, make_config

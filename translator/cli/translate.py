@@ -1,4 +1,4 @@
-"""The command that translates arguments, or standard input as it arrives."""
+"""The command that translates its arguments, or standard input as lines arrive."""
 
 import io
 import re
@@ -19,23 +19,25 @@ from translator.system.files import MAX_LINE_BYTES, is_utf8, line_too_long_error
 if TYPE_CHECKING:
     from translator.inference.translator import Translation
 
-# Lines translated together at most: enough for batches of similar length, few enough for memory.
+# Maximum number of lines translated together: enough for batches of lines of similar length, and
+# few enough for memory.
 _MAX_LINES = 512
-# Bytes of standard input read together at most: a few thousand lines.
+# Maximum number of bytes read from standard input at a time: a few thousand lines.
 _READ_BYTES = 1 << 18
-# Arguments that start with "-" and are not texts. Names are never in capitals or with white space.
+# Arguments that start with "-" and are not texts. Names of options contain no capitals and no white
+# space.
 _OPTION_OR_NUMBER = re.compile(r"-h|--[a-z][a-z0-9_.-]*(=.*)?|-[\d.]+(e-?\d+)?", re.DOTALL)
-# A text in an error is cut off after so many characters.
+# A text in an error message is shortened to this many characters.
 _MAX_EXAMPLE_CHARS = 60
 
 
 def translate_command(argv: list[str]) -> None:
     """Translate texts, or standard input line by line."""
     parser = command_parser(translate_command, '"Where is the library?"')
-    parser.add_argument("texts", nargs="*", help="what to translate; none: standard input")
+    parser.add_argument("texts", nargs="*", help="the texts to translate; default: standard input")
     add_model_options(parser)
     parser.add_argument(
-        "--n-best", type=int, default=1, help="alternatives for each line, with its number"
+        "--n-best", type=int, default=1, help="translations per line; above 1, with the line number"
     )
     parser.add_argument("--scores", action="store_true", help="put the score before each text")
     try:
@@ -66,7 +68,7 @@ def translate_command(argv: list[str]) -> None:
 
 
 def _hint_at_dashes(parser: Parser, argv: list[str]) -> str:
-    """What to add to a parser's error if one of the arguments is a text that starts with "-"."""
+    """Return a hint for a parser's error if an argument is a text that starts with "-"."""
     before_dashes = takewhile(lambda argument: argument != "--", argv)
     for text in before_dashes:
         if text.startswith("-") and is_utf8(text) and not _OPTION_OR_NUMBER.fullmatch(text):
@@ -83,7 +85,7 @@ def _print_alternatives(translation: "Translation", number: int, options: Namesp
 
 
 def _arriving_lines() -> Iterator[list[str]]:
-    """Yield lines of standard input, all that have arrived together; only LF ends a line.
+    """Yield lines of standard input, in lists of all that have arrived; only LF ends a line.
 
     A program that writes a line and waits for its translation gets it at once.
 
@@ -91,7 +93,7 @@ def _arriving_lines() -> Iterator[list[str]]:
         TranslatorError: a line is not UTF-8 or too long; the lines before it have been yielded.
     """
     if sys.stdin.isatty():
-        print("type a sentence a line; Ctrl-D ends", file=sys.stderr)
+        print("type one sentence per line; Ctrl-D ends", file=sys.stderr)
     number = 0
     begun = bytearray()
     stdin = cast(io.BufferedReader, sys.stdin.buffer)
@@ -109,7 +111,7 @@ def _arriving_lines() -> Iterator[list[str]]:
 
 
 def _decoded(raw_lines: list[bytearray], number: int) -> Iterator[list[str]]:
-    """Yield the lines as text, in one list; `number` lines stood before them."""
+    """Yield the lines as text, in one list; `number` is the number of lines before them."""
     lines: list[str] = []
     for raw in raw_lines:
         try:

@@ -4,9 +4,9 @@ from typing import Any
 
 from translator.config.settings import Config, flatten
 
-# Settings that may change when a run is resumed. Where the data lies, how often the state is saved
-# and who reads the measurements don't affect the weights. The device, the threads and the
-# precision change how sums are rounded: the trainer prints a note.
+# Settings that may change when a run is resumed. The folder of the data, the interval between
+# saved states and TensorBoard don't affect the weights. The device, the threads and the precision
+# change how sums are rounded, so the trainer prints a note.
 FREE_ON_RESUME = (
     "data_dir",
     "training.checkpoint_minutes",
@@ -29,16 +29,16 @@ _SHAPE_KEYS = (
 
 
 def differing_keys(old: Config, new: Config) -> list[str]:
-    """The keys in which two configurations differ, except those that are free on resume."""
+    """Return the keys in which two configurations differ, except those that are free on resume."""
     old_flat, new_flat = flatten(old), flatten(new)
     return [key for key in old_flat if old_flat[key] != new_flat[key] and key not in FREE_ON_RESUME]
 
 
 def shape_keys(config: Config) -> dict[str, Any]:
-    """The settings that decide the shapes of the weights, as {"section.key": value}.
+    """Return the settings that decide the shapes of the weights, as {"section.key": value}.
 
-    The weights of a run fit a model exactly if these settings are equal. The number of heads and
-    the kind of attention are among them: they decide how the weights are used.
+    The weights of a run fit a model if and only if these settings are equal. The number of heads
+    and the kind of attention are among them: they decide how the weights are used.
     """
     flat = flatten(config)
     return {key: flat[key] for key in _SHAPE_KEYS}

@@ -1,4 +1,4 @@
-"""Options and configuration files, parsed by jsonargparse, with errors of one line."""
+"""Parse options and configuration files with jsonargparse, and report errors in one line."""
 
 import difflib
 import functools
@@ -35,11 +35,11 @@ class Parser(ArgumentParser):
     """A parser that raises a `TranslatorError` of one line, which suggests the nearest name."""
 
     def __init__(self, **settings: Any) -> None:
-        """Refuse abbreviations: a later version may have another option that starts like that."""
+        """Refuse abbreviations: an option added later may start with the same letters."""
         super().__init__(exit_on_error=False, allow_abbrev=False, print_config=None, **settings)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Handle an error that jsonargparse has found."""
+        """Raise a `TranslatorError` for an error that jsonargparse has found."""
         raise TranslatorError(self._explain(" ".join(message.split()))) from ex
 
     def _explain(self, message: str) -> str:
@@ -49,7 +49,7 @@ class Parser(ArgumentParser):
         )
         if unknown:
             return self._explain_unknown(".".join(filter(None, unknown.groups())))
-        # For a union, the message goes on with the reasons of each type ("Does not validate …").
+        # For a union, the message continues with a reason for each type ("Does not validate …").
         wrong = re.search(
             r'key "([\w.]+)": (?:Does not validate.*)?Expected an? (.+?)'
             r"(?:\. Got value| - .*Given value): (.*)",
@@ -77,7 +77,7 @@ class Parser(ArgumentParser):
 
 
 def add_config_options(parser: ArgumentParser) -> None:
-    """Add an option for every setting, and those that read and print all settings."""
+    """Add an option for every setting, and --config and --print-config for all of them."""
     parser.add_argument("--config", action="config", help="a YAML file with settings")
     parser.add_argument(
         "--print-config",
@@ -120,10 +120,10 @@ def has_settings(path: Path) -> bool:
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads plain values, but no aliases: ten lines with aliases can expand to fill the memory."""
+    """A YAML loader that refuses aliases: ten lines of them can expand to fill the memory."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Read a value, and refuse an alias."""
+        """Compose a node, or raise an error if it is an alias."""
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not supported: write it out")
         return super().compose_node(parent, index)
@@ -145,12 +145,12 @@ def _errors_naming(path: Path) -> Iterator[None]:
 
 
 def _parse_file(parser: Parser, path: Path) -> Namespace | None:
-    """The settings of a file, or None if it has none."""
+    """Return the settings of a file, or None if it has none."""
     if not path.is_file():
         raise TranslatorError("no such configuration file")
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    # A ValueError comes from an impossible date, a number of thousands of digits, or a file that
+    # A ValueError comes from an impossible date, a number with thousands of digits, or a file that
     # is not UTF-8.
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise TranslatorError(f"not readable YAML: {' '.join(str(error).split())}") from error
@@ -167,7 +167,7 @@ def _parse_file(parser: Parser, path: Path) -> Namespace | None:
 
 
 def refuse_null(settings: Namespace) -> None:
-    """Refuse null for settings that have a default, since jsonargparse accepts it for all.
+    """Refuse null for settings with another default, since jsonargparse accepts it for all.
 
     Raises:
         TranslatorError: such a setting is null.
@@ -180,7 +180,7 @@ def refuse_null(settings: Namespace) -> None:
 
 
 def make_config(parser: ArgumentParser, parsed: object) -> Config:
-    """The configuration that parsed options or a parsed file give.
+    """Make the configuration from parsed options or a parsed file.
 
     Raises:
         TranslatorError: a value is out of range, or values don't fit together.

@@ -15,7 +15,7 @@ from translator.system.files import is_utf8, write_text
 # The function that turns attention scores into weights; see `translator.model.normalizers`.
 NormalizerName = Literal["softmax", "entmax15", "sparsemax", "topk", "entmax"]
 
-# PyTorch's random generators accept no larger seed.
+# Seeds of PyTorch's random generators have 64 bits.
 _MAX_SEED = 2**64
 # Upper bound of all other numbers, so that integers fit into 32 bits and the product of two
 # settings fits into float32.
@@ -24,10 +24,10 @@ _SPECIAL_TOKENS = 4
 # A billion parameters is 40 times the model of configs/gpu.yaml; the weights alone take 4 GB. More
 # than 1,000 layers only cost time.
 _MAX_PARAMETERS, _MAX_LAYERS = 10**9, 1000
-# More than any machine has cores. Far more threads can't be started, and the process would be
-# killed without a message.
+# More than any machine has cores. The operating system can't start far more threads, and would
+# kill the process without a message.
 _MAX_THREADS = 1024
-# Dropout compares random bytes with a threshold, and 255 of 256 is the most that it can drop.
+# Dropout compares random bytes with a threshold, so it drops at most 255 of 256 values.
 _MAX_DROPOUT = 0.996
 
 
@@ -48,8 +48,8 @@ class CorpusConfig:
         hub_rows: stream the data set and take only this many rows, without filling the hub's
             cache; null downloads the whole part
         hub_licence: licence and attribution of the data set, for the report
-        max_chars: drop pairs with a side longer than this, in characters; the longest sentence of
-            the default corpus has 332
+        max_chars: drop pairs with a side of more than this many characters; the longest sentence
+            of the default corpus has 332
         max_length_ratio: drop pairs whose word counts differ by more than this factor
         dev_sentences: number of source sentences for choosing the best weights; at most a tenth of
             the corpus is used
@@ -72,7 +72,7 @@ class CorpusConfig:
     test_sentences: int = 2000
 
     def __post_init__(self) -> None:
-        """Check what types can't express."""
+        """Check ranges and combinations, which types can't express."""
         if self.hub_name and self.files:
             raise TranslatorError("corpus.files and corpus.hub_name are both set: keep one of them")
         for name in ("languages", "hub_columns"):
@@ -109,10 +109,10 @@ class TokenizerConfig:
     """The SentencePiece vocabulary that both languages share.
 
     Args:
-        vocab_size: number of tokens. With more of them, a sentence has fewer and longer tokens;
-            with fewer of them, the softmax over the vocabulary is faster
+        vocab_size: number of tokens. A larger vocabulary divides sentences into fewer, longer
+            tokens; a smaller one makes the softmax over the vocabulary faster
         bpe_dropout: probability of skipping a merge, so that a sentence is tokenized differently
-            in each epoch (Provilkov et al. 2020). It helps in long runs, and keeps the text of
+            in each epoch (Provilkov et al. 2020). It helps in long runs, but keeps the text of
             the corpus in memory. With 0, a sentence always has the same tokens
     """
 
@@ -120,7 +120,7 @@ class TokenizerConfig:
     bpe_dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check what types can't express."""
+        """Check ranges and combinations, which types can't express."""
         _require_positive("tokenizer", self, "vocab_size")
         if self.vocab_size <= _SPECIAL_TOKENS:
             raise TranslatorError(
@@ -138,17 +138,18 @@ class ModelConfig:
         d_model: width of the vectors between the layers; a longer time budget has a wider default,
             see `translator.config.budget`
         n_heads: number of attention heads; each is d_model / n_heads wide. If you set d_model
-            alone and 4 heads don't fit, the default is the largest smaller number that does
-        encoder_layers: layers that read the source
-        decoder_layers: layers that write the target
+            alone and it can't be divided among 4 heads, the default is the largest number of
+            heads below 4 that works
+        encoder_layers: number of layers that read the source
+        decoder_layers: number of layers that write the target
         d_ff: width inside the feed-forward blocks; usually 4 × d_model (Vaswani et al. 2017)
-        dropout: share of the values that are dropped in training, at most 0.996. Keep it at 0
-            while each pair is seen only a few times
-        cross_attention: how scores become weights where the decoder looks at the source: softmax;
+        dropout: fraction of the values set to 0 in training, at most 0.996. Leave it at 0 as
+            long as each pair is seen only a few times
+        cross_attention: how scores become weights in the attention to the source: softmax;
             entmax15 or sparsemax, which make some weights exactly 0; topk, a softmax over the
             top_k highest scores; entmax, with a sparsity that each head learns. All except
             softmax are slower and can't be exported
-        self_attention: the same where a sentence looks at itself
+        self_attention: the same for the attention of a sentence to itself
         top_k: number of scores that topk keeps
     """
 
@@ -163,7 +164,7 @@ class ModelConfig:
     top_k: int = 4
 
     def __post_init__(self) -> None:
-        """Check what types can't express."""
+        """Check ranges and combinations, which types can't express."""
         names = ("d_model", "n_heads", "encoder_layers", "decoder_layers", "d_ff", "top_k")
         _require_positive("model", self, *names)
         _require_choice("model", self)
@@ -189,7 +190,7 @@ class TrainingConfig:
             padding included
         gradient_accumulation: number of batches whose gradients are summed for one step
         optimizer: muon (Muon for the matrices, AdamW for the rest) or adamw (AdamW for all)
-        muon_lr: peak learning rate of the matrices with muon; 0.015 does equally well, 0.035 worse
+        muon_lr: peak learning rate of the matrices with muon; 0.015 is equally good, 0.035 is worse
         lr: peak learning rate of everything that AdamW trains. With muon these are mainly the
             token embeddings, which need a higher rate than is usual for a whole model
         warmup_steps: number of steps in which the learning rates rise linearly from zero;
@@ -197,7 +198,7 @@ class TrainingConfig:
         weight_decay: decoupled weight decay of the matrices, relative to the learning rate
         label_smoothing: probability that is spread over the vocabulary (Szegedy et al. 2016)
         guided_alignment: a file with word links for each training pair, as written by `translator
-            align --train`: one head of the second to last decoder layer learns to look at the
+            align --train`. One head of the second-to-last decoder layer learns to look at the
             linked words (Garg et al. 2019)
         guided_alignment_weight: weight of the loss of that head, relative to the cross-entropy;
             0.05 in Garg et al. 2019
@@ -209,15 +210,15 @@ class TrainingConfig:
             and tokenizer.vocab_size that you leave out are those of that run. embedding_init is
             ignored
         ema_decay: evaluate and keep an exponential moving average of the weights with this decay,
-            which is worth about 3 BLEU in the middle of a training; 0 turns it off
-        evaluations: number of times that dev BLEU is measured, evenly spread; the last time is
-            after the final step
+            which is worth about 3 BLEU in the middle of training; 0 turns it off
+        evaluations: number of times that dev BLEU is measured, at even intervals; the last
+            time is after the final step
         patience: stop after this many evaluations without a better dev BLEU; 0 never stops early
         checkpoint_minutes: minutes between saved states; each evaluation saves one too
         tensorboard: also write the measurements for TensorBoard, into the folder `tensorboard` of
             the run
         device: where to compute; auto takes cuda if there is one, else mps, else cpu
-        threads: number of CPU threads; 0 is PyTorch's choice, one per core
+        threads: number of CPU threads; 0 lets PyTorch choose, one per core
         precision: precision of matrix products in training. auto takes bfloat16 if the processor
             or GPU has units for it, which make a step up to twice as fast, and float32 otherwise;
             a resumed training keeps it. Weights are always float32
@@ -248,7 +249,7 @@ class TrainingConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     def __post_init__(self) -> None:
-        """Check what types can't express."""
+        """Check ranges and combinations, which types can't express."""
         names = ("max_minutes", "batch_tokens", "gradient_accumulation", "muon_lr")
         _require_positive("training", self, *names, "lr", "evaluations", "guided_alignment_weight")
         if self.max_steps is not None:
@@ -284,10 +285,10 @@ class Config:
     data_dir: str = "data"
 
     def __post_init__(self) -> None:
-        """Check what types can't express."""
+        """Check ranges and combinations, which types can't express."""
         for key, value in flatten(self).items():
             if isinstance(value, float) and not math.isfinite(value):
-                raise TranslatorError(f"{key} must be a number, not {value}")
+                raise TranslatorError(f"{key} must be a finite number, not {value}")
             if isinstance(value, int | float) and key != "seed" and abs(value) >= _MAX_NUMBER:
                 raise TranslatorError(f"{key} must be less than {_MAX_NUMBER}")
             for text in value if isinstance(value, list) else [value]:
@@ -310,7 +311,7 @@ class Config:
             )
 
     def matrix_parameters(self) -> int:
-        """Number of parameters, without the few of norms and normalizers."""
+        """Count the parameters, except the few of the norms and normalizers."""
         model = self.model
         attentions = model.encoder_layers + 2 * model.decoder_layers
         layers = model.encoder_layers + model.decoder_layers
@@ -319,7 +320,7 @@ class Config:
 
 
 def flatten(config: Config) -> dict[str, Any]:
-    """All settings as {"section.key": value}."""
+    """Return all settings as {"section.key": value}."""
     flat: dict[str, Any] = {}
     for section, value in asdict(config).items():
         if isinstance(value, dict):
@@ -335,7 +336,7 @@ def save_config(config: Config, path: Path) -> None:
 
 
 def to_yaml(config: Config) -> str:
-    """All settings as YAML."""
+    """Return all settings as YAML."""
     import yaml
 
     text: str = yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
@@ -360,7 +361,7 @@ def _require_fraction(section: str, config: object, name: str) -> None:
 
 
 def _require_choice(section: str, config: object) -> None:
-    """Check each setting that takes one of a few names."""
+    """Check the settings whose values are a few fixed names."""
     for name, hint in get_type_hints(type(config)).items():
         value = getattr(config, name)
         if get_origin(hint) is Literal and value not in get_args(hint):

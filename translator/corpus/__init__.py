@@ -1,1 +1,1 @@
-"""From a public corpus to clean sentence pairs, split without leaks."""
+"""How does a corpus become clean sentence pairs? Reading, cleaning, splitting without leaks."""

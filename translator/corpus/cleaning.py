@@ -15,7 +15,7 @@ _REASONS = (None, "empty side", "too long", "copied side", "length ratio")
 
 
 def reason_to_drop(src: str, tgt: str, config: CorpusConfig) -> str | None:
-    """The reason to drop a normalized pair, or None if it is kept."""
+    """Return the reason to drop a normalized pair, or None if it is kept."""
     if not src or not tgt:
         return "empty side"
     if max(len(src), len(tgt)) > config.max_chars:
@@ -59,7 +59,7 @@ def clean(pairs: Dataset, config: CorpusConfig) -> tuple[Dataset, dict[str, int]
 
 
 def _rows_to_keep(judged: Dataset) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
-    """A mask of the usable pairs without their later duplicates, and the counts of the others."""
+    """Return a mask of the usable pairs without duplicates, and counts of the others by reason."""
     columns = judged.with_format("numpy")
     reasons = np.asarray(columns["reason"][:])
     candidates = np.flatnonzero(reasons == 0)

@@ -28,7 +28,7 @@ class Example:
 
 
 def content_hash(examples: list[Example]) -> str:
-    """SHA-256 of the sources and references; equal hashes mean equal sentences."""
+    """Compute the SHA-256 of the sources and references; equal hashes mean equal sentences."""
     return hashlib.sha256(
         "".join(json_line([example.src, *example.references]) for example in examples).encode()
     ).hexdigest()

@@ -67,7 +67,7 @@ def check_leaks(
 
 
 def _report(examples: list[Example], seen: dict[str, set[str]]) -> tuple[LeakReport, list[Example]]:
-    """The result of `check_leaks` for one part, given the keys that also occur in training."""
+    """Return the result of `check_leaks` for one part, given the keys that occur in training."""
     sources = [fold(example.src) for example in examples]
     checked = [
         replace(example, near=not seen["near"].isdisjoint(_near_keys(text)))
@@ -85,10 +85,10 @@ def _report(examples: list[Example], seen: dict[str, set[str]]) -> tuple[LeakRep
 
 
 def _near_keys(text: str) -> Iterator[str]:
-    """Keys of a sentence; two sentences share a key if and only if at most one word differs.
+    """Yield keys of a sentence; two sentences share one if and only if at most one word differs.
 
-    With word i replaced by a hole, two sentences that differ in word i only become equal. With a
-    hole inserted before word i, a sentence equals one that has an additional word there.
+    With word i replaced by a placeholder, two sentences that differ only in word i become equal.
+    With a placeholder inserted before word i, a sentence equals one with an additional word there.
     """
     words = text.split()
     for i in range(len(words)):

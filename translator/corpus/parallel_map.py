@@ -16,15 +16,17 @@ from translator.errors import TranslatorError
 from translator.system.checksums import fingerprint
 from translator.system.parallel import usable_cores
 
-# Pairs for each process. With fewer pairs, starting a process takes longer than it saves.
+# Minimum number of pairs for each process. With fewer, starting a process takes longer than it
+# saves.
 PAIRS_PER_PROCESS = 100_000
 # Each process takes about 100 MB, and all of them share one disk.
 _MAX_PROCESSES = 16
 
-# Pairs in memory at once. The Arrow files have batches of this size too, stored column by column,
-# so that one column of a large corpus can be read without mapping the others into memory.
+# Number of pairs in memory at once. The Arrow files have batches of this size too, stored column
+# by column, so that one column of a large corpus can be read without mapping the others into
+# memory.
 BATCH = 10_000
-# Bytes in memory at once, for lines as long as documents.
+# Limit on the bytes in memory at once, for corpora whose lines are as long as documents.
 BATCH_BYTES = 64 * 2**20
 
 
@@ -92,7 +94,7 @@ def filter_rows(pairs: Dataset, kept: npt.NDArray[np.bool_], description: str) -
     return map_batches(tables, filter_batch, description, with_indices=True).with_format(None)
 
 
-# The id of this process while it starts others, which must not outlive it.
+# The id of this process while it starts worker processes, which must not outlive it.
 _parent: int | None = None
 
 

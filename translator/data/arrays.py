@@ -53,11 +53,11 @@ class Ragged:
 
     @cached_property
     def lengths(self) -> Ints:
-        """Length of each row."""
+        """The length of each row."""
         return np.diff(self.offsets)
 
     def padded(self, rows: Ints, *, bos: bool) -> Ints:
-        """Join some rows to a matrix: bos if asked, the ids, eos, then padding.
+        """Return some rows as a matrix: bos if `bos` is true, the ids, eos, then padding.
 
         Args:
             rows: indices of B rows
@@ -84,8 +84,8 @@ def write_ragged(path: Path, rows: Sequence[pa.ListArray]) -> None:
     """Write rows of ids to two files, for `Ragged.open`.
 
     Args:
-        path: the beginning of the files' names
-        rows: int32 ids, in any number of parts; one part at a time is read
+        path: the path of both files without their suffixes
+        rows: int32 ids, in any number of parts; the parts are read one at a time
     """
     offsets = np.zeros(sum(map(len, rows)) + 1, dtype=np.int64)
     np.cumsum(np.concatenate([part.value_lengths().to_numpy() for part in rows]), out=offsets[1:])

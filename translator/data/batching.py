@@ -53,7 +53,7 @@ class Batch:
         return self.src == PAD_ID
 
     def shard(self, rank: int, size: int) -> "Batch":
-        """The part of this batch for one of `size` processes: pairs rank, rank + size, …
+        """Return the part of this batch for one of `size` processes: pairs rank, rank + size, …
 
         Neighbouring pairs have similar lengths, so the shards do too. A shard of a small batch may
         be empty.
@@ -75,14 +75,14 @@ class Batch:
         return list(map(Batch, src, tgt, tokens, links))
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
+        """Return the batch on another device."""
         src, tgt = (ids.to(device, non_blocking=True) for ids in (self.src, self.tgt))
         links = None if self.links is None else self.links.to(device, non_blocking=True)
         return Batch(src, tgt, self.tgt_tokens, links)
 
 
 def make_batch(pairs: PairIds, rows: Ints) -> Batch:
-    """Make a batch of these rows."""
+    """Make a batch of the pairs with these indices."""
     src = torch.from_numpy(pairs.src.padded(rows, bos=False))
     tgt = torch.from_numpy(pairs.tgt.padded(rows, bos=True))
     tgt_tokens = int(pairs.tgt.lengths[rows].sum()) + len(rows)
@@ -91,7 +91,7 @@ def make_batch(pairs: PairIds, rows: Ints) -> Batch:
 
 
 def _link_matrix(pairs: PairIds, rows: Ints, tgt_width: int, src_width: int) -> Tensor | None:
-    """The links of these rows as a matrix; see `Batch`."""
+    """Return the links of these pairs as a matrix, (B, T, S); see `Batch`."""
     if pairs.links is None:
         return None
     matrix = torch.zeros(len(rows), tgt_width, src_width, dtype=torch.bool)
@@ -110,7 +110,7 @@ def group_by_length(
     """Divide pairs into batches of similar length, in random order.
 
     In each batch, the number of rows times the length of the longest side, including eos, is at
-    most `batch_tokens`, except for a single longer pair. Every pair is in exactly one batch.
+    most `batch_tokens`; a longer pair is a batch of its own. Every pair is in exactly one batch.
 
     Args:
         pairs: at least one
@@ -140,7 +140,7 @@ def group_by_length(
 
 
 def padding_share(pairs: PairIds, batches: list[Ints]) -> float:
-    """The fraction of all positions, source and target together, that are padding."""
+    """Compute the fraction of all positions, source and target together, that are padding."""
     used = filled = 0
     for side in (pairs.src, pairs.tgt):
         lengths = side.lengths + 1
@@ -162,9 +162,9 @@ class BatchStream:
         """Start at the first batch of epoch 0.
 
         Args:
-            pairs_of_epoch: the ids of an epoch; with BPE-dropout they differ in each epoch
+            pairs_of_epoch: returns the ids of an epoch; with BPE-dropout they differ in each epoch
             batch_tokens: see `group_by_length`
-            seed: for shuffling
+            seed: seed of the shuffling
         """
         self._pairs_of_epoch = pairs_of_epoch
         self._batch_tokens = batch_tokens
@@ -178,7 +178,7 @@ class BatchStream:
         self.batches = group_by_length(self.pairs, self._batch_tokens, generator)
 
     def next(self) -> Batch:
-        """The next batch."""
+        """Return the next batch."""
         if self.index == len(self.batches):
             self._open(self.epoch + 1, 0)
         rows = self.batches[self.index]
@@ -186,7 +186,7 @@ class BatchStream:
         return make_batch(self.pairs, rows)
 
     def state(self) -> dict[str, int]:
-        """The position, for `restore`."""
+        """Return the position, for `restore`."""
         return {"epoch": self.epoch, "index": self.index}
 
     def restore(self, state: dict[str, int]) -> None:
@@ -195,7 +195,7 @@ class BatchStream:
 
 
 def encoded_pairs(tokenizer_dir: Path) -> Callable[[int], PairIds]:
-    """The same ids in every epoch: those written by `prepare`, memory-mapped."""
+    """Return a function that gives every epoch the ids written by `prepare`, memory-mapped."""
     pairs = PairIds(Ragged.open(tokenizer_dir / "src"), Ragged.open(tokenizer_dir / "tgt"))
     return lambda epoch: pairs
 
@@ -203,7 +203,7 @@ def encoded_pairs(tokenizer_dir: Path) -> Callable[[int], PairIds]:
 def bpe_dropout_pairs(
     corpus_dir: Path, tokenizer: Tokenizer, dropout: float, seed: int
 ) -> Callable[[int], PairIds]:
-    """Ids that differ in every epoch, by BPE-dropout (Provilkov et al. 2020)."""
+    """Return a function that gives each epoch new ids, by BPE-dropout (Provilkov et al. 2020)."""
     from translator.data.prepare import load_pairs
 
     train = load_pairs(corpus_dir / "train")

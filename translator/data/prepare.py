@@ -1,10 +1,10 @@
-"""From a corpus to training data: fetch, clean, split, tokenize. Done once and kept.
+"""Turn a corpus into training data, once: fetch, clean, split, tokenize.
 
 DATA_DIR/prepared/CORPUS/            CORPUS is a hash of everything that decides its content
     train/                           pairs as Arrow files: src, tgt, source
     dev.jsonl  test.jsonl            held-out sources with all their references
     report.json                      counts, hashes, licence: see `CorpusReport`
-    SHA256SUMS                       of all these, to notice damage
+    SHA256SUMS                       checksums of these files, to detect damage
     tokenizer-HASH/tokenizer.model
     tokenizer-HASH/src-*.npy, tgt-*.npy: the training pairs as token ids (see `Ragged`)
     tokenizer-HASH/report.json  tokenizer-HASH/SHA256SUMS
@@ -52,11 +52,11 @@ from translator.system.files import (
 )
 from translator.system.parallel import chunked
 
-# Part of every hash: raise it when the same settings lead to other files than before.
+# Part of every hash. Increase it when the same settings give different files than before.
 PREPARE_VERSION = 4
 
-# Pairs that the tokenizer learns from, in blocks: more don't change the frequent tokens, and
-# SentencePiece keeps them all in memory.
+# The tokenizer learns from at most this many pairs, in blocks spread over the corpus. More pairs
+# don't change the frequent tokens, and SentencePiece keeps them all in memory.
 _MAX_TOKENIZER_PAIRS = 500_000
 _BLOCK = 1000
 
@@ -66,8 +66,8 @@ class Prepared:
     """Prepared data on disk.
 
     Attributes:
-        corpus_dir: holds train/, dev.jsonl, test.jsonl and report.json
-        tokenizer_dir: holds tokenizer.model and the ids (see `Ragged`)
+        corpus_dir: folder of train/, dev.jsonl, test.jsonl and report.json
+        tokenizer_dir: folder of tokenizer.model and the ids (see `Ragged`)
         report: source, licence, counts, leaks, hashes
     """
 
@@ -77,12 +77,12 @@ class Prepared:
 
 
 def prepare(config: Config, verify: bool = True, given_tokenizer: Path | None = None) -> Prepared:
-    """Prepare the corpus and the tokenizer, unless that is done.
+    """Prepare the corpus and the tokenizer, unless they are prepared already.
 
     Args:
         config: which corpus and tokenizer
-        verify: compare prepared data with their checksums. This reads all of them, so of several
-            processes on one machine only one need do it
+        verify: whether to compare prepared data with their checksums. This reads all files, so
+            with several processes on one machine, one of them is enough
         given_tokenizer: a SentencePiece model to use instead of training one
 
     Raises:
@@ -98,10 +98,12 @@ def prepare(config: Config, verify: bool = True, given_tokenizer: Path | None = 
 
 
 def prepare_corpus(config: Config, verify: bool = True) -> Path:
-    """Fetch, clean and split the corpus, unless that is done; for `verify` see `prepare`.
+    """Fetch, clean and split the corpus, unless that is done already.
+
+    For `verify` see `prepare`.
 
     Returns:
-        Its folder.
+        The folder of the corpus.
     """
     datasets.logging.set_verbosity_error()
     if not sys.stderr.isatty():
@@ -115,12 +117,12 @@ def prepare_corpus(config: Config, verify: bool = True) -> Path:
 def prepare_tokenizer(
     config: Config, corpus_dir: Path, verify: bool = True, given_tokenizer: Path | None = None
 ) -> Path:
-    """Train the tokenizer on the training side and encode that, unless that is done.
+    """Train the tokenizer and encode the training pairs, unless that is done already.
 
     For `verify` and `given_tokenizer` see `prepare`.
 
     Returns:
-        The tokenizer's folder.
+        The folder of the tokenizer.
     """
     source = config.tokenizer.vocab_size if given_tokenizer is None else sha256_of(given_tokenizer)
     tokenizer_dir = corpus_dir / f"tokenizer-{fingerprint(PREPARE_VERSION, source)}"
@@ -134,7 +136,7 @@ def prepare_tokenizer(
 
 def _corpus_dir(config: Config, source: Source) -> Path:
     settings = asdict(config.corpus)
-    # The source's fingerprint stands for these.
+    # The fingerprint of the source covers these.
     for name in ("files", "hub_name", "hub_config", "hub_split", "hub_columns", "hub_rows"):
         settings.pop(name)
     key = fingerprint(PREPARE_VERSION, source.fingerprint, settings)
@@ -142,10 +144,12 @@ def _corpus_dir(config: Config, source: Source) -> Path:
 
 
 def _make_once(folder: Path, make: Callable[[Path], None], verify: bool) -> None:
-    """Fill `folder` atomically, unless it exists.
+    """Let `make` fill a new folder, which appears under its name once it is complete.
+
+    If `folder` exists, only its checksums are compared, if `verify` is true.
 
     Raises:
-        TranslatorError: it exists but is damaged, or it can't be written.
+        TranslatorError: the folder is damaged, or can't be written.
     """
     if folder.exists():
         damaged = find_damaged_file(folder) if verify else None
@@ -166,11 +170,11 @@ def load_pairs(folder: Path) -> datasets.Dataset:
     """Load the pairs from a folder of Arrow files that `prepare` made.
 
     Raises:
-        TranslatorError: they can't be read.
+        TranslatorError: the files can't be read.
     """
     try:
         return datasets.load_from_disk(folder)
-    # The library's errors (no JSON, no Arrow, other columns …) share no base class.
+    # The library's errors (no JSON, no Arrow, other columns …) have no common base class.
     except Exception as error:
         raise prepared_data_error(folder, folder.parent) from error
 
@@ -180,7 +184,7 @@ def _make_corpus(config: Config, source: Source, folder: Path) -> None:
     work = folder / "work"  # the intermediate Arrow files
     pairs = _read(source, work)
     pairs_read = len(pairs)
-    # A table that isn't needed any more is dropped, or it would stay mapped into memory.
+    # Each table is released when the next one replaces it, or it would stay mapped into memory.
     pairs, dropped = clean(pairs, config.corpus)
     pairs_kept = len(pairs)
     if pairs_kept == 0:
@@ -189,8 +193,8 @@ def _make_corpus(config: Config, source: Source, folder: Path) -> None:
     del pairs
     if not (parts.dev and parts.test and len(parts.train)):
         raise TranslatorError(
-            f"{source.name}: {pairs_kept} pairs are too few, or too much linked by shared "
-            "sentences, to hold out dev and test; 30 different sentences or more will do"
+            f"{source.name}: {pairs_kept} pairs are too few, or share too many sentences, to "
+            "hold out dev and test; use at least 30 different sentences"
         )
     train_sha256 = _hash_pairs(parts.train)
     (dev_leaks, dev), (test_leaks, test) = check_leaks(parts.train, [parts.dev, parts.test])
@@ -218,7 +222,7 @@ def _make_corpus(config: Config, source: Source, folder: Path) -> None:
 
 
 def _read(source: Source, work: Path) -> datasets.Dataset:
-    """The rows of a source, on disk."""
+    """Write the rows of a source to disk, and open them as a data set."""
     schema = pa.schema([(column, pa.string()) for column in ("src", "tgt", "source")])
     work.mkdir()
     path = work / "read.arrow"
@@ -290,8 +294,8 @@ def _make_tokenizer(config: Config, corpus_dir: Path, folder: Path, given: Path 
         unknown += sum(int((chunk.flatten().to_numpy() == UNK_ID).sum()) for chunk in chunks)
     if given is not None and unknown:
         print(
-            f"note: {unknown} characters of this corpus are not in the vocabulary of the tokenizer "
-            "that was given; the model will not write them",
+            f"note: {unknown} characters of this corpus are not in the vocabulary of the given "
+            "tokenizer; the model can't write them",
             file=sys.stderr,
         )
     shutil.rmtree(work)
@@ -304,7 +308,7 @@ def _make_tokenizer(config: Config, corpus_dir: Path, folder: Path, given: Path 
 
 
 def _hash_pairs(pairs: datasets.Dataset) -> str:
-    """The SHA-256 of the pairs as a TSV file of two columns."""
+    """Compute the SHA-256 of the pairs, written as a TSV file of two columns."""
     digest = hashlib.sha256()
     for batch in pairs.with_format("arrow").iter(batch_size=BATCH):
         lines = pc.binary_join_element_wise(batch["src"], batch["tgt"], "\t")
@@ -313,7 +317,7 @@ def _hash_pairs(pairs: datasets.Dataset) -> str:
 
 
 def _sentences(train: datasets.Dataset) -> Iterator[str]:
-    """Yield the training side for the tokenizer, or blocks spread evenly over it."""
+    """Yield the sentences that the tokenizer learns from; see `_MAX_TOKENIZER_PAIRS`."""
     blocks = math.ceil(len(train) / _BLOCK)
     step = math.ceil(len(train) / _MAX_TOKENIZER_PAIRS)
     for block in range(0, blocks, step):

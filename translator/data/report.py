@@ -11,15 +11,15 @@ from translator.system.records import read_record, write_record
 
 @dataclass(frozen=True)
 class HeldOutCounts:
-    """The sentences of dev or test, and how much of them training has seen.
+    """Counts of the sentences of dev or test, and of those that also occur in training.
 
     Attributes:
-        sentences: source sentences
-        src_seen: sources that occur in training
-        tgt_seen: sources with a reference that occurs in training
-        near: sources that differ by one word from a training source
-        references: of all sources together
-        sha256: see `content_hash`
+        sentences: number of source sentences
+        src_seen: number of sources that occur in training
+        tgt_seen: number of sources with a reference that occurs in training
+        near: number of sources that differ by one word from a training source
+        references: number of references of all sources together
+        sha256: hash of the sentences, see `content_hash`
     """
 
     sentences: int
@@ -38,15 +38,15 @@ class CorpusReport:
         source: name of the corpus
         licence: its licence and attribution
         direction: such as "en-es"
-        pairs_read: before cleaning
-        dropped: how many pairs cleaning dropped, by reason
-        pairs_kept: after cleaning
-        train_pairs: pairs to train on
-        train_sha256: of these as a TSV file of two columns
-        unused_pairs: held-out pairs that are in neither dev nor test
+        pairs_read: number of pairs before cleaning
+        dropped: number of pairs dropped by cleaning, by reason
+        pairs_kept: number of pairs after cleaning
+        train_pairs: number of pairs to train on
+        train_sha256: SHA-256 of these pairs, written as a TSV file of two columns
+        unused_pairs: number of held-out pairs that are in neither dev nor test
         dev: held out to choose the best weights
         test: held out for the final scores
-        seconds: how long it took
+        seconds: the time it took
     """
 
     source: str
@@ -69,8 +69,8 @@ class TokenizerReport:
 
     Attributes:
         vocab_size: number of tokens
-        tokenizer_sha256: of tokenizer.model
-        tokenizer_seconds: how long it took
+        tokenizer_sha256: SHA-256 of tokenizer.model
+        tokenizer_seconds: the time it took
     """
 
     vocab_size: int
@@ -84,7 +84,7 @@ class PreparationReport(TokenizerReport, CorpusReport):
 
     @property
     def hashes(self) -> dict[str, str]:
-        """Equal for two preparations exactly if training would see the same data."""
+        """SHA-256 by name; equal for two preparations if and only if their training data are."""
         return {
             "train": self.train_sha256,
             "dev": self.dev.sha256,
@@ -93,7 +93,7 @@ class PreparationReport(TokenizerReport, CorpusReport):
         }
 
     def table(self) -> str:
-        """The report for people."""
+        """Return the report as a table for people."""
         from tabulate import tabulate  # slow to import, and most commands print no report
 
         rows: list[tuple[str, object]] = [
@@ -135,7 +135,7 @@ def read_report(folder: Path, part: type[Part]) -> Part:
 
     Args:
         folder: where the corpus or the tokenizer is
-        part: which of the two it is
+        part: the class of the report
 
     Raises:
         TranslatorError: the report is missing or damaged.
@@ -153,7 +153,7 @@ def write_report(folder: Path, report: CorpusReport | TokenizerReport) -> None:
 
 
 def join_reports(corpus: CorpusReport, tokenizer: TokenizerReport) -> PreparationReport:
-    """The report of a whole preparation from those of its two parts."""
+    """Join the reports of the two parts into that of the whole preparation."""
     return PreparationReport(**vars(corpus), **vars(tokenizer))
 
 

@@ -18,8 +18,8 @@ PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
 # trains the same model.
 _TRAINING_THREADS = 4
 
-# In bytes. By default SentencePiece skips sentences over 4,192 bytes, and may so miss characters.
-# Long sentences have been removed by cleaning already.
+# In bytes. By default SentencePiece skips sentences of more than 4,192 bytes, and could miss
+# characters that way. Cleaning has already removed long sentences.
 _MAX_SENTENCE_BYTES = 1 << 24
 
 
@@ -60,7 +60,7 @@ def train_tokenizer(sentences: Iterable[str], vocab_size: int, path: Path) -> No
 
 
 def _explain(message: str, vocab_size: int) -> str:
-    """Replace an error message of SentencePiece by one that says what to do."""
+    """Replace an error message of SentencePiece with one that says what to do."""
     if largest := re.search(r"value <= (\d+)", message):
         return (
             f"tokenizer.vocab_size {vocab_size} is too large for this corpus: "
@@ -78,7 +78,7 @@ class Tokenizer:
     """A trained SentencePiece model.
 
     Raises:
-        TranslatorError: the file is missing or is not such a model.
+        TranslatorError: the file is missing or is not a SentencePiece model.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,16 +90,16 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """Number of tokens."""
+        """The number of tokens."""
         return int(self._processor.vocab_size())
 
     def encode(self, texts: list[str]) -> list[list[int]]:
-        """The token ids of each text, without bos and eos."""
+        """Return the token ids of each text, without bos and eos."""
         ids: list[list[int]] = self._processor.encode(texts)
         return ids
 
     def encode_with_spans(self, texts: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
-        """The token ids of each text, and the span of characters of each token.
+        """Return the token ids of each text, and the span of characters of each token.
 
         A span includes the space before a word if the token does.
         """
@@ -129,10 +129,10 @@ class Tokenizer:
         return results[0]
 
     def decode(self, ids: list[list[int]]) -> list[str]:
-        """The text of each list of ids, without pad, bos and eos."""
+        """Return the text of each list of ids, without pad, bos and eos."""
         texts: list[str] = self._processor.decode(ids)
         return texts
 
     def pieces(self, ids: list[int]) -> list[str]:
-        """The text of each token, with "▁" for a space: the pieces of SentencePiece."""
+        """Return the text of each token, with "▁" for a space: the pieces of SentencePiece."""
         return [str(self._processor.id_to_piece(i)) for i in ids]

@@ -1,4 +1,4 @@
-"""BLEU and chrF by sacrebleu, with all references and everything that makes a score repeatable."""
+"""Compute BLEU and chrF with sacrebleu, with all references and what makes them repeatable."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -16,8 +16,8 @@ def score(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Sco
     """Score translations.
 
     Args:
-        hypotheses: a translation for each sentence
-        references: for each sentence all its references, at least one
+        hypotheses: the translation of each sentence
+        references: all references of each sentence, at least one
 
     Raises:
         TranslatorError: the counts don't match, or there is nothing to score.

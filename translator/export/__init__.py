@@ -1,1 +1,1 @@
-"""How does another engine read a trained model?"""
+"""How does another engine get a trained model? Conversion to CTranslate2."""

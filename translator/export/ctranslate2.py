@@ -1,8 +1,8 @@
-"""A trained run in the form of CTranslate2, an engine that translates without PyTorch.
+"""Convert a trained run for CTranslate2, an engine that translates without PyTorch.
 
-The architecture is one that CTranslate2 knows: pre-norm layers, rotary positions over neighbouring
-values, ReLU, one embedding times √D. Only the names differ, and that it keeps the projections of
-queries, keys and values as one matrix.
+CTranslate2 supports this architecture: pre-norm layers, rotary positions over neighbouring values,
+ReLU, and one embedding, multiplied by √D. Only the names differ, and the projections of queries,
+keys and values are one matrix.
 """
 
 from pathlib import Path
@@ -25,18 +25,19 @@ from translator.runs.run import Run
 from translator.system.checksums import write_checksums
 from translator.system.files import atomic_path
 
-# Added to the logit of a piece that no translation may have: far below any logit, and still a
-# number in float16.
+# Added to the logits of tokens that no translation may contain: far below any logit, but within the
+# range of float16.
 _FORBIDDEN_BIAS = -1e4
-# Source positions that CTranslate2 has room for; its own default limit of a source.
+# Limit of the source length, in tokens: CTranslate2's own default.
 _MAX_POSITIONS = 1024
 
 
 def export_ctranslate2(run: Run) -> list[Path]:
-    """Write a CTranslate2 model for each of `COMPUTE_TYPES` into the run; older ones are replaced.
+    """Write a CTranslate2 model for each of `COMPUTE_TYPES` into the run; replace older ones.
 
     Returns:
-        Their folders. Each is whole by itself: beside the model lies the SentencePiece model.
+        The folders of the models. Each also contains the SentencePiece model, so it can be used on
+        its own.
 
     Raises:
         TranslatorError: CTranslate2 is not installed or can't express the model, or the run is
@@ -45,14 +46,14 @@ def export_ctranslate2(run: Run) -> list[Path]:
     require_ctranslate2()
     run.require_own_tokenizer()
     model = load_pytorch_engine(run, "cpu").model
-    _refuse_what_ctranslate2_lacks(model)
+    _require_softmax(model)
     tokenizer = Tokenizer(run.tokenizer)
-    pieces = tokenizer.pieces(list(range(tokenizer.vocab_size)))
+    vocabulary = tokenizer.pieces(list(range(tokenizer.vocab_size)))
     with atomic_path(run.ctranslate2) as temporary:
         for compute_type in COMPUTE_TYPES:
             folder = temporary / compute_type
             folder.mkdir(parents=True)
-            spec = _specification(model, pieces)
+            spec = _specification(model, vocabulary)
             spec.validate()
             spec.optimize(quantization=compute_type)
             spec.save(str(folder))
@@ -61,17 +62,18 @@ def export_ctranslate2(run: Run) -> list[Path]:
     return [run.ctranslate2 / compute_type for compute_type in COMPUTE_TYPES]
 
 
-def _refuse_what_ctranslate2_lacks(model: Transformer) -> None:
+def _require_softmax(model: Transformer) -> None:
+    """Raise an error if an attention uses another normalizer, which CTranslate2 doesn't have."""
     for name, module in model.named_modules():
         if isinstance(module, MultiHeadAttention) and module.normalizer is not softmax:
             raise TranslatorError(
                 f"CTranslate2 can't express the attention normalizer of {name} "
                 f"({getattr(module.normalizer, '__name__', type(module.normalizer).__name__)}): "
-                "it knows softmax alone; translate with the engine pytorch"
+                "it supports softmax only; translate with the engine pytorch"
             )
 
 
-def _specification(model: Transformer, pieces: list[str]) -> Any:
+def _specification(model: Transformer, vocabulary: list[str]) -> Any:
     """The model as CTranslate2's `TransformerSpec`."""
     from ctranslate2.specs import (
         TransformerDecoderSpec,
@@ -86,8 +88,8 @@ def _specification(model: Transformer, pieces: list[str]) -> Any:
         "num_heads": encoder_layers[0].self_attention.n_heads,
         "pre_norm": True,
         "activation": common_spec.Activation.RELU,
-        "rotary_dim": 0,  # all of a head is turned
-        "rotary_interleave": True,  # in pairs of neighbours
+        "rotary_dim": 0,  # 0: rotate all values of a head
+        "rotary_interleave": True,  # rotate pairs of neighbouring values
     }
     spec = TransformerSpec(
         TransformerEncoderSpec(len(encoder_layers), **shared),
@@ -98,7 +100,8 @@ def _specification(model: Transformer, pieces: list[str]) -> Any:
     for embedded in (encoder.embeddings[0], decoder.embeddings):
         embedded.weight = embedding
         embedded.multiply_by_sqrt_depth = True
-    # It adds positions to the source in any case: zeros, since ours are in the rotation.
+    # CTranslate2 always adds positions to the source. Here they are zeros, since the positions are
+    # in the rotation.
     encoder.position_encodings.encodings = np.zeros(
         (_MAX_POSITIONS, model.embedding.embedding_dim), np.float32
     )
@@ -112,13 +115,13 @@ def _specification(model: Transformer, pieces: list[str]) -> Any:
         _set_cross_attention(layer_spec.attention, decoder_layer)
         _set_feed_forward(layer_spec.ffn, decoder_layer.feed_forward, decoder_layer.ff_norm)
     decoder.projection.weight = embedding
-    decoder.projection.bias = np.zeros(len(pieces), np.float32)
+    decoder.projection.bias = np.zeros(len(vocabulary), np.float32)
     decoder.projection.bias[FORBIDDEN_IDS] = _FORBIDDEN_BIAS
-    spec.register_source_vocabulary(pieces)
-    spec.register_target_vocabulary(pieces)
-    spec.config.unk_token = pieces[UNK_ID]
-    spec.config.bos_token = spec.config.decoder_start_token = pieces[BOS_ID]
-    spec.config.eos_token = pieces[EOS_ID]
+    spec.register_source_vocabulary(vocabulary)
+    spec.register_target_vocabulary(vocabulary)
+    spec.config.unk_token = vocabulary[UNK_ID]
+    spec.config.bos_token = spec.config.decoder_start_token = vocabulary[BOS_ID]
+    spec.config.eos_token = vocabulary[EOS_ID]
     spec.config.add_source_eos = True
     return spec
 

@@ -1,4 +1,4 @@
-"""The engine CTranslate2 (Klein et al. 2020): it needs no PyTorch, and starts in a moment."""
+"""Translate with CTranslate2 (Klein et al. 2020), which starts quickly and needs no PyTorch."""
 
 import importlib.util
 import math
@@ -16,23 +16,24 @@ from translator.system.parallel import usable_cores
 if TYPE_CHECKING:
     from torch import Tensor
 
-# What an export is written for.
+# The types that an export contains a model for.
 COMPUTE_TYPES = ("float32", "int8")
-# What it was made from, as seen from an export's folder. Its checksum lies there with those of the
-# export's own files: CTranslate2 itself takes a damaged model for a whole one, and may crash in it.
+# The weights that were exported, relative to the export's folder. Their checksum is stored with
+# those of the export's own files, since CTranslate2 doesn't detect a damaged model and may crash.
 WEIGHTS_NAME = "../weights.safetensors"
-# Source pieces that are searched together; more gain nothing, and fewer leave a core without work.
+# Source tokens in a batch. Larger batches are not faster, and smaller ones leave cores idle.
 _BATCH_TOKENS = 1024
-# Changes no score. With 0 itself CTranslate2 (4.8) goes on until its best beam ends, however many
-# hypotheses are finished; with all others it ends where our own search does.
+# Small enough not to change any score. With a penalty of exactly 0, CTranslate2 (4.8) continues
+# until its best beam ends, however many hypotheses are finished; with any other value it stops
+# where the PyTorch search does.
 _MIN_LENGTH_PENALTY = 1e-9
 
 
 def require_ctranslate2() -> None:
-    """See that the package is there.
+    """Check that the package ctranslate2 is installed.
 
     Raises:
-        TranslatorError: it is not.
+        TranslatorError: it is not installed.
     """
     if importlib.util.find_spec("ctranslate2") is None:
         raise TranslatorError(
@@ -47,20 +48,20 @@ class CTranslate2Engine:
         """Load a model.
 
         Args:
-            folder: one that `translator.export.ctranslate2` has written
-            tokenizer: that of the run
+            folder: a folder written by `translator.export.ctranslate2`
+            tokenizer: the run's tokenizer
             device: auto, cpu or cuda
 
         Raises:
-            TranslatorError: the model is damaged, or the device is not there.
+            TranslatorError: the model is damaged, or the device is not available.
         """
         from ctranslate2 import Translator
 
-        self._pieces = tokenizer.pieces(list(range(tokenizer.vocab_size)))
-        self._ids = {piece: i for i, piece in enumerate(self._pieces)}
+        self._vocabulary = tokenizer.pieces(list(range(tokenizer.vocab_size)))
+        self._ids = {token: i for i, token in enumerate(self._vocabulary)}
         try:
-            # One thread a batch, and as many batches at once as there are cores: products of
-            # this size are too small to be shared out.
+            # One thread per batch, and a batch for each core: products of this size are too small
+            # to be divided.
             self._translator: Any = Translator(
                 str(folder),
                 device=device,
@@ -80,18 +81,18 @@ class CTranslate2Engine:
         *,
         with_scores: bool = True,
     ) -> list[list[Hypothesis]]:
-        """As `Engine.search`."""
+        """See `Engine.search`."""
         limits = [length_limit(len(ids) + 1) for ids in src]
         with_scores = with_scores or beam_size > 1
         longest = max(limits, default=0)
         found = self._search(src, beam_size, length_penalty, n_best, longest, with_scores)
         for row, (hypotheses, limit) in enumerate(zip(found, limits, strict=True)):
-            # CTranslate2 takes one limit for all. Those that passed their own are searched again,
-            # and for all hypotheses, since it ranks unfinished ones with the finished.
+            # CTranslate2 takes one limit for the whole batch. A source whose hypotheses exceed its
+            # own limit is searched again, with all beams returned, since unfinished hypotheses are
+            # ranked among the finished ones.
             if not all(h.complete and h.length <= limit for h in hypotheses):
-                one = [src[row]]
                 [again] = self._search(
-                    one, beam_size, length_penalty, beam_size, limit, with_scores
+                    [src[row]], beam_size, length_penalty, beam_size, limit, with_scores
                 )
                 complete = [hypothesis for hypothesis in again if hypothesis.complete]
                 found[row] = complete[:n_best] or again[:1]
@@ -107,29 +108,29 @@ class CTranslate2Engine:
         with_scores: bool,
     ) -> list[list[Hypothesis]]:
         results = self._translator.translate_batch(
-            [[self._pieces[i] for i in ids] for ids in src],
+            [[self._vocabulary[i] for i in ids] for ids in src],
             max_batch_size=_BATCH_TOKENS,
             batch_type="tokens",
             beam_size=beam_size,
             length_penalty=max(length_penalty, _MIN_LENGTH_PENALTY),
             num_hypotheses=n_best,
             max_decoding_length=limit,
-            min_decoding_length=0,  # an empty target is one of those compared
+            min_decoding_length=0,  # an empty target is allowed
             return_end_token=True,
             return_scores=with_scores,
         )
         return [
             [
-                self._hypothesis(pieces, score, length_penalty)
-                for pieces, score in zip(
+                self._hypothesis(tokens, score, length_penalty)
+                for tokens, score in zip(
                     result.hypotheses, result.scores or [math.nan], strict=True
                 )
             ]
             for result in results
         ]
 
-    def _hypothesis(self, pieces: list[str], score: float, length_penalty: float) -> Hypothesis:
-        ids = [self._ids[piece] for piece in pieces]
+    def _hypothesis(self, tokens: list[str], score: float, length_penalty: float) -> Hypothesis:
+        ids = [self._ids[token] for token in tokens]
         complete = ids[-1:] == [EOS_ID]
         length = len(ids)
         return Hypothesis(
@@ -139,43 +140,48 @@ class CTranslate2Engine:
     def cross_attention(
         self, src: Sequence[list[int]], tgt: Sequence[list[int]], layers: Sequence[int] | None
     ) -> "list[Tensor]":
-        """Refused: CTranslate2 gives the mean of one layer's heads at most."""
+        """Not supported: CTranslate2 returns at most the mean of one layer's heads."""
         raise TranslatorError(
-            "the engine ctranslate2 doesn't show its cross-attention; load the run with the "
+            "the engine ctranslate2 doesn't return its cross-attention; load the run with the "
             "engine pytorch"
         )
 
 
 def require_export(run: Run, compute_types: Sequence[str] = COMPUTE_TYPES) -> None:
-    """See that CTranslate2 is there, and a run's weights in its form.
+    """Check that CTranslate2 is installed, and that a run has an undamaged, current export.
 
     Raises:
-        TranslatorError: it is not installed, or the run was not exported or was trained on since,
-            or the export is damaged.
+        TranslatorError: CTranslate2 is not installed; or the run was not exported, or has been
+            trained further since then, or the export is damaged.
     """
     require_ctranslate2()
-    again = f"write it with: translator export --run-dir {run.path}"
+    fix = f"write it with: translator export --run-dir {run.path}"
     if not (run.ctranslate2 / CHECKSUMS).is_file():
-        raise TranslatorError(f"{run.path}: no CTranslate2 model there yet; {again}")
+        raise TranslatorError(f"{run.path}: no CTranslate2 model yet; {fix}")
     damaged = find_damaged_file(run.ctranslate2, WEIGHTS_NAME, *compute_types)
     if damaged == run.ctranslate2 / WEIGHTS_NAME:
         raise TranslatorError(
-            f"{run.ctranslate2}: made from other weights than those of the run; {again}"
+            f"{run.ctranslate2}: exported from other weights than the run's; {fix}"
         )
     if damaged:
-        raise TranslatorError(f"{damaged}: missing or damaged; {again}")
+        raise TranslatorError(f"{damaged}: missing or damaged; {fix}")
 
 
 def load_ctranslate2_engine(
     run: Run, tokenizer: Tokenizer, compute_type: str, device: str
 ) -> CTranslate2Engine:
-    """Load the CTranslate2 model of a run, whose tokenizer is loaded already.
+    """Load the CTranslate2 model of a run.
+
+    Args:
+        run: an exported run
+        tokenizer: the run's tokenizer
+        compute_type: one of `COMPUTE_TYPES`
+        device: auto, cpu or cuda
 
     Raises:
-        TranslatorError: CTranslate2 is not installed, the run was not exported or was trained on
-            since, or the export is damaged, or the device is not there.
+        TranslatorError: as `require_export`, or the device is not available.
     """
     require_export(run, [compute_type])
     if device == "mps":
-        raise TranslatorError("the engine ctranslate2 can't use mps; it can: auto, cpu, cuda")
+        raise TranslatorError("the engine ctranslate2 doesn't support mps; use auto, cpu or cuda")
     return CTranslate2Engine(run.ctranslate2 / compute_type, tokenizer, device)

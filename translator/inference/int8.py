@@ -1,4 +1,4 @@
-"""Products of 8-bit integers, for processors that have units for them (AVX512-VNNI, AMX)."""
+"""Quantize a model to int8, for CPUs with fast int8 products (AVX512-VNNI, AMX)."""
 
 from typing import NamedTuple
 
@@ -9,19 +9,19 @@ from translator.model.embedding import TiedEmbedding
 from translator.model.layers import DecoderLayer, EncoderLayer
 from translator.model.transformer import Transformer
 
-# What the largest value of a vector becomes.
+# The integer that the largest value of a vector is rounded to.
 _LEVELS = 127
-# Below any value that matters: a vector of zeros, which ReLU can leave, must not be divided by 0.
+# Prevents a division by zero for a vector of zeros, which ReLU can produce.
 _MIN_SCALE = torch.tensor(1e-12)
 
 
 class QuantizedRows(NamedTuple):
-    """Vectors (…, I) as integers.
+    """Vectors (…, I), rounded to integers; each vector is levels · scale.
 
     Attributes:
-        levels: int8 (N, I), N the product of the leading sizes
-        scale: what one level is worth in each vector, (N, 1)
-        sizes: the leading ones
+        levels: int8 (N, I), where N is the product of the leading sizes
+        scale: the value of one level in each vector, (N, 1)
+        sizes: the leading sizes
     """
 
     levels: Tensor
@@ -30,27 +30,27 @@ class QuantizedRows(NamedTuple):
 
 
 def quantize_rows(x: Tensor) -> QuantizedRows:
-    """Round vectors (…, I), each with a scale of its own."""
+    """Quantize vectors (…, I), each with its own scale."""
     rows = x.flatten(0, -2)
     scale = torch.add(_MIN_SCALE, rows.abs().amax(dim=1, keepdim=True), alpha=1 / _LEVELS)
     return QuantizedRows((rows / scale).round_().to(torch.int8), scale, x.shape[:-1])
 
 
 class Int8Linear(nn.Module):
-    """A linear map without a bias, of weights and vectors that are rounded to 255 levels.
+    """A linear layer without a bias; its weights and inputs are quantized to 255 levels.
 
-    Each row of weights and each vector has a scale of its own ("vector-wise" in Dettmers et al.
-    2022, arXiv 2208.07339): so a vector becomes the same whatever else is in its batch.
+    Each row of weights and each input vector has its own scale ("vector-wise" in Dettmers et al.
+    2022, arXiv 2208.07339), so the result for a vector doesn't depend on the rest of its batch.
     """
 
     levels: Tensor
     scale: Tensor
 
     def __init__(self, weight: Tensor) -> None:
-        """Round weights (O, I)."""
+        """Quantize weights (O, I)."""
         super().__init__()
         levels, scale, _ = quantize_rows(weight.detach())
-        self.register_buffer("levels", levels.t().contiguous())  # (I, O), as the product reads it
+        self.register_buffer("levels", levels.t().contiguous())  # (I, O)
         self.register_buffer("scale", scale[:, 0])  # (O,)
 
     def forward(self, x: Tensor | QuantizedRows) -> Tensor:
@@ -61,44 +61,43 @@ class Int8Linear(nn.Module):
 
 
 class QuantizingNorm(nn.Module):
-    """A norm whose vectors are rounded once for all products that read them."""
+    """A norm that quantizes its output once for all layers that read it."""
 
     def __init__(self, norm: nn.LayerNorm) -> None:
-        """Take another's weights."""
+        """Wrap a norm."""
         super().__init__()
         self.norm = norm
 
     def forward(self, x: Tensor) -> QuantizedRows:
-        """(…, D) to the same, rounded."""
+        """Normalize vectors (…, D), and quantize them."""
         return quantize_rows(self.norm(x))
 
 
 class Int8Embedding(TiedEmbedding):
-    """Looks vectors up as they were, and compares with rounded ones."""
+    """An embedding in float32 whose logits are computed in int8."""
 
     def __init__(self, embedding: TiedEmbedding) -> None:
-        """Take the vectors of another."""
+        """Copy the vectors of an embedding."""
         vectors = embedding.weight.detach()
         super().__init__(len(vectors), vectors.size(1), _weight=vectors, _freeze=True)
         self.product = Int8Linear(vectors)
 
     def logits(self, states: Tensor) -> Tensor:
-        """As `TiedEmbedding.logits`."""
+        """See `TiedEmbedding.logits`."""
         logits: Tensor = self.product(states)
         return logits
 
 
 def quantize_model(model: Transformer) -> None:
-    """Let a model compute all products with weights in int8; attention stays in float32."""
+    """Make a model compute all products with weights in int8; attention stays in float32."""
     embedding = Int8Embedding(model.embedding)
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Linear):
                 setattr(module, name, Int8Linear(child.weight))
-            elif isinstance(
-                child, TiedEmbedding
-            ):  # the model, its encoder and its decoder share it
+            elif isinstance(child, TiedEmbedding):
+                # The same one for the model, its encoder and its decoder, which share it.
                 setattr(module, name, embedding)
         if isinstance(module, EncoderLayer | DecoderLayer):
-            # Query, key and value all read it.
+            # Read by the query, key and value projections.
             module.self_norm = QuantizingNorm(module.self_norm)  # type: ignore[assignment]

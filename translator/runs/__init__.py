@@ -1,1 +1,1 @@
-"""What does a training leave behind? The run folder, its manifest, its report and pictures."""
+"""What does a training leave behind? The run folder with its manifest, report and pictures."""

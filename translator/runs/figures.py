@@ -1,4 +1,4 @@
-"""Pictures: the curves of a training, and where cross-attention looks."""
+"""Draw pictures: the curves of a training, and heat maps of cross-attention."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import numpy.typing as npt
-from PIL import Image  # what matplotlib itself writes PNG with
+from PIL import Image  # matplotlib depends on it, to write PNG files
 
 from translator.errors import TranslatorError
 from translator.runs.measurements import Measurement
@@ -52,9 +52,9 @@ def draw_attention(
     """Draw heat maps side by side: row v shows where target word v looked.
 
     Args:
-        pairs: W source words, V target words, and weights (V, W), for each
-        path: where the picture goes
-        title: above all heat maps
+        pairs: for each heat map, W source words, V target words, and weights (V, W)
+        path: the file to write
+        title: the title above all heat maps
     """
     # A third of an inch per word is legible; the rest is for the labels.
     widths = [1.2 + 0.33 * len(src) for src, _, _ in pairs]
@@ -75,10 +75,10 @@ def draw_attention(
 
 
 def join_pictures(paths: Sequence[Path], path: Path) -> None:
-    """Join pictures, one below the other, into a new one.
+    """Stack pictures vertically, and write the result to `path` as PNG.
 
     Raises:
-        TranslatorError: one of them is not a picture, or the new one can't be written.
+        TranslatorError: a file is not a picture, or the result can't be written.
     """
     pictures = []
     for each in paths:

@@ -1,4 +1,4 @@
-"""The runs of a folder, side by side."""
+"""List the runs of a folder, with their state and scores."""
 
 import time
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 @dataclass(frozen=True)
 class RunSummary:
-    """How a run stands. None stands for a number that the run doesn't have yet.
+    """The state and scores of a run. Numbers that the run doesn't have yet are None.
 
     Attributes:
-        name: of its folder
+        name: name of its folder
         written: when the run was last written to, in UTC
         state: training, stopped or finished; or the error, if the run can't be read
         direction: such as "en-es"
-        parameters: of the model
-        step: of the last measurement
+        parameters: number of parameters of the model
+        step: step of the last measurement
         max_steps: the step at which the training ends
-        dev_bleu: the best so far
-        test_bleu: of greedy search
-        beam_bleu: of beam search on test
+        dev_bleu: the best dev BLEU so far
+        test_bleu: test BLEU of greedy search
+        beam_bleu: test BLEU of beam search
     """
 
     name: str
@@ -43,10 +43,10 @@ class RunSummary:
 
 
 def list_runs(folder: Path) -> list[RunSummary]:
-    """Summarize each run of a folder, the one written last first.
+    """Summarize each run of a folder, the most recently written one first.
 
     Raises:
-        TranslatorError: there is no such folder, or no run in it.
+        TranslatorError: the folder doesn't exist, or contains no run.
     """
     runs = [Run(path.parent) for path in folder.glob("*/run.json")]
     if not runs:
@@ -88,7 +88,7 @@ def _written(run: Run) -> datetime:
 
 
 def describe_age(written: datetime) -> str:
-    """How long ago a time was, in its largest unit, such as "3 d ago"."""
+    """Return how long ago a time was, in the largest unit that fits, such as "3 d ago"."""
     seconds = time.time() - written.timestamp()
     # A time lies in the future if a clock was set back, or if another machine wrote the file.
     side = "ago" if seconds >= 0 else "after this clock's time"

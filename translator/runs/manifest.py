@@ -10,7 +10,7 @@ from translator.model.alignment_head import AlignmentHead
 from translator.system.files import os_errors_for
 from translator.system.records import decode, write_record
 
-# Raised when this code can't read the runs of earlier code any more.
+# Increased when the code can no longer read the runs of earlier versions.
 FORMAT = 4
 
 
@@ -19,16 +19,16 @@ class Progress:
     """How far a training has come.
 
     Attributes:
-        step: optimizer steps made
+        step: number of optimizer steps
         seconds: time spent on them, without evaluations
-        tgt_tokens: target tokens learnt from
+        tgt_tokens: number of target tokens trained on
         best_bleu: best dev BLEU so far, -1 before the first
         best_step: the step of the best dev BLEU
-        evaluations_without_gain: evaluations since then
+        evaluations_without_gain: number of evaluations since the best one
         dev_bleu: the latest dev BLEU
         loss_sums: training losses by name, in nats, since the last record in metrics.jsonl
-        loss_tokens: target tokens that `loss_sums` are summed over
-        loss: mean in the last record, in nats per token
+        loss_tokens: number of target tokens that `loss_sums` are summed over
+        loss: mean loss in the last record, in nats per token
         lowest_loss: the lowest of these means; None before the first
     """
 
@@ -53,9 +53,9 @@ class Scores:
         bleu: Papineni et al. 2002, 0 to 100
         chrf: Popović 2015, 0 to 100
         bleu_signature: sacrebleu's settings and version (Post 2018)
-        chrf_signature: likewise
-        sentences: how many were scored
-        references: how many they were compared with, all together
+        chrf_signature: the same for chrF
+        sentences: number of sentences
+        references: number of their references, in total
     """
 
     bleu: float
@@ -68,7 +68,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Slice:
-    """The scores of some of the sentences."""
+    """The scores of a part of the sentences; see `Evaluation.slices`."""
 
     sentences: int
     bleu: float
@@ -84,7 +84,7 @@ class Evaluation(Scores):
         beam_size: of the search
         length_penalty: of the search
         slices: scores of the sentences with a near neighbour in training ("near") and of all
-            others ("novel"), where the test set tells them apart
+            others ("novel"); empty if the test set doesn't tell them apart
     """
 
     split_sha256: str
@@ -95,25 +95,27 @@ class Evaluation(Scores):
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What run.json holds.
+    """The content of run.json.
 
     Attributes:
-        format: `FORMAT` of the code that wrote it
+        format: the value of `FORMAT` in the code that wrote it
         state: whether the training has reached its end
         started: date and time, ISO 8601 in UTC
-        max_steps: the step at which the training ends; None until a time budget became steps
-        parameters: how many the model has
-        padding_share: share of the batches that is padding, 0 to 1
+        max_steps: the step at which the training ends; None until the time budget is converted
+            into steps
+        parameters: number of parameters of the model
+        padding_share: fraction of the batches that is padding, 0 to 1
         corpus: what the run is trained on
-        versions: of the packages that decide the result
-        machine: processor or GPU, for people
-        precision: of the matrix products in training
-        guided_alignment_sha256: of the file of links, if there is one
-        init_from_sha256: of the weights that the training started from, if they are another run's
-        progress: how far the training had come at its end; None before the end
-        scores: on test, by kind of search; empty before the end
-        peak_memory_bytes: of the process; 0 before the end
-        alignment_head: the best one to read alignments from; None until it was chosen
+        versions: of the packages that affect the result
+        machine: description of the processor or GPU
+        precision: precision of matrix products in training
+        guided_alignment_sha256: SHA-256 of the file of links; None without one
+        init_from_sha256: SHA-256 of the weights that training started from; None if it did not
+            start from another run
+        progress: progress at the end of the training; None before the end
+        scores: test scores by kind of search; empty before the end
+        peak_memory_bytes: peak memory of the process; 0 before the end
+        alignment_head: the attention that gives the best word alignments; None until it is chosen
     """
 
     format: int = FORMAT
@@ -136,7 +138,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class _Header:
-    """What the manifests of all formats have in common."""
+    """The fields that the manifests of all formats have in common."""
 
     format: int
     versions: dict[str, Any] = field(default_factory=dict)
@@ -146,7 +148,7 @@ def read_manifest(path: Path) -> Manifest:
     """Read the run.json of a run.
 
     Raises:
-        TranslatorError: there is none, it is damaged, or it is of another format.
+        TranslatorError: the file is missing, damaged or of another format.
     """
     folder = path.parent
     if not path.is_file():

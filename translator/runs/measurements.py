@@ -1,4 +1,4 @@
-"""metrics.jsonl: what is measured in the course of a training, one JSON object per line."""
+"""metrics.jsonl: the measurements of a training, one JSON object per line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ class Measurement:
     """A record of the training loss or of an evaluation; the fields of the other kind are None.
 
     Attributes:
-        step: after which it was measured
-        seconds: of training until then, without evaluations
-        epoch: of the batches, counted from 0
-        loss: mean since the record before, in nats per target token
-        losses: the same for each part of the loss, by name
-        tgt_tokens_per_second: target tokens learnt from per second of training
-        dev_bleu: of greedy search on dev
-        evaluation_seconds: how long the evaluation took
+        step: the step after which it was measured
+        seconds: seconds of training until then, without evaluations
+        epoch: epoch of the batches, counted from 0
+        loss: mean loss since the previous record, in nats per target token
+        losses: the same for each term of the loss, by name
+        tgt_tokens_per_second: target tokens trained on per second
+        dev_bleu: BLEU of greedy search on dev
+        evaluation_seconds: the time that the evaluation took
     """
 
     step: int
@@ -34,18 +34,18 @@ class Measurement:
 
 
 def append_measurement(path: Path, measurement: Measurement) -> None:
-    """Add a line."""
+    """Append a measurement to the file."""
     with os_errors_for(path), path.open("a", encoding="utf-8") as file:
         file.write(encode_line(measurement))
 
 
 def write_measurements(path: Path, measurements: Sequence[Measurement]) -> None:
-    """Replace the file."""
+    """Replace the file with these measurements."""
     write_records(path, measurements)
 
 
 def read_measurements(path: Path) -> list[Measurement]:
-    """Read all lines; without the last one if a kill has cut it short.
+    """Read all measurements, except a last line that a killed process left incomplete.
 
     Raises:
         TranslatorError: another line is damaged.

@@ -48,7 +48,7 @@ def write_report(run: Run, config: Config, manifest: Manifest, samples: list[Sam
 
 - test set: SHA-256 `{next(iter(manifest.scores.values())).split_sha256}`
 - near: a training sentence differs from the sentence by one word; novel: all others
-- best dev BLEU {progress.best_bleu:.2f} at step {progress.best_step}: these weights
+- best dev BLEU {progress.best_bleu:.2f} at step {progress.best_step}, whose weights are scored
 - repeat it with `translator evaluate --run-dir {shlex.quote(str(run.path))}`
 
 ## Training
@@ -62,12 +62,12 @@ Peak memory {manifest.peak_memory_bytes / 2**30:.2f} GiB.
 
 ## Cross-attention
 
-How it formed in the course of the training: where the last decoder layer but one looked while it
-predicted each word of three dev sentences (mean of its heads).
+How it developed during training: where the second-to-last decoder layer looked while the model
+predicted each word of three dev sentences (mean of the layer's heads).
 
 ![cross-attention](attention.png)
 
-`translator align` reads it by {manifest.alignment_head}.
+`translator align` reads word alignments from {manifest.alignment_head}.
 
 ## Samples
 
@@ -83,9 +83,9 @@ predicted each word of three dev sentences (mean of its heads).
 
 {settings}
 
-## Where and with what
+## Machine and versions
 
-- machine: {manifest.machine}; matrix products of the training in {manifest.precision}
+- machine: {manifest.machine}; matrix products in training: {manifest.precision}
 - versions: {", ".join(f"{name} {number}" for name, number in manifest.versions.items())}
 - started: {manifest.started}
 - seed: {config.seed}

@@ -6,11 +6,11 @@ tokenizer.model        SentencePiece
 dev.jsonl test.jsonl   the held-out sentences
 weights.safetensors    the best weights on dev, which translate
 ctranslate2            the models that `translator export` writes
-training_state.pt      the last weights, and all else that an exact resume needs
-metrics.jsonl          a line for each measurement
+training_state.pt      the last weights, and everything else that an exact resume needs
+metrics.jsonl          the measurements, one per line
 tensorboard            the same for TensorBoard, if training.tensorboard is set
 attention              a picture of cross-attention for each evaluation
-report.md curves.png   for people, as is attention.png
+report.md *.png        the report, with pictures of the curves and of cross-attention
 """
 
 import fcntl
@@ -46,7 +46,7 @@ class Run:
 
     @property
     def manifest(self) -> Path:
-        """What the run is and how far it has come."""
+        """The manifest: what the run is, and how far it has come; see `Manifest`."""
         return self.path / "run.json"
 
     @property
@@ -61,17 +61,17 @@ class Run:
 
     @property
     def ctranslate2(self) -> Path:
-        """What `translator export` writes: a CTranslate2 model for each compute type."""
+        """The folder of `translator export`, with a CTranslate2 model for each compute type."""
         return self.path / "ctranslate2"
 
     @property
     def state(self) -> Path:
-        """What is needed to resume the training."""
+        """The training state, from which training resumes."""
         return self.path / "training_state.pt"
 
     @property
     def metrics(self) -> Path:
-        """Measurements, one JSON object a line."""
+        """The measurements, one JSON object per line."""
         return self.path / "metrics.jsonl"
 
     @property
@@ -88,24 +88,24 @@ class Run:
         """Whether a process is training this run now."""
         try:
             # Opened for reading, because the folder may be read-only. The lock is shared, so that
-            # a training that starts at this moment doesn't take us for another training.
+            # two processes that ask at the same time don't take each other for a training.
             with lock_path(self.path).open("rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
-        except OSError:  # no such file: it was not trained here
+        except OSError:  # no lock file: the run was not trained in this folder
             return False
         return False
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the lock on this run, and remove what a killed process was writing.
+        """Hold the lock on this run, and remove temporary files of a killed process.
 
         Raises:
-            TranslatorError: another process is training it, or the lock can't be written.
+            TranslatorError: another process is training the run, or the lock can't be written.
         """
         busy = (
-            f"{self.path}: another process is training this run; wait for its end, or train into "
+            f"{self.path}: another process is training this run; wait until it ends, or train into "
             "another --run-dir"
         )
         with locked(self.path, busy):
@@ -114,11 +114,11 @@ class Run:
             yield
 
     def held_out(self, split: str) -> Path:
-        """The sentences of dev or test."""
+        """The file with the sentences of dev or test."""
         return self.path / f"{split}.jsonl"
 
     def read_manifest(self) -> Manifest:
-        """Read run.json: see `manifest.read_manifest`."""
+        """Read run.json; see `manifest.read_manifest`."""
         return read_manifest(self.manifest)
 
     def write_manifest(self, manifest: Manifest) -> None:
@@ -129,7 +129,8 @@ class Run:
         """Check that the tokenizer is the one that the run was trained with.
 
         Raises:
-            TranslatorError: it is damaged, missing or another one; or this is no run.
+            TranslatorError: the tokenizer is damaged, missing or a different one, or the folder is
+                not a run.
         """
         expected = self.read_manifest().corpus.tokenizer_sha256
         if sha256_of(self.tokenizer) != expected:
@@ -139,12 +140,12 @@ class Run:
             )
 
     def read_held_out(self, split: str) -> "list[Example]":
-        """Read the sentences of dev or test, and check that they are those the run holds out.
+        """Read the sentences of dev or test, and check that they are the ones that were held out.
 
         Raises:
-            TranslatorError: the file is missing, damaged or another one.
+            TranslatorError: the file is missing, damaged or a different one.
         """
-        # Slow to import, and a command that only translates does without.
+        # Slow to import, and not needed by a command that only translates.
         from translator.corpus.held_out import content_hash, read_examples
 
         path = self.held_out(split)
@@ -159,14 +160,14 @@ class Run:
         return examples
 
     def load_config(self) -> Config:
-        """The configuration that the run was trained with."""
+        """Load the configuration that the run was trained with."""
         return load_config(self.config)
 
 
 def latest_run(runs: Path = DEFAULT_RUNS) -> Run:
-    """The run whose weights were written last, by the times of their files.
+    """Return the run whose weights file was modified last.
 
-    After a clock was set back this may be the wrong run.
+    This may be the wrong run if the clock was set back between two trainings.
 
     Raises:
         TranslatorError: there is no run yet.

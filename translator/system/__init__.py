@@ -1,1 +1,1 @@
-"""What does the machine offer, and how are files kept whole? Devices, cores, files, checksums."""
+"""What does the machine offer? Devices, cores, atomic files, locks and checksums."""

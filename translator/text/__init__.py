@@ -1,1 +1,1 @@
-"""What form does text have? The steps that prepare it for a model and undo that afterwards."""
+"""How is text prepared for a model, and the translation restored? Steps that can be undone."""

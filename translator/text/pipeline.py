@@ -1,4 +1,4 @@
-"""Text in, text out, as a sequence of steps, each of which can be undone on a translation.
+"""Process text in a sequence of steps, each of which can be undone on the translation.
 
 A step's `apply` prepares a text for the model; its `restore` gives the model's output the form that
 the text had. Steps know neither the model nor the tokenizer, so that training can apply the same
@@ -18,9 +18,9 @@ class Applied(Generic[State]):
     """The result of a step.
 
     Attributes:
-        parts: the texts to go on with: one, or as many as the step splits a text into
-        state: what `restore` needs to know; plain data, so that it can be copied and stored
-        warnings: what the reader of the translation should know
+        parts: the resulting texts: one, or several if the step splits a text
+        state: the information that `restore` needs; plain data, so that it can be copied and stored
+        warnings: messages for the reader of the translation
     """
 
     parts: list[str]
@@ -29,9 +29,9 @@ class Applied(Generic[State]):
 
 
 class Step(Protocol[State]):
-    """Something that is done to a text, and undone on its translation.
+    """A change to a text that can be undone on its translation.
 
-    A step says in its docstring how far `restore` is the inverse of `apply`.
+    The docstring of a step says how far its `restore` is the inverse of its `apply`.
     """
 
     def apply(self, text: str) -> Applied[State]:
@@ -39,7 +39,7 @@ class Step(Protocol[State]):
         ...
 
     def restore(self, parts: Sequence[str], state: State) -> str:
-        """Make one text of the parts that `apply` returned, or of their translations.
+        """Join the parts that `apply` returned, or their translations, into one text.
 
         Args:
             parts: one for each part that `apply` returned, in order; any may be empty
@@ -48,13 +48,13 @@ class Step(Protocol[State]):
         ...
 
 
-# For each step the number of parts and the state of each text that it was applied to.
+# For each step, the number of parts and the state of each text that it was applied to.
 PipelineState = list[list[tuple[int, Any]]]
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Steps in a row: each is applied to every part of the one before it. It is a step itself."""
+    """A sequence of steps, each applied to all parts from the previous one; itself a step."""
 
     steps: Sequence[Step[Any]]
 

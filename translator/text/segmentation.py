@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from translator.text.pipeline import Applied
 
 _OPENING, _CLOSING = "\"'“‘«([¿¡", "\"'”’»)]"
-# English and Spanish abbreviations that a name, a number or a noun follows, without their point.
+# English and Spanish abbreviations before a name, a number or a noun, without their period.
 _ABBREVIATIONS = {
     "mr", "mrs", "ms", "dr", "prof", "rev", "hon", "gen", "col", "capt", "lt", "sgt", "st",
     "mt", "vs", "approx", "fig", "vol", "sr", "sra", "srta", "dra", "d", "dña", "ud", "uds",
@@ -43,16 +43,16 @@ def split_sentences(text: str) -> list[tuple[str, str]]:
     """Split a text into its sentences.
 
     A line break ends a sentence. A word that ends with . ! ? or … (and closing quotes or brackets)
-    ends one too, unless the next word starts with a small letter. A point doesn't end a sentence
-    after an abbreviation (Mr., Sra.), an initial (J., except I.), letters with points between them
-    (U.S., p.m.), or a number that the sentence starts with (1.).
+    ends one too, unless the next word starts with a lowercase letter. A period doesn't end a
+    sentence after an abbreviation (Mr., Sra.), an initial (J., except I.), letters with periods
+    between them (U.S., p.m.), or a number at the start of the sentence (1.).
 
     Args:
         text: any number of lines
 
     Returns:
-        Each sentence with the white space after it, both as they stand in the text. Joined, they
-        are the text without the white space at its start.
+        Each sentence and the white space after it, both unchanged. Joined, they are the text
+        without the white space at its start.
     """
     found = []
     start = len(text) - len(text.lstrip())
@@ -86,8 +86,8 @@ def _ends(text: str, start: int, gap: re.Match[str]) -> bool:
     return not (initial or pointed or listed or stem.lower() in _ABBREVIATIONS)
 
 
-# Where to split, the best places first: after a sentence (and its closing quotes and brackets),
-# after a clause, between words. The white space at the place is dropped.
+# Where to split a long sentence, best places first: after a sentence (with its closing quotes and
+# brackets), after a clause, between words. The white space at a split is dropped.
 _PLACES = [
     re.compile(r"""(?<=[.!?…]["'”’»)\]])\s+|(?<=[.!?…])\s+"""),
     re.compile(r"(?<=[,;:–—])\s+"),
@@ -103,13 +103,13 @@ class Length:
     keeps the spaces at which it was split.
 
     Attributes:
-        fits: whether a text is short enough; true for every single character
+        fits: whether a text is short enough; must be true for any single character
     """
 
     fits: Callable[[str], bool]
 
     def apply(self, text: str) -> Applied[None]:
-        """Split a text into parts that fit; an empty text has none."""
+        """Split a text into parts that fit; an empty text has no parts."""
         parts = split_long(text, self.fits) if text else []
         if len(parts) < 2:
             return Applied(parts, None)
@@ -121,14 +121,14 @@ class Length:
 
 
 def split_long(text: str, fits: Callable[[str], bool]) -> list[str]:
-    """Split a text at sentence ends; a part that still doesn't fit at clauses, words or anywhere.
+    """Split a text into parts that fit: at sentence ends, else clauses, else words, else anywhere.
 
-    Parts are joined as long as they fit together. Only white space is lost: the one at a split, and
-    all but one space between joined parts.
+    Neighbouring parts are joined as long as they fit together. Only white space is lost: at each
+    split, and all except one space between joined parts.
 
     Args:
         text: one line, not empty
-        fits: whether a part may stay whole; true for every single character
+        fits: whether a part is short enough; must be true for any single character
 
     Returns:
         The parts, in order; the text itself if it fits.
