@@ -1,4 +1,4 @@
-"""A run that aligns."""
+"""Aligning words with a trained run."""
 
 import json
 import re
@@ -33,13 +33,15 @@ def aligner(trained_run: Path) -> Aligner:
     return load_aligner(Run(trained_run), "cpu")
 
 
-def test_the_training_has_chosen_the_reading(trained_run: Path, aligner: Aligner) -> None:
+def test_training_stores_the_alignment_head_that_the_aligner_uses(
+    trained_run: Path, aligner: Aligner
+) -> None:
     manifest = json.loads((trained_run / "run.json").read_text())
     assert AlignmentHead(**manifest["alignment_head"]) == aligner.reading
     assert (aligner.translator.src_lang, aligner.translator.tgt_lang) == ("en", "es")
 
 
-def test_an_older_run_gets_its_reading_once(trained_run: Path, tmp_path: Path) -> None:
+def test_a_run_without_an_alignment_head_gets_one_once(trained_run: Path, tmp_path: Path) -> None:
     run = Run(Path(shutil.copytree(trained_run, tmp_path / "run")))
     manifest = run.read_manifest()
     chosen = manifest.alignment_head
@@ -49,16 +51,16 @@ def test_an_older_run_gets_its_reading_once(trained_run: Path, tmp_path: Path) -
     assert run.read_manifest() == manifest
 
 
-def test_each_target_word_looks_at_the_source_words(aligner: Aligner) -> None:
+def test_weights_of_each_target_word_sum_to_one(aligner: Aligner) -> None:
     for (src, tgt), weights in zip(PAIRS, aligner.weights(PAIRS), strict=True):
         assert weights.shape == (len(tgt.words), len(src.words))
         sums = weights.sum(axis=1)
-        # A character without a piece looks at nothing, and nothing looks at it.
+        # A character without a token has no weights, as a source word or as a target word.
         seen = [word != "猫" and src.words != ["猫"] for word in tgt.words]
         np.testing.assert_allclose(sums, np.array(seen, dtype=float))
 
 
-def test_pairs_together_are_as_each_by_itself(aligner: Aligner) -> None:
+def test_other_pairs_of_the_batch_do_not_change_the_weights(aligner: Aligner) -> None:
     together = list(aligner.weights(PAIRS))
     for pair, weights in zip(PAIRS, together, strict=True):
         [alone] = aligner.weights([pair])
@@ -66,7 +68,7 @@ def test_pairs_together_are_as_each_by_itself(aligner: Aligner) -> None:
     assert list(aligner.weights([])) == []
 
 
-def test_a_reading_is_that_of_its_layer_and_head(aligner: Aligner) -> None:
+def test_each_candidate_head_gives_the_weights_of_its_layer_and_head(aligner: Aligner) -> None:
     every = candidate_heads(2, [0, 1, None])
     src, tgt = PAIRS[1]
     [found] = attention_between_words(aligner.translator, [(src, tgt)], every)
@@ -76,18 +78,18 @@ def test_a_reading_is_that_of_its_layer_and_head(aligner: Aligner) -> None:
     assert len({weights.tobytes() for weights in found}) == len(every)
 
 
-def test_a_links_word_is_the_one_looked_at_most(aligner: Aligner) -> None:
+def test_each_target_word_is_linked_to_the_source_word_of_highest_weight(aligner: Aligner) -> None:
     [links], [weights] = aligner.links(PAIRS[:1]), list(aligner.weights(PAIRS[:1]))
     assert links == {(int(row.argmax()), j) for j, row in enumerate(weights)}
 
 
-def test_the_terminal_shows_a_row_a_target_word() -> None:
+def test_the_terminal_shows_a_row_for_each_target_word() -> None:
     weights = np.array([[1, 0, 0], [0, 0.5, 0.5]])
     view = render_terminal(["el", "rojo", "."], ["red", "x"], weights)
     assert view == "\n".join(["      r", "      o", "    e j", "    l o .", "red █", "  x   ▒ ▒"])
 
 
-def test_the_page_has_all_it_needs(aligner: Aligner, tmp_path: Path) -> None:
+def test_the_page_is_self_contained_and_holds_the_weights(aligner: Aligner, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     hostile = (
         split_pretokenized("Is </script><!--<script> a word?"),

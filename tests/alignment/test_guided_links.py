@@ -1,4 +1,4 @@
-"""What one head is told to look at."""
+"""Guided alignment: training one attention head on given links."""
 
 import shutil
 from dataclasses import replace
@@ -25,7 +25,7 @@ from translator.training.objectives import guided_alignment_loss
 
 
 def diagonal(src: str, tgt: str) -> str:
-    """The first words linked, the second, …"""
+    """Return links between the first words, the second words, and so on."""
     count = min(len(split_words(src).words), len(split_words(tgt).words))
     return " ".join(f"{i}-{i}" for i in range(count))
 
@@ -50,7 +50,7 @@ def links_file(prepared: Prepared, training_pairs: list[tuple[str, str]]) -> Pat
     return path
 
 
-def test_links_of_words_become_links_of_their_pieces(
+def test_links_of_words_become_links_of_their_tokens(
     prepared: Prepared, training_pairs: list[tuple[str, str]], links_file: Path
 ) -> None:
     tokenizer = Tokenizer(prepared.tokenizer_dir / "tokenizer.model")
@@ -62,7 +62,7 @@ def test_links_of_words_become_links_of_their_pieces(
         [(src_ids, src_spans), (tgt_ids, tgt_spans)] = tokenizer.encode_with_spans([src, tgt])
 
         def word_of(words: Words, span: tuple[int, int]) -> int | None:
-            """None for a piece that is only the space before a word."""
+            """Return None for a token that is only the space before a word."""
             if not words.text[slice(*span)].strip():
                 return None
             return next(w for w, (_, end) in enumerate(words.spans) if span[1] <= end)
@@ -77,7 +77,7 @@ def test_links_of_words_become_links_of_their_pieces(
         assert set(found.tolist()) == expected
 
 
-def test_a_batch_has_the_links_one_position_on() -> None:
+def test_links_in_a_batch_are_shifted_by_bos() -> None:
     lengths = [[4, 5, 6], [7]]
     links = [[0 * LINK_BASE + 2, 1 * LINK_BASE + 0], []]
     ids = Ragged.from_lists(lengths)
@@ -92,7 +92,7 @@ def test_a_batch_has_the_links_one_position_on() -> None:
     assert torch.equal(second.links[0], batch.links[1])
 
 
-def test_the_loss_is_how_little_the_linked_pieces_weigh() -> None:
+def test_loss_is_the_negative_log_of_the_weight_on_linked_tokens() -> None:
     weights = torch.tensor([[[0.5, 0.3, 0.2], [0.1, 0.1, 0.8], [1.0, 0.0, 0.0]]])
     links = torch.tensor([[[True, True, False], [False, False, False], [False, False, True]]])
     expected = -torch.tensor([0.8, 1e-6]).log().sum()
@@ -102,7 +102,7 @@ def test_the_loss_is_how_little_the_linked_pieces_weigh() -> None:
 def test_a_guided_head_learns_its_links(
     tmp_path: Path, prepared: Prepared, links_file: Path, training_pairs: list[tuple[str, str]]
 ) -> None:
-    """Links that mean nothing (word by word along the diagonal) can come from nowhere else."""
+    """The links are meaningless (a diagonal), so the head can learn them only from the guidance."""
     sizes = {"max_steps": 150, "evaluations": 1}
     data_dir = prepared.corpus_dir.parents[1]
     pairs = [(split_words(src), split_words(tgt)) for src, tgt in training_pairs]
@@ -121,7 +121,7 @@ def test_a_guided_head_learns_its_links(
     assert errors[1] < 0.5 * errors[0]
 
 
-def test_other_links_are_not_gone_on_with(
+def test_resuming_with_changed_links_is_refused(
     tmp_path: Path, prepared: Prepared, links_file: Path
 ) -> None:
     path = Path(shutil.copy(links_file, tmp_path / "links"))
@@ -129,7 +129,7 @@ def test_other_links_are_not_gone_on_with(
     config = tiny_config(data_dir, max_steps=4, evaluations=1, guided_alignment=str(path))
     run = Run(tmp_path / "run")
     train(config, run)
-    # As if it had been stopped before its end.
+    # As if the training had been interrupted.
     run.write_manifest(replace(run.read_manifest(), state="training"))
     path.write_text(path.read_text().replace("0-0", "0-1", 1))
     with pytest.raises(TranslatorError, match="links has changed since"):
@@ -144,7 +144,7 @@ def test_other_links_are_not_gone_on_with(
         (lambda lines: ["what", *lines[1:]], 'line 1: "what" is not a link'),
     ],
 )
-def test_a_file_that_does_not_fit_is_refused(
+def test_a_links_file_that_does_not_fit_the_corpus_is_refused(
     tmp_path: Path, prepared: Prepared, links_file: Path, change, said: str
 ) -> None:
     path = tmp_path / "links"
@@ -156,7 +156,7 @@ def test_a_file_that_does_not_fit_is_refused(
         )
 
 
-def test_links_and_sampling_exclude_each_other(cli) -> None:
+def test_guided_alignment_and_bpe_dropout_exclude_each_other(cli) -> None:
     result = cli("train", "--training.guided_alignment=links", "--tokenizer.bpe_dropout=0.1")
     assert result.returncode == 2
     assert "tokenizer.bpe_dropout" in result.stderr

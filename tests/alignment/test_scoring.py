@@ -1,4 +1,4 @@
-"""Alignments beside gold."""
+"""Scores of alignments against gold links."""
 
 from pathlib import Path
 
@@ -9,18 +9,18 @@ from translator.alignment.words import split_pretokenized
 from translator.errors import TranslatorError
 
 
-def test_the_error_rate_by_hand() -> None:
+def test_scores_equal_those_computed_by_hand() -> None:
     sure, possible = {(0, 0), (1, 1)}, {(0, 0), (1, 1), (2, 1)}
     gold = GoldPair(split_pretokenized("a b c"), split_pretokenized("x y"), sure, possible)
     score = score_links([{(0, 0), (2, 1), (2, 0)}], [gold])
-    # 3 links, 2 of them possible, 1 sure; 2 sure ones in all.
+    # 3 links, of which 2 are possible and 1 is sure; there are 2 sure gold links.
     assert score.precision == pytest.approx(2 / 3)
     assert score.recall == pytest.approx(1 / 2)
     assert score.f1 == pytest.approx(4 / 7)
     assert score.aer == pytest.approx(1 - (1 + 2) / (3 + 2))
 
 
-def test_the_ends_of_the_scale() -> None:
+def test_perfect_and_empty_alignments_get_the_extreme_scores() -> None:
     links = {(0, 0)}
     gold = [GoldPair(split_pretokenized("a"), split_pretokenized("x"), links, links)]
     assert score_links([links], gold).aer == 0
@@ -49,7 +49,7 @@ def test_gold_is_read_from_either_base(tmp_path: Path, base: int, links: str) ->
         ("", "empty"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path: Path, content: str, said: str) -> None:
+def test_an_invalid_line_is_named(tmp_path: Path, content: str, said: str) -> None:
     path = tmp_path / "gold.tsv"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(TranslatorError, match=said):

@@ -1,4 +1,4 @@
-"""Words, and which pieces are theirs."""
+"""Splitting texts into words, and assigning tokens to words."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_separated_punctuation_is_joined_for_the_model(line: str, text: str) -> 
 
 
 @given(st.text())
-def test_every_word_is_where_its_span_says(text: str) -> None:
+def test_each_word_is_the_text_of_its_span(text: str) -> None:
     words = split_words(text)
     assert texts_of(words) == words.words
     assert words.text == normalize(text)
@@ -46,7 +46,7 @@ def test_every_word_is_where_its_span_says(text: str) -> None:
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1)))
-def test_given_words_stay_as_many(words: list[str]) -> None:
+def test_pretokenized_words_are_neither_split_nor_merged(words: list[str]) -> None:
     line = " ".join(words)
     found = split_pretokenized(line)
     assert found.words == line.split()
@@ -54,11 +54,11 @@ def test_given_words_stay_as_many(words: list[str]) -> None:
     assert found.spans == sorted(found.spans)
 
 
-def test_pieces_belong_to_the_words_they_stand_in() -> None:
-    # "ab cd": pieces "ab", " c", "d", and one that goes over the gap.
+def test_tokens_are_assigned_to_the_words_they_overlap() -> None:
+    # "ab cd": tokens "ab", " c", "d", one that spans both words, and the space alone.
     spans = [(0, 2), (3, 5)]
-    pieces = [(0, 2), (2, 4), (4, 5), (1, 4), (2, 3)]
+    tokens = [(0, 2), (2, 4), (4, 5), (1, 4), (2, 3)]
     expected = [[1, 0], [0, 1], [0, 1], [0.5, 0.5], [0, 0]]
-    np.testing.assert_array_equal(character_overlap(spans, pieces), expected)
-    assert character_overlap([], pieces).shape == (5, 0)
+    np.testing.assert_array_equal(character_overlap(spans, tokens), expected)
+    assert character_overlap([], tokens).shape == (5, 0)
     assert character_overlap(spans, []).shape == (0, 2)

@@ -119,7 +119,7 @@ MISTAKES = [
     Mistake(
         "minutes without end",
         command("train", "--training.max_minutes=1e400"),
-        ("training.max_minutes", "must be a number"),
+        ("training.max_minutes", "must be a finite number"),
     ),
     Mistake(
         "null in a section given as a whole",

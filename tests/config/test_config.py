@@ -1,4 +1,4 @@
-"""Settings: where they come from, and the errors for those that don't fit."""
+"""Reading, checking, comparing and saving settings."""
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -35,10 +35,10 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-# --- the files that come with the program ---------------------------------------------------------
+# --- files in configs/ ----------------------------------------------------------------------------
 
 
-def test_configurations_there_are() -> None:
+def test_every_configuration_file_is_tested() -> None:
     assert {path.stem for path in CONFIGS.glob("*.yaml")} == set(NAMES)
 
 
@@ -47,17 +47,17 @@ def test_defaults_are_the_quickstart() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_configuration_loads(path: Path) -> None:
+def test_configuration_file_loads(path: Path) -> None:
     assert isinstance(load_config(path), Config)
 
 
 @pytest.mark.parametrize("name", NAMES[1:])
-def test_the_others_differ_from_the_quickstart(name: str) -> None:
+def test_other_configurations_differ_from_the_quickstart(name: str) -> None:
     assert differing_keys(load_config(CONFIGS / f"{name}.yaml"), Config())
 
 
 @pytest.mark.parametrize(("name", "minutes"), [("quickstart", 10), ("laptop-1h", 60)])
-def test_the_budget_of_a_configuration_gives_its_model(name: str, minutes: float) -> None:
+def test_a_configuration_has_the_model_of_its_time_budget(name: str, minutes: float) -> None:
     from_file = flatten(load_config(CONFIGS / f"{name}.yaml"))
     expected = flatten(Config()) | settings_for_budget(minutes)
     differing = {key for key in from_file if from_file[key] != expected[key]}
@@ -65,7 +65,7 @@ def test_the_budget_of_a_configuration_gives_its_model(name: str, minutes: float
 
 
 @pytest.mark.parametrize("minutes", [0.01, 2, 10, 19.9, 20, 30, 40, 60, 600])
-def test_every_budget_gives_a_model_no_narrower_than_a_smaller_one(minutes: float) -> None:
+def test_a_larger_budget_never_gives_a_narrower_model(minutes: float) -> None:
     assert settings_for_budget(minutes).keys() <= flatten(Config()).keys()
     widths = [settings_for_budget(m).get("model.d_model", 128) for m in (minutes / 2, minutes)]
     assert widths == sorted(widths)
@@ -90,7 +90,7 @@ WIDE = settings_for_budget(60)
         ({"model.d_model": 101}, {}),
     ],
 )
-def test_the_model_of_the_budget_is_taken_as_a_whole_or_not_at_all(
+def test_the_model_of_the_budget_is_used_as_a_whole_or_not_at_all(
     chosen: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     assert flatten(Config()) | default_settings(chosen) == flatten(Config()) | expected
@@ -99,17 +99,17 @@ def test_the_model_of_the_budget_is_taken_as_a_whole_or_not_at_all(
 # --- reading --------------------------------------------------------------------------------------
 
 
-def test_unnamed_settings_keep_their_defaults(tmp_path: Path) -> None:
+def test_settings_that_are_left_out_keep_their_defaults(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, "training:\n  max_minutes: 3\nseed: 9\n"))
     assert config == Config(training=TrainingConfig(max_minutes=3.0), seed=9)
 
 
 @pytest.mark.parametrize("text", ["", "# seed: 3\n", "{}\n"])
-def test_empty_file_means_the_defaults(tmp_path: Path, text: str) -> None:
+def test_an_empty_file_gives_the_defaults(tmp_path: Path, text: str) -> None:
     assert load_config(write(tmp_path, text)) == Config()
 
 
-def test_numbers_may_be_written_with_an_exponent(tmp_path: Path) -> None:
+def test_numbers_can_have_an_exponent(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, "training:\n  lr: 1e-4\n"))
     assert config.training.lr == 0.0001
 
@@ -117,11 +117,11 @@ def test_numbers_may_be_written_with_an_exponent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "files"), [("a.tsv", "a.tsv"), ("[a.en, a.es]", ["a.en", "a.es"])]
 )
-def test_one_file_or_two(tmp_path: Path, text: str, files: str | list[str]) -> None:
+def test_corpus_files_can_be_one_or_two(tmp_path: Path, text: str, files: str | list[str]) -> None:
     assert load_config(write(tmp_path, f"corpus:\n  files: {text}\n")).corpus.files == files
 
 
-def test_missing_configuration_file(tmp_path: Path) -> None:
+def test_a_missing_configuration_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(TranslatorError, match=r"absent\.yaml: no such configuration file"):
         load_config(tmp_path / "absent.yaml")
 
@@ -148,7 +148,9 @@ def test_missing_configuration_file(tmp_path: Path) -> None:
         ("\x00\x01", []),
     ],
 )
-def test_bad_file_is_named_in_one_line(tmp_path: Path, text: str, parts: list[str]) -> None:
+def test_an_invalid_file_is_reported_in_one_line(
+    tmp_path: Path, text: str, parts: list[str]
+) -> None:
     path = write(tmp_path, text)
     with pytest.raises(TranslatorError) as caught:
         load_config(path)
@@ -159,7 +161,7 @@ def test_bad_file_is_named_in_one_line(tmp_path: Path, text: str, parts: list[st
         assert part in message
 
 
-def test_null_is_for_what_is_not_set_by_default(tmp_path: Path) -> None:
+def test_null_is_allowed_only_for_settings_that_default_to_null(tmp_path: Path) -> None:
     for key, default in flatten(Config()).items():
         section, _, name = key.rpartition(".")
         path = write(tmp_path, f"{section}:\n  {name}: null\n" if section else f"{name}: null\n")
@@ -172,12 +174,14 @@ def test_null_is_for_what_is_not_set_by_default(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a\0.tsv", "\ud800.tsv"])
 @pytest.mark.parametrize("files", [str, lambda name: ["a.tsv", name]], ids=["one", "two"])
-def test_names_that_no_file_can_have(name: str, files: Callable[[str], str | list[str]]) -> None:
+def test_impossible_file_names_are_refused(
+    name: str, files: Callable[[str], str | list[str]]
+) -> None:
     with pytest.raises(TranslatorError, match=r"corpus\.files holds a character that no file name"):
         Config(corpus=CorpusConfig(files=files(name)))
 
 
-def test_file_that_is_not_utf8(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "settings.yaml"
     path.write_bytes(b"data_dir: ma\xf1ana\n")
     with pytest.raises(TranslatorError, match=r"settings\.yaml: "):
@@ -188,7 +192,7 @@ def test_file_that_is_not_utf8(tmp_path: Path) -> None:
     "value",
     ["!!python/object/apply:pathlib.Path.touch [{}]", "!!python/object/apply:os.mkdir ['{}']"],
 )
-def test_file_can_not_run_python(tmp_path: Path, value: str) -> None:
+def test_a_configuration_file_cannot_run_python(tmp_path: Path, value: str) -> None:
     planted = tmp_path / "planted"
     with pytest.raises(TranslatorError, match=r"settings\.yaml: "):
         load_config(write(tmp_path, f"data_dir: {value.format(planted)}\n"))
@@ -207,7 +211,7 @@ def test_file_can_not_run_python(tmp_path: Path, value: str) -> None:
         ("training.warm_start", "training.embedding_init"),
     ],
 )
-def test_an_old_key_names_the_new_one(tmp_path: Path, old: str, new: str) -> None:
+def test_a_renamed_key_is_reported_with_its_new_name(tmp_path: Path, old: str, new: str) -> None:
     assert new in flatten(Config())
     section, name = old.split(".")
     with pytest.raises(TranslatorError) as caught:
@@ -219,7 +223,7 @@ def test_an_old_key_names_the_new_one(tmp_path: Path, old: str, new: str) -> Non
 
 
 @pytest.mark.parametrize("direction", ["en-fr", "en-en", "enes", "en_es", "es", ""])
-def test_bad_direction(direction: str) -> None:
+def test_an_invalid_direction_is_refused(direction: str) -> None:
     with pytest.raises(TranslatorError, match='"en-es" or "es-en"'):
         CorpusConfig(direction=direction)
 
@@ -229,12 +233,12 @@ def test_direction_names_source_and_target() -> None:
     assert (config.src_lang, config.tgt_lang) == ("es", "en")
 
 
-def test_other_languages() -> None:
+def test_other_languages_can_be_chosen() -> None:
     config = CorpusConfig(languages=["de", "fr"], direction="fr-de")
     assert (config.src_lang, config.tgt_lang) == ("fr", "de")
 
 
-def test_a_language_may_have_a_hyphen() -> None:
+def test_a_language_can_contain_a_hyphen() -> None:
     config = CorpusConfig(languages=["en", "pt-br"], direction="pt-br-en")
     assert (config.src_lang, config.tgt_lang) == ("pt-br", "en")
 
@@ -246,7 +250,7 @@ def test_files_and_hub_exclude_each_other() -> None:
 
 @pytest.mark.parametrize("names", [[], ["en"], ["en", "es", "fr"]])
 @pytest.mark.parametrize("key", ["languages", "hub_columns"])
-def test_exactly_two_columns(key: str, names: list[str]) -> None:
+def test_exactly_two_languages_and_columns_are_required(key: str, names: list[str]) -> None:
     with pytest.raises(TranslatorError, match=rf"corpus\.{key} must name exactly two"):
         CorpusConfig(**{key: names})  # type: ignore[arg-type]
 
@@ -261,7 +265,7 @@ def test_exactly_two_columns(key: str, names: list[str]) -> None:
         (TrainingConfig, "ema_decay"),
     ],
 )
-def test_fraction_out_of_range(section: type, key: str, value: float) -> None:
+def test_a_fraction_out_of_range_is_refused(section: type, key: str, value: float) -> None:
     with pytest.raises(TranslatorError, match=rf"\.{key} must be at least 0 and less than 1"):
         section(**{key: value})
 
@@ -289,7 +293,7 @@ def test_fraction_out_of_range(section: type, key: str, value: float) -> None:
         (TrainingConfig, "evaluations"),
     ],
 )
-def test_must_be_positive(section: type, key: str, value: int) -> None:
+def test_values_that_are_not_positive_are_refused(section: type, key: str, value: int) -> None:
     with pytest.raises(TranslatorError, match=rf"\.{key} must be greater than zero"):
         section(**{key: value})
 
@@ -305,13 +309,13 @@ def test_must_be_positive(section: type, key: str, value: int) -> None:
         "checkpoint_minutes",
     ],
 )
-def test_must_not_be_negative(key: str) -> None:
+def test_negative_values_are_refused(key: str) -> None:
     with pytest.raises(TranslatorError, match=rf"training\.{key} must not be negative"):
         TrainingConfig(**{key: -1})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [0.997, 0.998, 0.9999])
-def test_no_more_can_be_dropped_than_a_byte_can_express(value: float) -> None:
+def test_dropout_is_at_most_what_a_byte_can_express(value: float) -> None:
     with pytest.raises(TranslatorError, match=r"model\.dropout must be at most 0\.996"):
         ModelConfig(dropout=value)
     dropout = Dropout(ModelConfig(dropout=0.996).dropout)
@@ -329,32 +333,32 @@ def test_no_more_can_be_dropped_than_a_byte_can_express(value: float) -> None:
     ],
 )
 @pytest.mark.parametrize("value", ["sgd", None, ["muon"]])
-def test_a_name_that_is_not_among_the_choices(
+def test_a_value_that_is_not_among_the_choices_is_refused(
     section: type, key: str, choices: str, value: object
 ) -> None:
     with pytest.raises(TranslatorError, match=rf"\.{key} must be one of {choices}.*, not "):
         section(**{key: value})
 
 
-def test_languages_that_differ_in_case_alone() -> None:
+def test_languages_that_differ_only_in_case_are_refused() -> None:
     with pytest.raises(TranslatorError, match=r"corpus\.languages must differ"):
         CorpusConfig(languages=["en", "EN"], direction="en-EN")
 
 
 @pytest.mark.parametrize(("d_model", "n_heads"), [(66, 4), (9, 3)])
-def test_width_that_heads_can_not_share(d_model: int, n_heads: int) -> None:
+def test_a_width_that_the_heads_cannot_divide_is_refused(d_model: int, n_heads: int) -> None:
     with pytest.raises(TranslatorError, match=rf"d_model \({d_model}\).*n_heads \({n_heads}\)"):
         ModelConfig(d_model=d_model, n_heads=n_heads)
 
 
-def test_width_with_odd_heads_is_fine_while_even() -> None:
+def test_an_odd_number_of_heads_is_allowed() -> None:
     assert ModelConfig(d_model=18, n_heads=3).d_model == 18
 
 
 # --- comparing and writing ------------------------------------------------------------------------
 
 
-def test_no_difference() -> None:
+def test_equal_configurations_have_no_differing_keys() -> None:
     assert differing_keys(Config(), Config()) == []
 
 
@@ -365,7 +369,7 @@ def test_differing_keys_are_named() -> None:
     assert differing_keys(Config(), other) == ["corpus.direction", "training.max_steps", "seed"]
 
 
-def test_keys_free_to_change_on_resumption() -> None:
+def test_settings_that_can_change_when_resuming_do_not_differ() -> None:
     training = TrainingConfig(
         checkpoint_minutes=9, threads=3, precision="float32", tensorboard=True, device="cpu"
     )
@@ -374,7 +378,7 @@ def test_keys_free_to_change_on_resumption() -> None:
     assert differing_keys(Config(), replace(other, seed=7)) == ["seed"]
 
 
-def test_keys_of_the_shape_are_those_that_change_a_tensor_or_its_use() -> None:
+def test_shape_keys_are_the_settings_that_change_a_tensor_or_its_use() -> None:
     changed = ModelConfig(32, 2, 1, 2, 64, 0.3, "entmax", "sparsemax", top_k=9)
     other = Config(tokenizer=TokenizerConfig(300, 0.1), model=changed)
     model = {f"model.{key}": value for key, value in asdict(changed).items()}
@@ -392,12 +396,12 @@ SAVED = [
         seed=0,
         data_dir="mis datos: #1",
     ),
-    # "no" is Norwegian here, and not the opposite of yes.
+    # "no" is Norwegian here, which YAML would read as false without quotes.
     Config(corpus=CorpusConfig(hub_name="a/b", languages=["no", "en"], direction="no-en")),
 ]
 
 
 @pytest.mark.parametrize("config", SAVED, ids=["defaults", "own files", "Norwegian"])
-def test_saved_configuration_is_loaded_again(tmp_path: Path, config: Config) -> None:
+def test_a_saved_configuration_is_loaded_unchanged(tmp_path: Path, config: Config) -> None:
     save_config(config, tmp_path / "config.yaml")
     assert load_config(tmp_path / "config.yaml") == config

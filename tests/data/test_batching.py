@@ -1,4 +1,4 @@
-"""Batches hold every pair once, within the budget, and go on where they stopped."""
+"""Batches hold every pair once and stay within the token budget; a restored stream continues."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -54,7 +54,7 @@ row_lists = st.lists(st.lists(st.integers(4, 2**31 - 1), max_size=8), min_size=1
 
 
 @given(row_lists, st.data(), st.booleans())
-def test_padded_rows(rows: Rows, data: st.DataObject, bos: bool) -> None:
+def test_padded_rows_equal_those_padded_by_hand(rows: Rows, data: st.DataObject, bos: bool) -> None:
     chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=10))
     matrix = Ragged.from_lists(rows).padded(np.array(chosen), bos=bos)
     assert matrix.dtype == np.int64
@@ -62,11 +62,11 @@ def test_padded_rows(rows: Rows, data: st.DataObject, bos: bool) -> None:
 
 
 @given(row_lists)
-def test_lengths(rows: Rows) -> None:
+def test_lengths_are_those_of_the_rows(rows: Rows) -> None:
     assert Ragged.from_lists(rows).lengths.tolist() == [len(row) for row in rows]
 
 
-def test_batch_layout_by_hand() -> None:
+def test_batch_has_the_layout_computed_by_hand() -> None:
     pairs = pairs_of([[5, 6, 7], [8]], [[10], [11, 12]])
     batch = make_batch(pairs, np.array([1, 0]))
     assert batch.src.tolist() == [[8, EOS_ID, PAD_ID, PAD_ID], [5, 6, 7, EOS_ID]]
@@ -75,7 +75,7 @@ def test_batch_layout_by_hand() -> None:
     assert batch.tgt_tokens == 5  # 11, 12, eos and 10, eos
 
 
-def test_target_tokens_are_the_predicted_ones() -> None:
+def test_target_tokens_are_counted_without_bos_and_padding() -> None:
     pairs = pairs_of(random_rows(9, 7, seed=1), random_rows(9, 7, seed=2))
     batch = make_batch(pairs, np.arange(9))
     assert batch.tgt_tokens == int((batch.tgt[:, 1:] != PAD_ID).sum())
@@ -87,7 +87,7 @@ side_lengths = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_s
 
 
 @given(side_lengths, st.integers(1, 80), st.integers(0, 3))
-def test_every_pair_once_and_within_the_budget(
+def test_every_pair_is_in_one_batch_within_the_budget(
     lengths: list[tuple[int, int]], budget: int, seed: int
 ) -> None:
     pairs = lengths_only([s for s, _ in lengths], [t for _, t in lengths])
@@ -108,7 +108,7 @@ def test_batches_are_as_large_as_the_budget_allows(count: int, length: int, budg
     )
 
 
-def test_pair_longer_than_the_budget_is_alone() -> None:
+def test_a_pair_longer_than_the_budget_gets_its_own_batch() -> None:
     pairs = lengths_only([3, 200, 3], [3, 5, 3])
     batches = group_by_length(pairs, 16, np.random.default_rng(0))
     assert sorted(rows.tolist() for rows in batches if 1 in rows) == [[1]]
@@ -117,13 +117,13 @@ def test_pair_longer_than_the_budget_is_alone() -> None:
 
 def padding_counted(pairs: PairIds, batches: list[np.ndarray]) -> float:
     made = [make_batch(pairs, rows) for rows in batches]
-    # Without the target's first column, which is bos and never predicted.
+    # Leave out the target's first column: bos is never predicted.
     positions = torch.cat([ids.flatten() for b in made for ids in (b.src, b.tgt[:, 1:])])
     return float((positions == PAD_ID).double().mean())
 
 
 @given(side_lengths, st.integers(1, 80))
-def test_padding_share_is_what_the_matrices_hold(
+def test_padding_share_equals_that_of_the_matrices(
     lengths: list[tuple[int, int]], budget: int
 ) -> None:
     pairs = lengths_only([s for s, _ in lengths], [t for _, t in lengths])
@@ -131,14 +131,14 @@ def test_padding_share_is_what_the_matrices_hold(
     assert padding_share(pairs, batches) == pytest.approx(padding_counted(pairs, batches))
 
 
-def test_grouping_pads_less_than_half_of_what_chance_does() -> None:
+def test_grouping_pads_less_than_half_as_much_as_random_batches() -> None:
     pairs = pairs_of(random_rows(500, 20, seed=1), random_rows(500, 20, seed=1))
     grouped = group_by_length(pairs, 400, np.random.default_rng(0))
     chance = np.array_split(np.random.default_rng(0).permutation(500), len(grouped))
     assert padding_share(pairs, grouped) < padding_share(pairs, chance) / 2
 
 
-def test_batches_do_not_come_in_order_of_length() -> None:
+def test_batches_are_not_sorted_by_length() -> None:
     pairs = lengths_only(list(range(1, 101)), list(range(1, 101)))
     batches = group_by_length(pairs, 150, np.random.default_rng(0))
     longest = [int(rows.max()) for rows in batches]
@@ -147,7 +147,7 @@ def test_batches_do_not_come_in_order_of_length() -> None:
 
 
 @given(st.lists(row_lists, min_size=1, max_size=3))
-def test_written_rows_are_those_read(parts: list[Rows]) -> None:
+def test_written_rows_are_read_back(parts: list[Rows]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_ragged(Path(folder) / "src", [pa.array(rows, LISTS) for rows in parts])
         read = Ragged.open(Path(folder) / "src")
@@ -171,7 +171,7 @@ def test_written_rows_are_those_read(parts: list[Rows]) -> None:
         [0.0, 3.0],
     ],
 )
-def test_rows_that_are_damaged(tmp_path: Path, array: object) -> None:
+def test_damaged_rows_are_refused(tmp_path: Path, array: object) -> None:
     write_ragged(tmp_path / "src", [pa.array([[4, 5], [6]], LISTS)])
     path = tmp_path / "src-offsets.npy"
     if isinstance(array, bytes):
@@ -243,7 +243,7 @@ def test_stored_ids_are_read_back(tmp_path: Path) -> None:
     assert pairs.tgt.padded(rows, bos=True).tolist() == pad_by_hand(tgt, range(20), bos=True)
 
 
-def test_stream_goes_through_every_pair_in_each_epoch(fixed: PairsOfEpoch) -> None:
+def test_each_epoch_contains_every_pair(fixed: PairsOfEpoch) -> None:
     stream = BatchStream(fixed, 100, seed=1)
     expected = sorted(random_rows(60, 12, seed=1))
     for _ in range(3):
@@ -253,7 +253,7 @@ def test_stream_goes_through_every_pair_in_each_epoch(fixed: PairsOfEpoch) -> No
 
 @pytest.mark.parametrize("where", ["start", "inside", "end"])
 @pytest.mark.parametrize("epoch", [0, 1])
-def test_restored_stream_goes_on_with_the_same_batches(
+def test_a_restored_stream_continues_with_the_same_batches(
     pairs_of_epoch: PairsOfEpoch, epoch: int, where: str
 ) -> None:
     stream = BatchStream(pairs_of_epoch, 100, seed=3)
@@ -264,7 +264,7 @@ def test_restored_stream_goes_on_with_the_same_batches(
     while stream.index < {"start": 1, "inside": 4, "end": len(stream.batches)}[where]:
         stream.next()
     state = stream.state()
-    uninterrupted = take(stream, 25)  # beyond the end of the epoch
+    uninterrupted = take(stream, 25)  # runs past the end of the epoch
     assert stream.epoch > epoch
 
     again = BatchStream(pairs_of_epoch, 100, seed=3)
@@ -273,24 +273,24 @@ def test_restored_stream_goes_on_with_the_same_batches(
     assert take(again, 25) == uninterrupted
 
 
-def test_same_seed_same_batches(pairs_of_epoch: PairsOfEpoch) -> None:
+def test_the_same_seed_gives_the_same_batches(pairs_of_epoch: PairsOfEpoch) -> None:
     assert epoch_of(pairs_of_epoch, 1, 2) == epoch_of(pairs_of_epoch, 1, 2)
 
 
-def test_another_seed_another_order(pairs_of_epoch: PairsOfEpoch) -> None:
+def test_another_seed_gives_another_order(pairs_of_epoch: PairsOfEpoch) -> None:
     assert epoch_of(pairs_of_epoch, 1, 0) != epoch_of(pairs_of_epoch, 2, 0)
 
 
-def test_another_epoch_another_order(pairs_of_epoch: PairsOfEpoch) -> None:
+def test_another_epoch_gives_another_order(pairs_of_epoch: PairsOfEpoch) -> None:
     assert epoch_of(pairs_of_epoch, 1, 0) != epoch_of(pairs_of_epoch, 1, 1)
 
 
-def test_another_epoch_puts_other_pairs_together(fixed: PairsOfEpoch) -> None:
+def test_another_epoch_groups_the_pairs_differently(fixed: PairsOfEpoch) -> None:
     one, other = ({str(sorted(src)) for src, _, _ in epoch_of(fixed, 1, epoch)} for epoch in (0, 1))
     assert one != other
 
 
-def test_stream_asks_for_the_pieces_of_each_epoch(sampled: PairsOfEpoch) -> None:
+def test_stream_uses_the_tokens_of_each_epoch(sampled: PairsOfEpoch) -> None:
     stream = BatchStream(sampled, 100, seed=1)
     for epoch in range(3):
         rows = [row for _ in stream.batches for row in stream.next().tgt.tolist()]
@@ -305,7 +305,7 @@ def texts_of_epoch(sampled: PairsOfEpoch, tokenizer: Tokenizer, epoch: int) -> l
     return tokenizer.decode(rows)
 
 
-def test_sampled_epochs_cut_the_same_text_into_other_pieces(
+def test_bpe_dropout_splits_the_same_text_into_other_tokens_each_epoch(
     sampled: PairsOfEpoch, tokenizer: Tokenizer
 ) -> None:
     assert sampled(0).tgt.values.tolist() != sampled(1).tgt.values.tolist()

@@ -1,4 +1,4 @@
-"""Preparation is done once, whole or not at all, with other processes around or killed ones."""
+"""Preparation happens once and completely, even when processes are killed or run in parallel."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ from translator.training.distributed import World
 
 
 def prepared_files(prepared: Prepared) -> dict[str, bytes]:
-    """By name, but for reports, which hold times, and the hashes of these."""
+    """Return the files by name, except reports, which contain times, and their checksums."""
     return {
         str(path.relative_to(prepared.corpus_dir)): data
         for path, data in contents(prepared.corpus_dir).items()
@@ -26,8 +26,8 @@ def prepared_files(prepared: Prepared) -> dict[str, bytes]:
     }
 
 
-def test_what_a_kill_has_left_is_removed(tmp_path: Path) -> None:
-    """Even if its number was that of this process, which is no rarity in a container."""
+def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+    """Even if the killed process had the same id as this one, which is common in containers."""
     untouched = prepare(tiny_config(tmp_path / "untouched"))
     corpus, tokenizer = untouched.corpus_dir.name, untouched.tokenizer_dir.name
     left = [tmp_path / "data" / "prepared" / f".{corpus}.{n}.tmp" for n in (os.getpid(), 1)]
@@ -42,10 +42,10 @@ def test_what_a_kill_has_left_is_removed(tmp_path: Path) -> None:
     assert not half.exists()
 
 
-def test_what_another_process_has_made_meanwhile_is_taken(
+def test_data_prepared_by_another_process_in_the_meantime_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other one is done while this one waits for the lock."""
+    """The other process finishes while this one waits for the lock."""
     prepared = prepare(tiny_config(tmp_path))
     exists = Path.exists
     asked: list[Path] = []
@@ -54,16 +54,16 @@ def test_what_another_process_has_made_meanwhile_is_taken(
         asked.append(path)
         return asked.count(path) > 1 and exists(path)
 
-    def make_again(*_: object) -> None:
-        raise AssertionError("it is made a second time")
+    def prepare_again(*_: object) -> None:
+        raise AssertionError("it is prepared a second time")
 
     monkeypatch.setattr(Path, "exists", not_at_first)
-    monkeypatch.setattr(preparing, "_make_corpus", make_again)
-    monkeypatch.setattr(preparing, "_make_tokenizer", make_again)
+    monkeypatch.setattr(preparing, "_make_corpus", prepare_again)
+    monkeypatch.setattr(preparing, "_make_tokenizer", prepare_again)
     assert prepare(tiny_config(tmp_path)) == prepared
 
 
-def test_a_failure_leaves_nothing_half_made(
+def test_a_failure_leaves_no_incomplete_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -76,7 +76,7 @@ def test_a_failure_leaves_nothing_half_made(
 
 
 def hashed_files(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Fills up with the files whose checksums are computed."""
+    """Return a list to which each file is added whose checksum is computed."""
     hashed: list[Path] = []
 
     def spy(path: Path) -> str:
@@ -87,7 +87,7 @@ def hashed_files(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return hashed
 
 
-def test_a_start_hashes_each_prepared_file_once(
+def test_each_prepared_file_is_hashed_once_at_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared = prepare(tiny_config(tmp_path))
@@ -98,10 +98,10 @@ def test_a_start_hashes_each_prepared_file_once(
 
 
 @pytest.mark.parametrize("name", ["dev.jsonl", "train", "tokenizer"])
-def test_damage_is_noticed_by_one_process_of_each_machine(
+def test_one_process_of_each_machine_detects_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """The others of a machine read the same files, and hash none of them."""
+    """The other processes of the machine read the same files without hashing them."""
     prepared = prepare(tiny_config(tmp_path))
     path = {
         "dev.jsonl": prepared.corpus_dir / "dev.jsonl",
@@ -112,7 +112,7 @@ def test_damage_is_noticed_by_one_process_of_each_machine(
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as a disk that forgets a bit
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # like a flipped bit on the disk
 
     class PreparedError(Exception):
         pass

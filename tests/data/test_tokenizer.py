@@ -1,4 +1,4 @@
-"""What goes into the tokenizer comes out again."""
+"""Decoding restores the encoded text; training and sampling are repeatable."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from translator.text.normalization import normalize
 
 LINES = everyday_lines()
 SENTENCES = [normalize(text) for line in LINES for text in line[:2]]
-# Signs that could be mistaken for special pieces, that other normal forms change, or are rare.
+# Characters that look like special pieces, that other normal forms change, or that are rare.
 SENTENCES += [
     "<s> y </s>, <pad> y <unk>",
     "1 < 2 > 1/2",
@@ -46,7 +46,7 @@ def tokenizer(model: Path) -> Tokenizer:
 @example(text="<s> </s> <pad> <unk>")
 @example(text="")
 @example(text="🐈🐈")
-def test_decoding_gives_back_what_was_encoded(tokenizer: Tokenizer, text: str) -> None:
+def test_decoding_restores_the_encoded_text(tokenizer: Tokenizer, text: str) -> None:
     assert tokenizer.decode(tokenizer.encode([text])) == [text]
 
 
@@ -67,12 +67,12 @@ def test_special_ids_are_fixed(tokenizer: Tokenizer) -> None:
     assert tokenizer.pieces([0, 1, 2, 3]) == ["<pad>", "<unk>", "<s>", "</s>"]
 
 
-def test_unknown_character_is_one_unknown_piece(tokenizer: Tokenizer) -> None:
+def test_an_unknown_character_is_one_unknown_piece(tokenizer: Tokenizer) -> None:
     assert "漢" not in CHARACTERS
     assert tokenizer.encode(["a漢a"])[0].count(UNK_ID) == 1
 
 
-def test_decoding_leaves_out_padding_and_marks(tokenizer: Tokenizer) -> None:
+def test_decoding_leaves_out_special_pieces(tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode(["Hay un gato."])[0]
     assert tokenizer.decode([[BOS_ID, *ids, EOS_ID, PAD_ID, PAD_ID]]) == ["Hay un gato."]
 
@@ -82,7 +82,7 @@ def test_pieces_join_to_the_text(tokenizer: Tokenizer) -> None:
     assert "".join(pieces) == "▁Hay▁un▁gato."
 
 
-def test_vocabulary_has_the_size_asked_for(tokenizer: Tokenizer) -> None:
+def test_vocabulary_has_the_requested_size(tokenizer: Tokenizer) -> None:
     assert tokenizer.vocab_size == VOCAB_SIZE
     assert max(max(row) for row in tokenizer.encode(SENTENCES)) < VOCAB_SIZE
 
@@ -106,7 +106,7 @@ def refusal(vocab_size: int, path: Path) -> str:
     ("size", "kind", "advice", "beyond"),
     [(9000, "large", "less", 1), (10, "small", "more", -1)],
 )
-def test_refused_size_names_the_nearest_that_works(
+def test_a_refused_size_is_reported_with_the_nearest_that_works(
     tmp_path: Path, size: int, kind: str, advice: str, beyond: int
 ) -> None:
     path = tmp_path / "tokenizer.model"
@@ -120,7 +120,7 @@ def test_refused_size_names_the_nearest_that_works(
     assert Tokenizer(path).vocab_size == nearest
 
 
-def test_no_text_at_all(tmp_path: Path) -> None:
+def test_training_without_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TranslatorError, match="can't train on this corpus"):
         train_tokenizer([], VOCAB_SIZE, tmp_path / "tokenizer.model")
 
@@ -128,15 +128,15 @@ def test_no_text_at_all(tmp_path: Path) -> None:
 # --- sampling -------------------------------------------------------------------------------------
 
 
-def test_same_seed_same_pieces(tokenizer: Tokenizer) -> None:
+def test_the_same_seed_gives_the_same_pieces(tokenizer: Tokenizer) -> None:
     assert tokenizer.sample(SENTENCES, 0.3, 7) == tokenizer.sample(SENTENCES, 0.3, 7)
 
 
-def test_other_seed_other_pieces(tokenizer: Tokenizer) -> None:
+def test_another_seed_gives_other_pieces(tokenizer: Tokenizer) -> None:
     assert tokenizer.sample(SENTENCES, 0.3, 7) != tokenizer.sample(SENTENCES, 0.3, 8)
 
 
-def test_sampling_does_not_depend_on_what_was_sampled_before(tokenizer: Tokenizer) -> None:
+def test_sampling_does_not_depend_on_earlier_samples(tokenizer: Tokenizer) -> None:
     first = tokenizer.sample(SENTENCES, 0.3, 7)
     tokenizer.sample(SENTENCES[:10], 0.9, 1)
     assert tokenizer.sample(SENTENCES, 0.3, 7) == first
@@ -155,17 +155,17 @@ def test_sampling_is_the_same_after_loading_again(tokenizer: Tokenizer, model: P
 
 
 @pytest.mark.parametrize("dropout", [0.1, 0.9])
-def test_sampled_pieces_are_the_same_text(tokenizer: Tokenizer, dropout: float) -> None:
+def test_sampled_pieces_decode_to_the_same_text(tokenizer: Tokenizer, dropout: float) -> None:
     assert tokenizer.decode(tokenizer.sample(SENTENCES, dropout, 7)) == SENTENCES
 
 
-def test_more_dropout_more_pieces(tokenizer: Tokenizer) -> None:
+def test_more_dropout_gives_more_pieces(tokenizer: Tokenizer) -> None:
     lengths = [sum(map(len, tokenizer.sample(SENTENCES, p, 7))) for p in (0.0, 0.1, 0.5)]
     assert lengths == sorted(set(lengths))
     assert lengths[0] == sum(map(len, tokenizer.encode(SENTENCES)))
 
 
-def test_sampling_leaves_encode_as_it_was(tokenizer: Tokenizer) -> None:
+def test_sampling_does_not_change_encode(tokenizer: Tokenizer) -> None:
     before = tokenizer.encode(SENTENCES)
     tokenizer.sample(SENTENCES, 0.5, 7)
     assert tokenizer.encode(SENTENCES) == before
@@ -175,7 +175,7 @@ def test_sampling_leaves_encode_as_it_was(tokenizer: Tokenizer) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a model at all"])
-def test_unreadable_model(tmp_path: Path, content: bytes | None) -> None:
+def test_an_unreadable_model_is_refused(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "tokenizer.model"
     if content is not None:
         path.write_bytes(content)
@@ -183,7 +183,7 @@ def test_unreadable_model(tmp_path: Path, content: bytes | None) -> None:
         Tokenizer(path)
 
 
-def test_cut_off_model(tmp_path: Path, model: Path) -> None:
+def test_a_truncated_model_is_refused(tmp_path: Path, model: Path) -> None:
     path = tmp_path / "tokenizer.model"
     path.write_bytes(model.read_bytes()[:1000])
     with pytest.raises(TranslatorError, match="not a readable SentencePiece model"):

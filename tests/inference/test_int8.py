@@ -1,4 +1,4 @@
-"""Our engine in int8, for processors that have units for it."""
+"""The PyTorch engine in int8, for CPUs with int8 instructions."""
 
 from pathlib import Path
 from typing import get_args
@@ -20,28 +20,28 @@ SENTENCES = [english for english, *_ in everyday_lines()[1:40]]
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *, faster: bool) -> None:
-    """The processor has units for int8, or not."""
+    """Pretend that int8 is faster on this CPU, or that it isn't."""
     monkeypatch.setattr(pytorch, "faster_in", lambda dtype: faster)
 
 
-def test_what_is_on_the_levels_is_computed_exactly() -> None:
+def test_int8_values_are_multiplied_exactly() -> None:
     weight = torch.randint(-127, 128, (24, 40)).float()
     x = torch.randint(-127, 128, (3, 7, 40)).float()
-    weight[:, 0] = x[..., 0] = 127  # so that a level is worth 1
+    weight[:, 0] = x[..., 0] = 127  # so that the quantization step is 1
     scales = torch.rand(24, 1) + 0.1
     exact = x @ (weight * scales).T
-    # float32 rounds sums of some 10,000; one level off would be an error of 10.
+    # float32 rounds sums of about 10,000; an error of one quantization step would be about 10.
     torch.testing.assert_close(Int8Linear(weight * scales)(x), exact, atol=0.1, rtol=0)
 
 
-def test_rounding_loses_a_hundredth() -> None:
+def test_rounding_error_is_about_one_percent() -> None:
     weight, x = torch.randn(300, 128), torch.randn(50, 128) * torch.logspace(-3, 3, 50)[:, None]
     exact = x @ weight.T
     errors = (Int8Linear(weight)(x) - exact).norm(dim=1) / exact.norm(dim=1)
     assert 0.001 < errors.max() < 0.02
 
 
-def test_a_vector_becomes_the_same_whatever_is_beside_it() -> None:
+def test_other_rows_of_the_batch_do_not_change_a_product() -> None:
     product, x = Int8Linear(torch.randn(30, 64)), torch.randn(20, 64)
     x[3] *= 1e4
     x[4] = 0
@@ -51,13 +51,13 @@ def test_a_vector_becomes_the_same_whatever_is_beside_it() -> None:
     assert torch.equal(together[4], torch.zeros(30))
 
 
-def test_a_norm_rounds_what_each_product_would_round() -> None:
+def test_quantizing_in_the_norm_equals_quantizing_in_the_product() -> None:
     norm, product, x = nn.LayerNorm(64), Int8Linear(torch.randn(30, 64)), torch.randn(2, 5, 64)
     assert torch.equal(product(QuantizingNorm(norm)(x)), product(norm(x)))
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])
-def test_int8_says_nearly_the_same(
+def test_int8_translates_nearly_the_same(
     trained_run: Path, monkeypatch: pytest.MonkeyPatch, beam_size: int
 ) -> None:
     pretend(monkeypatch, faster=True)
@@ -74,7 +74,7 @@ def test_int8_says_nearly_the_same(
 
 
 @pytest.mark.parametrize("name", get_args(NormalizerName))
-def test_int8_goes_with_every_attention(name: NormalizerName) -> None:
+def test_int8_works_with_every_attention_normalizer(name: NormalizerName) -> None:
     config = ModelConfig(d_model=16, n_heads=2, encoder_layers=1, decoder_layers=1, d_ff=32,
                          cross_attention=name, self_attention=name)  # fmt: skip
     model = Transformer(config, vocab_size=20)
@@ -88,7 +88,7 @@ def test_int8_goes_with_every_attention(name: NormalizerName) -> None:
     torch.testing.assert_close(weights, exact[0], atol=0.05, rtol=0)
 
 
-def test_where_it_would_be_slow_it_is_refused(
+def test_int8_is_refused_on_a_cpu_where_it_would_be_slow(
     trained_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pretend(monkeypatch, faster=False)
@@ -96,7 +96,7 @@ def test_where_it_would_be_slow_it_is_refused(
         load(trained_run, "cpu", "pytorch-int8")
 
 
-def test_what_is_no_processor_is_refused(
+def test_int8_is_refused_on_other_devices_than_a_cpu(
     trained_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pytorch, "pick_device", lambda wanted: torch.device("meta"))

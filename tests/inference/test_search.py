@@ -14,8 +14,8 @@ from translator.inference.search import beam_search, greedy_search, length_limit
 from translator.model.transformer import Transformer
 
 SPECIAL = [PAD_ID, UNK_ID, BOS_ID]
-REAL = [4, 5, 6]  # the pieces of a vocabulary small enough to try everything
-WIDE = 3**3 * 4  # of a beam that holds all beginnings of four pieces
+REAL = [4, 5, 6]  # the ordinary tokens of a vocabulary small enough for an exhaustive search
+WIDE = 3**3 * 4  # a beam size that keeps every candidate of up to four tokens
 LENGTHS = (6, 1, 3, 8, 2)
 VOCAB = 12
 SEEDS = pytest.mark.parametrize("seed", [3, 5, 6])
@@ -35,10 +35,10 @@ def decisive_model(vocab_size: int = VOCAB) -> Transformer:
     return model
 
 
-def prefer(model: Transformer, piece: int, by: float) -> Transformer:
-    """Put the logit of a piece far above all others at every place, or far below."""
-    model.decoder.norm.bias.fill_(1)  # the state is then this plus something that sums to zero
-    model.embedding.weight[piece] = by
+def prefer(model: Transformer, token: int, by: float) -> Transformer:
+    """Raise the logit of a token far above all others at every position, or lower it far below."""
+    model.decoder.norm.bias.fill_(1)  # each state is then this plus a vector that sums to zero
+    model.embedding.weight[token] = by
     return model
 
 
@@ -53,7 +53,7 @@ def beam(
 
 
 def next_logits(model: Transformer, src: Tensor, targets: list[list[int]]) -> Tensor:
-    """(N, T + 1, V) for one source without padding and N targets of one length."""
+    """Return logits (N, T + 1, V) for one source without padding and N targets of one length."""
     many = src.expand(len(targets), -1)
     tgt = torch.tensor([[BOS_ID, *ids] for ids in targets])
     states, _ = model.decoder(tgt, encode(model, many))
@@ -61,17 +61,17 @@ def next_logits(model: Transformer, src: Tensor, targets: list[list[int]]) -> Te
 
 
 def next_log_probs(model: Transformer, src: Tensor, targets: list[list[int]]) -> Tensor:
-    """Those of the pieces that a translation may have, among themselves."""
+    """Return log-probabilities that are renormalized over the tokens allowed in a translation."""
     logits = next_logits(model, src, targets)
     logits[..., SPECIAL] = -torch.inf
     return logits.log_softmax(dim=-1)
 
 
 def log_prob_of(model: Transformer, src: Tensor, hypothesis: Hypothesis) -> float:
-    pieces = hypothesis.ids + [EOS_ID] * hypothesis.complete
-    assert hypothesis.length == len(pieces)
+    tokens = hypothesis.ids + [EOS_ID] * hypothesis.complete
+    assert hypothesis.length == len(tokens)
     log_probs = next_log_probs(model, src, [hypothesis.ids])[0]
-    return sum(log_probs[place, piece].item() for place, piece in enumerate(pieces))
+    return sum(log_probs[position, token].item() for position, token in enumerate(tokens))
 
 
 def without_padding(src: Tensor) -> list[Tensor]:
@@ -79,16 +79,16 @@ def without_padding(src: Tensor) -> list[Tensor]:
 
 
 def naive_greedy(model: Transformer, src: Tensor) -> tuple[list[int], float]:
-    """One source without padding, everything computed anew at each step."""
+    """Search for one source without padding; recompute everything at each step."""
     ids: list[int] = []
     total = 0.0
     for _ in range(2 * len(src) + 10):
         log_probs = next_log_probs(model, src, [ids])[0, -1]
-        piece = max(range(EOS_ID, len(log_probs)), key=lambda i: log_probs[i].item())
-        total += log_probs[piece].item()
-        if piece == EOS_ID:
+        token = max(range(EOS_ID, len(log_probs)), key=lambda i: log_probs[i].item())
+        total += log_probs[token].item()
+        if token == EOS_ID:
             break
-        ids.append(piece)
+        ids.append(token)
     return ids, total
 
 
@@ -101,7 +101,7 @@ def assert_same(actual: list[Hypothesis], expected: list[Hypothesis]) -> None:
 
 @pytest.fixture
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At most 3 or 4 pieces, eos counted, by the length of the source."""
+    """Limit targets to 3 or 4 tokens (with eos), depending on the length of the source."""
 
     def limits(padding_mask: Tensor) -> Tensor:
         return 3 + (~padding_mask).sum(dim=1) % 2
@@ -112,12 +112,12 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 def everything(
     model: Transformer, src: Tensor, length_penalty: float
 ) -> list[tuple[float, list[int]]]:
-    """The scores and ids of all complete targets of one source, the best first."""
+    """Return the scores and ids of all complete targets of one source, the best first."""
     ranked = []
     for length in range(3 + len(src) % 2):
         targets = [list(ids) for ids in itertools.product(REAL, repeat=length)]
         for ids, log_probs in zip(targets, next_log_probs(model, src, targets), strict=True):
-            total = sum(log_probs[i, piece].item() for i, piece in enumerate([*ids, EOS_ID]))
+            total = sum(log_probs[i, token].item() for i, token in enumerate([*ids, EOS_ID]))
             ranked.append((total / (length + 1) ** length_penalty, ids))
     return sorted(ranked, reverse=True)
 
@@ -125,8 +125,9 @@ def everything(
 def naive_beam(
     model: Transformer, src: Tensor, size: int, length_penalty: float, n_best: int
 ) -> list[Hypothesis]:
-    """One source without padding; everything computed anew, and no search ended early because
-    nothing better can come.
+    """Search for one source without padding; recompute everything at each step.
+
+    Unlike ours, this search doesn't stop early when no better hypothesis is possible.
     """
     live: list[tuple[float, list[int]]] = [(0.0, [])]
     done: list[Hypothesis] = []
@@ -134,9 +135,9 @@ def naive_beam(
         log_probs = next_log_probs(model, src, [ids for _, ids in live])[:, -1].tolist()
         candidates = sorted(
             (
-                (total + log_probs[row][piece], [*ids, piece])
+                (total + log_probs[row][token], [*ids, token])
                 for row, (total, ids) in enumerate(live)
-                for piece in range(EOS_ID, len(log_probs[row]))
+                for token in range(EOS_ID, len(log_probs[row]))
             ),
             reverse=True,
         )
@@ -152,13 +153,13 @@ def naive_beam(
     return sorted(done, key=lambda h: h.score(length_penalty), reverse=True)[:n_best]
 
 
-def test_limit_is_twice_the_source_and_ten() -> None:
+def test_length_limit_is_twice_the_source_length_plus_ten() -> None:
     src = sources(6, 1)
     assert length_limits(src == PAD_ID).tolist() == [22, 12]
 
 
 @SEEDS
-def test_greedy_takes_the_best_piece_each_time(seed: int) -> None:
+def test_greedy_search_takes_the_most_likely_token_at_each_step(seed: int) -> None:
     torch.manual_seed(seed)
     model, src = decisive_model(), sources(*LENGTHS)
     for hypothesis, row in zip(greedy(model, src), without_padding(src), strict=True):
@@ -168,7 +169,7 @@ def test_greedy_takes_the_best_piece_each_time(seed: int) -> None:
 
 
 @SEEDS
-def test_greedy_finds_the_same_where_nobody_asks_for_scores(seed: int) -> None:
+def test_greedy_search_finds_the_same_without_scores(seed: int) -> None:
     torch.manual_seed(seed)
     model, src = decisive_model(), sources(*LENGTHS)
     unscored = greedy_search(model.decoder, encode(model, src), with_scores=False)
@@ -177,7 +178,7 @@ def test_greedy_finds_the_same_where_nobody_asks_for_scores(seed: int) -> None:
 
 
 @SEEDS
-def test_a_single_beam_is_greedy(seed: int) -> None:
+def test_beam_size_one_equals_greedy_search(seed: int) -> None:
     torch.manual_seed(seed)
     model, src = decisive_model(), sources(*LENGTHS)
     assert_same([found for (found,) in beam(model, src, 1)], greedy(model, src))
@@ -186,7 +187,7 @@ def test_a_single_beam_is_greedy(seed: int) -> None:
 @PENALTIES
 @SEEDS
 @pytest.mark.parametrize(("size", "n_best"), [(2, 1), (3, 3), (5, 1), (5, 2)])
-def test_beam_search_is_the_naive_one(
+def test_beam_search_equals_the_naive_one(
     size: int, n_best: int, length_penalty: float, seed: int
 ) -> None:
     torch.manual_seed(seed)
@@ -199,7 +200,7 @@ def test_beam_search_is_the_naive_one(
 @PENALTIES
 @pytest.mark.parametrize("n_best", [1, 3, 10])
 @pytest.mark.usefixtures("short_limits")
-def test_wide_beam_finds_the_best_of_all(length_penalty: float, n_best: int) -> None:
+def test_a_wide_beam_finds_the_best_of_all_targets(length_penalty: float, n_best: int) -> None:
     model, src = decisive_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
     found = beam(model, src, WIDE, length_penalty, n_best)
     for hypotheses, row in zip(found, without_padding(src), strict=True):
@@ -210,7 +211,7 @@ def test_wide_beam_finds_the_best_of_all(length_penalty: float, n_best: int) -> 
 
 
 @pytest.mark.usefixtures("short_limits")
-def test_asked_for_more_than_there_are_all_come() -> None:
+def test_n_best_larger_than_the_number_of_targets_returns_all() -> None:
     model, src = decisive_model(vocab_size=7), sources(4, 3, vocab_size=7)
     found = beam(model, src, WIDE, n_best=WIDE)
     assert [len(hypotheses) for hypotheses in found] == [1 + 3 + 9, 1 + 3 + 9 + 27]
@@ -219,7 +220,9 @@ def test_asked_for_more_than_there_are_all_come() -> None:
 @PENALTIES
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
 @pytest.mark.usefixtures("short_limits")
-def test_no_beam_beats_the_best_of_all(length_penalty: float, size: int) -> None:
+def test_no_beam_scores_higher_than_the_best_of_all_targets(
+    length_penalty: float, size: int
+) -> None:
     model, src = decisive_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
     found = beam(model, src, size, length_penalty)
     for (best,), row in zip(found, without_padding(src), strict=True):
@@ -230,7 +233,7 @@ def test_no_beam_beats_the_best_of_all(length_penalty: float, size: int) -> None
 
 @PENALTIES
 @SEEDS
-def test_log_prob_is_that_of_the_ids(length_penalty: float, seed: int) -> None:
+def test_log_prob_is_the_sum_over_the_tokens(length_penalty: float, seed: int) -> None:
     torch.manual_seed(seed)
     model, src = decisive_model(), sources(*LENGTHS)
     for hypotheses, row in zip(
@@ -248,9 +251,9 @@ def test_score_divides_by_a_power_of_the_length() -> None:
 
 @PENALTIES
 @SEEDS
-def test_hypotheses_are_different_and_the_best_is_first(length_penalty: float, seed: int) -> None:
+def test_hypotheses_differ_and_the_best_is_first(length_penalty: float, seed: int) -> None:
     torch.manual_seed(seed)
-    found = beam(random_model(), sources(*LENGTHS), 5, length_penalty, n_best=5)
+    found = beam(decisive_model(), sources(*LENGTHS), 5, length_penalty, n_best=5)
     assert max(len(hypotheses) for hypotheses in found) == 5
     for hypotheses in found:
         scores = [h.score(length_penalty) for h in hypotheses]
@@ -259,7 +262,7 @@ def test_hypotheses_are_different_and_the_best_is_first(length_penalty: float, s
 
 
 @SEEDS
-def test_each_sentence_is_searched_as_if_alone(seed: int) -> None:
+def test_other_sentences_of_the_batch_do_not_change_the_result(seed: int) -> None:
     torch.manual_seed(seed)
     model, src = decisive_model(), sources(*LENGTHS)
     together, with_beam = greedy(model, src), beam(model, src, 4, n_best=4)
@@ -270,7 +273,7 @@ def test_each_sentence_is_searched_as_if_alone(seed: int) -> None:
 
 
 @pytest.mark.parametrize("special", SPECIAL)
-def test_special_pieces_are_never_found(special: int) -> None:
+def test_special_tokens_are_never_generated(special: int) -> None:
     model, src = prefer(decisive_model(), special, by=10), sources(*LENGTHS)
     for hypotheses in [greedy(model, src), *beam(model, src, 4, n_best=4)]:
         for hypothesis in hypotheses:
@@ -279,7 +282,7 @@ def test_special_pieces_are_never_found(special: int) -> None:
             assert (best == special).all(), "nothing is tested"
 
 
-def test_search_that_finds_no_end_stops_at_the_limit() -> None:
+def test_search_without_eos_stops_at_the_limit() -> None:
     model, src = prefer(decisive_model(), EOS_ID, by=-10), sources(*LENGTHS)
     limits = [2 * length + 10 for length in LENGTHS]
     for hypotheses in (greedy(model, src), [found for (found,) in beam(model, src, 4)]):
@@ -291,25 +294,27 @@ def test_search_that_finds_no_end_stops_at_the_limit() -> None:
             assert hypothesis.log_prob == pytest.approx(expected, abs=1e-4)
 
 
-def test_logits_made_in_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_computing_logits_in_blocks_does_not_change_the_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model, src = decisive_model(), sources(*LENGTHS)
     expected = greedy(model, src), beam(model, src, 3, n_best=3)
-    for rows in (1, 2):  # the last block of the beams' rows is not full
+    for rows in (1, 2):  # with beams, the last block is not full
         monkeypatch.setattr(search, "_BLOCK_LOGITS", rows * VOCAB)
         assert (greedy(model, src), beam(model, src, 3, n_best=3)) == expected
 
 
 @pytest.mark.parametrize("count", [1, 2, 10, 63, 64, 65, 500])
 @pytest.mark.parametrize("vocab_size", [5, 64, 130, 300])
-def test_best_pieces_are_those_of_a_whole_sort(vocab_size: int, count: int) -> None:
+def test_top_tokens_equal_the_first_of_a_full_sort(vocab_size: int, count: int) -> None:
     logits = torch.randn(7, vocab_size)
-    logits[0] = logits[0].sort().values  # the best side by side, in a block or two
+    logits[0] = logits[0].sort().values  # the highest are next to each other, in one block or two
     logits[:, SPECIAL] = -torch.inf
-    pieces = search._top_tokens(logits, count)
+    tokens = search._top_tokens(logits, count)
     expected = logits.sort(dim=-1, descending=True).indices
-    real = min(count, vocab_size - len(SPECIAL))  # the forbidden ones come last, in any order
-    assert torch.equal(pieces[:, :real], expected[:, :real])
-    assert pieces.size(1) == min(count, vocab_size)
+    real = min(count, vocab_size - len(SPECIAL))  # the masked ones come last, in any order
+    assert torch.equal(tokens[:, :real], expected[:, :real])
+    assert tokens.size(1) == min(count, vocab_size)
 
 
 # --- forced prefixes ------------------------------------------------------------------------------
@@ -320,7 +325,7 @@ PREFIXES = [[4], [], [5, 6], [6, 4], [4, 4]]
 @PENALTIES
 @pytest.mark.parametrize("n_best", [1, 3])
 @pytest.mark.usefixtures("short_limits")
-def test_wide_beam_finds_the_best_of_all_that_begin_with_the_prefix(
+def test_a_wide_beam_finds_the_best_targets_that_start_with_the_prefix(
     length_penalty: float, n_best: int
 ) -> None:
     model, src = decisive_model(vocab_size=7), sources(*LENGTHS, vocab_size=7)
@@ -339,7 +344,7 @@ def test_wide_beam_finds_the_best_of_all_that_begin_with_the_prefix(
 
 
 @SEEDS
-def test_a_forced_prefix_counts_in_the_log_probability(seed: int) -> None:
+def test_log_probability_includes_the_forced_prefix(seed: int) -> None:
     torch.manual_seed(seed)
     model, src = decisive_model(), sources(*LENGTHS)
     prefixes = [[4], [], [5, 6, 7], [8] * 40, [9, 4]]  # one is longer than the limit
@@ -358,7 +363,7 @@ def test_a_forced_prefix_counts_in_the_log_probability(seed: int) -> None:
 
 
 @SEEDS
-def test_forcing_what_would_be_found_changes_nothing(seed: int) -> None:
+def test_forcing_a_prefix_of_the_best_target_does_not_change_the_result(seed: int) -> None:
     torch.manual_seed(seed)
     model, src = decisive_model(), sources(*LENGTHS)
     free = greedy(model, src)

@@ -1,4 +1,4 @@
-"""Text in, text out, for any text."""
+"""`Translator.translate` handles any text."""
 
 import math
 import random
@@ -22,7 +22,9 @@ def translator(trained_run: Path) -> Translator:
     return load(trained_run)
 
 
-def test_a_translator_knows_its_languages(translator: Translator, reverse_run: Path) -> None:
+def test_a_translator_has_the_languages_of_its_run(
+    translator: Translator, reverse_run: Path
+) -> None:
     assert (translator.src_lang, translator.tgt_lang) == ("en", "es")
     backward = load(reverse_run)
     assert (backward.src_lang, backward.tgt_lang) == ("es", "en")
@@ -52,7 +54,7 @@ SENTENCES = [
 @example("ﬁ Å Å e\u0301")
 @example("İSTANBUL ŞİİR")
 @example("STRASSE ß ŉ")
-def test_any_text_gives_no_more_lines_than_it_has(translator: Translator, text: str) -> None:
+def test_a_translation_has_no_more_lines_than_its_text(translator: Translator, text: str) -> None:
     [translation] = translator.translate([text], beam_size=2)
     assert len(translation.text.splitlines()) <= len(text.splitlines())
     assert translation.text == translation.text.strip()
@@ -72,12 +74,12 @@ def test_a_very_long_sentence_is_translated_in_parts(translator: Translator, tex
     assert "\n" not in translation.text
 
 
-def test_a_short_text_has_no_warning_of_parts(translator: Translator) -> None:
+def test_a_short_text_gives_no_warning_about_parts(translator: Translator) -> None:
     [translation] = translator.translate(SENTENCES[:1], beam_size=1)
     assert not any("parts" in warning for warning in translation.warnings)
 
 
-def test_sentences_are_translated_as_they_would_be_alone(translator: Translator) -> None:
+def test_sentences_of_a_text_are_translated_as_if_alone(translator: Translator) -> None:
     alone = [translation.text for translation in translator.translate(SENTENCES)]
     for space in (" ", "  ", "\n", "\r\n\r\n\t"):
         [together] = translator.translate([space.join(SENTENCES)])
@@ -85,7 +87,7 @@ def test_sentences_are_translated_as_they_would_be_alone(translator: Translator)
         assert not any("parts" in warning for warning in together.warnings)
 
 
-def test_the_score_of_a_text_is_that_of_its_sentences(translator: Translator) -> None:
+def test_the_score_of_a_text_is_the_sum_over_its_sentences(translator: Translator) -> None:
     first, second, together = translator.translate(
         [SENTENCES[0], SENTENCES[2], f"{SENTENCES[0]} {SENTENCES[2]}"], length_penalty=0
     )
@@ -99,14 +101,14 @@ def test_texts_are_the_same_without_scores(translator: Translator) -> None:
     assert all(math.isnan(t.score) for t in unscored)
 
 
-def test_only_the_sentence_in_capitals_gets_capitals(translator: Translator) -> None:
+def test_only_the_sentence_in_uppercase_is_translated_to_uppercase(translator: Translator) -> None:
     usual, uppercase = SENTENCES[0], SENTENCES[3].upper()
     first, second, both = translator.translate([usual, uppercase, f"{usual} {uppercase}"])
     assert both.text == f"{first.text} {second.text}"
     assert not first.text.isupper()
 
 
-def test_capitals_give_the_capitals_of_the_same_translation(translator: Translator) -> None:
+def test_uppercase_gives_the_same_translation_in_uppercase(translator: Translator) -> None:
     sentences = [sentence for sentence in SENTENCES if " " in sentence]  # not "YES."
     usual = [translation.text for translation in translator.translate(sentences)]
     uppercase = translator.translate([sentence.upper() for sentence in sentences])
@@ -114,7 +116,7 @@ def test_capitals_give_the_capitals_of_the_same_translation(translator: Translat
     assert any(text != text.upper() for text in usual)
 
 
-def test_a_short_abbreviation_is_no_sentence_in_capitals(translator: Translator) -> None:
+def test_a_short_abbreviation_does_not_count_as_uppercase(translator: Translator) -> None:
     [translation] = translator.translate(["TV"], beam_size=1)
     assert not translation.text.isupper()
 
@@ -125,7 +127,7 @@ def test_unknown_characters_are_named(translator: Translator) -> None:
     assert warning.endswith(": 猫 ж")
 
 
-def test_a_part_of_unknown_characters_alone_is_copied(translator: Translator) -> None:
+def test_a_text_of_unknown_characters_only_is_copied(translator: Translator) -> None:
     [translation] = translator.translate(["猫 ж"], beam_size=2)
     assert (translation.text, translation.score) == ("猫 ж", 0.0)
     assert translation.warnings == ["characters that the model has never seen are copied: 猫 ж"]
@@ -154,10 +156,10 @@ def test_the_model_never_reads_an_unknown_token(
     assert UNK_ID not in read[0]
 
 
-def test_a_text_found_twice_is_given_once_with_its_better_score(
+def test_a_translation_found_twice_is_listed_once_with_its_better_score(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two ways to split it into tokens are two hypotheses."""
+    """Two hypotheses can split the same text into different tokens."""
     whole, other = translator.tokenizer.encode(["Sí.", "¿"])
     found = [
         Hypothesis(whole, -1.0, 1, True),
@@ -180,7 +182,7 @@ def test_warnings_belong_to_their_text(translator: Translator) -> None:
     assert not any("猫" in warning for warning in first.warnings + third.warnings)
 
 
-def test_order_and_neighbors_make_no_difference(translator: Translator) -> None:
+def test_order_and_other_texts_do_not_change_the_result(translator: Translator) -> None:
     alone = {text: translator.translate([text], beam_size=1)[0].text for text in SENTENCES}
     assert len(set(alone.values())) > 3
     shuffled = random.Random(5).sample(SENTENCES * 3, k=3 * len(SENTENCES))
@@ -189,13 +191,13 @@ def test_order_and_neighbors_make_no_difference(translator: Translator) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t ", "\u200b\ufeff", "\x00"])
-def test_an_empty_text_gives_an_empty_one(translator: Translator, text: str) -> None:
+def test_an_empty_text_gives_an_empty_translation(translator: Translator, text: str) -> None:
     empty, full = translator.translate([text, "Yes."])
     assert (empty.text, empty.alternatives, empty.warnings) == ("", [], [])
     assert full.text
 
 
-def test_no_texts_give_none(translator: Translator) -> None:
+def test_an_empty_list_gives_an_empty_list(translator: Translator) -> None:
     assert translator.translate([]) == []
 
 
@@ -209,7 +211,7 @@ def test_a_text_instead_of_a_list_is_refused(translator: Translator) -> None:
     [{"beam_size": 0}, {"n_best": 0}, {"n_best": 3, "beam_size": 2}, {"length_penalty": -0.5}],
     ids=str,
 )
-def test_arguments_that_make_no_sense_are_refused(
+def test_invalid_search_options_are_refused(
     translator: Translator, options: dict[str, float]
 ) -> None:
     with pytest.raises(TranslatorError, match="beam_size"):
@@ -224,7 +226,7 @@ def test_alternatives_are_distinct_and_the_best_comes_first(translator: Translat
     assert 2 <= len({text for text, _ in translation.alternatives}) == len(scores) <= 4
 
 
-def test_cross_attention_has_a_distribution_for_each_target_token(translator: Translator) -> None:
+def test_cross_attention_is_a_distribution_for_each_target_token(translator: Translator) -> None:
     src, tgt, layers = translator.cross_attention("The boat leaves at noon.", "El barco sale.")
     assert src[-1] == tgt[-1] == "</s>"
     assert "".join(src[:-1]).replace("▁", " ").strip() == "The boat leaves at noon."

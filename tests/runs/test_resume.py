@@ -282,7 +282,7 @@ def test_a_state_of_an_earlier_version_names_no_processes(
     torch.save(state, stopped_copy.state)
     resume(stopped_copy.path, data_dir)
     assert "now with" not in capsys.readouterr().err
-    assert stopped_copy.read_manifest()["state"] == "finished"
+    assert stopped_copy.read_manifest().state == "finished"
 
 
 def test_the_device_may_change(
@@ -299,7 +299,7 @@ def test_the_device_may_change(
     said = capsys.readouterr().err
     assert "computed with device cuda, now with cpu" in said
     assert "--training.device cuda prevents that" in said
-    assert stopped_copy.read_manifest()["state"] == "finished"
+    assert stopped_copy.read_manifest().state == "finished"
 
 
 # --- ends -----------------------------------------------------------------------------------------

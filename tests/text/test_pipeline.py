@@ -1,4 +1,4 @@
-"""Steps, and how far `restore` undoes `apply`."""
+"""`restore` undoes `apply`, for each step and for pipelines."""
 
 import pickle
 import re
@@ -28,7 +28,7 @@ def at_most(limit: int) -> Length:
     return Length(lambda text: len(text) <= limit)
 
 
-def there_and_back(step: Step[Any], text: str) -> str:
+def round_trip(step: Step[Any], text: str) -> str:
     applied = step.apply(text)
     return step.restore(applied.parts, applied.state)
 
@@ -39,50 +39,50 @@ def without_space(text: str) -> str:
 
 @given(text=ANY | TEXTS)
 def test_sentences_are_restored_exactly(text: str) -> None:
-    assert there_and_back(Sentences(), text) == text
+    assert round_trip(Sentences(), text) == text
 
 
 @given(text=ANY | TEXTS)
 def test_normalization_restores_the_normalized_form(text: str) -> None:
-    assert there_and_back(Normalization(), text) == normalize(text)
+    assert round_trip(Normalization(), text) == normalize(text)
 
 
 @given(text=ANY | TEXTS | st.text("ABCÉÑß. ").map(str.upper))
 @example("WHERE IS THE LIBRARY?")
-@example("ΟΔΟΣ ΟΔΟΣ")  # a small sigma at the end of a word is another letter
+@example("ΟΔΟΣ ΟΔΟΣ")  # a lowercase sigma at the end of a word is another letter
 @example("İSTANBUL")
 @example("GROẞ STRAẞE")
-def test_casing_is_restored_exactly_unless_a_letter_has_two_capitals(text: str) -> None:
-    restored = there_and_back(Casing(), text)
+def test_casing_is_restored_exactly_if_each_letter_has_one_uppercase_form(text: str) -> None:
+    restored = round_trip(Casing(), text)
     assert restored.casefold() == text.casefold()
     if all(letter.lower().upper() == letter for letter in text if letter.isupper()):
         assert restored == text
 
 
-def test_every_letter_is_the_same_letter_after_casing() -> None:
+def test_casing_restores_every_letter_up_to_case() -> None:
     letters = map(chr, range(sys.maxunicode + 1))
     for letter in (c for c in letters if not c == c.lower() == c.upper() == c.title()):
         for text in (f"ABCD{letter}", f"{letter}ABCD"):
-            assert there_and_back(Casing(), text).casefold() == text.casefold()
+            assert round_trip(Casing(), text).casefold() == text.casefold()
 
 
 @given(text=ANY.map(normalize) | TEXTS.map(normalize), limit=st.integers(1, 40))
-def test_length_restores_normalized_text_whose_words_fit(text: str, limit: int) -> None:
-    restored = there_and_back(at_most(limit), text)
+def test_length_restores_normalized_text_if_its_words_fit(text: str, limit: int) -> None:
+    restored = round_trip(at_most(limit), text)
     assert without_space(restored) == without_space(text)
     if all(len(word) <= limit for word in text.split()):
         assert restored == text
 
 
 @given(text=ANY | TEXTS, limit=st.integers(1, 40))
-def test_all_steps_restore_the_normalized_text_up_to_capitals(text: str, limit: int) -> None:
-    """Lines stay lines; a word that doesn't fit keeps the spaces at which it was split."""
+def test_all_steps_together_restore_the_normalized_text_up_to_case(text: str, limit: int) -> None:
+    """Line breaks are kept. A word that is too long keeps the spaces at which it was split."""
     pipeline = Pipeline([Sentences(), Normalization(), Casing(), at_most(limit)])
-    restored = there_and_back(pipeline, text)
+    restored = round_trip(pipeline, text)
     assert folded(without_space(restored)) == folded(without_space(normalize(text)))
     if all(len(word) <= limit for word in normalize(text).split()):
         assert folded(normalize(restored)) == folded(normalize(text))
-        if all(map(normalize, text.split())):  # no word of invisible characters alone
+        if all(map(normalize, text.split())):  # no word consists of invisible characters only
             assert content_lines(restored) == content_lines(text)
 
 
@@ -95,7 +95,7 @@ def content_lines(text: str) -> list[str]:
 
 
 @given(text=ANY | TEXTS, limit=st.integers(1, 40))
-def test_parts_are_normalized_fit_and_are_not_empty(text: str, limit: int) -> None:
+def test_parts_are_normalized_not_empty_and_short_enough(text: str, limit: int) -> None:
     pipeline = Pipeline([Sentences(), Normalization(), at_most(limit)])
     parts = pipeline.apply(text).parts
     assert all(1 <= len(part) <= limit and part == normalize(part) for part in parts)
@@ -111,7 +111,7 @@ def test_steps_are_undone_on_a_translation() -> None:
     assert pipeline.restore(spanish, applied.state) == text
 
 
-def test_empty_translations_leave_no_white_space_behind() -> None:
+def test_empty_translations_leave_no_white_space() -> None:
     pipeline = Pipeline([Sentences(), Normalization(), Casing(), at_most(20)])
     applied = pipeline.apply("I see.\nThe cat is here. The dog, as ever, sleeps.\nBye.")
     translations = ["Ya veo.", "", "El perro,", "", "Adiós."]
@@ -133,30 +133,30 @@ def test_a_state_can_be_stored() -> None:
 
 
 class Placeholders:
-    """A step as another package could write it: numbers are kept from the model."""
+    """A step that another package could define: it hides numbers from the model."""
 
     def apply(self, text: str) -> Applied[list[str]]:
-        """Hide the numbers; they are the state."""
+        """Replace the numbers by `#` and return them as the state."""
         return Applied([re.sub(r"\d+", "#", text)], re.findall(r"\d+", text))
 
     def restore(self, parts: Sequence[str], state: list[str]) -> str:
-        """Show them."""
+        """Put the numbers back."""
         [text] = parts
         numbers = iter(state)
         return re.sub("#", lambda _: next(numbers), text)
 
 
 @given(text=st.text("aB1 .\n"))
-def test_a_pipeline_takes_new_steps_and_is_a_step(text: str) -> None:
+def test_a_pipeline_accepts_new_steps_and_can_be_a_step(text: str) -> None:
     inner = Pipeline([Normalization(), Placeholders(), Casing()])
     parts = Pipeline([Sentences(), inner]).apply(text).parts
     assert not any(map(str.isdigit, "".join(parts)))
-    restored = there_and_back(Pipeline([Sentences(), inner]), text)
-    assert restored == there_and_back(
+    restored = round_trip(Pipeline([Sentences(), inner]), text)
+    assert restored == round_trip(
         Pipeline([Sentences(), Normalization(), Placeholders(), Casing()]), text
     )
-    assert restored == there_and_back(Pipeline([Sentences(), Normalization()]), text)
+    assert restored == round_trip(Pipeline([Sentences(), Normalization()]), text)
 
 
 def test_a_pipeline_without_steps_changes_nothing() -> None:
-    assert there_and_back(Pipeline([]), "Any text") == "Any text"
+    assert round_trip(Pipeline([]), "Any text") == "Any text"

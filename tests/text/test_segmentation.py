@@ -15,7 +15,7 @@ def at_most(limit: int) -> Callable[[str], bool]:
 
 
 def cost(text: str) -> int:
-    """Not in proportion to the length, like the number of a text's tokens."""
+    """Return a cost that is not proportional to the length, like the number of tokens."""
     return sum(3 if character == "é" else 1 for character in text if character != "a")
 
 
@@ -32,14 +32,14 @@ def test_words_that_fit_stay_whole_and_in_order(text: str, limit: int) -> None:
 
 
 @given(text=TEXTS, limit=st.integers(3, 40))
-def test_fitting_need_not_go_by_length(text: str, limit: int) -> None:
+def test_the_limit_can_be_a_cost_other_than_length(text: str, limit: int) -> None:
     parts = split_long(text, lambda part: cost(part) <= limit)
     assert all(part and cost(part) <= limit for part in parts)
     assert "".join(parts).replace(" ", "") == text.replace(" ", "")
 
 
 @given(text=TEXTS)
-def test_text_that_fits_stays_as_it_is(text: str) -> None:
+def test_a_text_that_fits_is_not_changed(text: str) -> None:
     assert split_long(text, at_most(len(text))) == [text]
 
 
@@ -65,26 +65,26 @@ def test_sentences_that_fit_are_joined_but_never_cut(sentences: list[str], limit
         # Three sentences: the first two fit together.
         ("We ate. It rained. The cat, as ever, slept.", 25,
          ["We ate. It rained.", "The cat, as ever, slept."]),
-        # The sentence that doesn't fit is cut at a clause, though words would fill the part more.
+        # A sentence that is too long is split at a clause, even if more words would fit.
         ("We ate. When it rained, the cat slept on the mat.", 24,
          ["We ate.", "When it rained,", "the cat slept on the", "mat."]),
         ("First the oven; then bread: warm", 16, ["First the oven;", "then bread: warm"]),
-        # Between words where there is no clause.
+        # Without a clause, the text is split between words.
         ("one two three four five", 9, ["one two", "three", "four five"]),
-        # A word that is too long alone is cut anywhere, the others are not.
+        # Only a word that is itself too long is cut, at any character.
         ("a wordwithoutanyend here", 10, ["a", "wordwith", "outanyend", "here"]),
         # A closing quotation mark or bracket belongs to its sentence.
         ("“Is it late?” (No.) We stay.", 13, ["“Is it late?”", "(No.)", "We stay."]),
-        # A point inside a word ends no sentence.
+        # A period inside a word does not end a sentence.
         ("It is 3.14 or so. Near it.", 17, ["It is 3.14 or so.", "Near it."]),
     ],
 )  # fmt: skip
-def test_best_place_is_taken(text: str, limit: int, parts: list[str]) -> None:
+def test_text_is_split_at_the_best_position(text: str, limit: int, parts: list[str]) -> None:
     assert split_long(text, at_most(limit)) == parts
 
 
 @given(text=st.text('aAZ.!?…"”) \t\n\x85\u2028¿1-', max_size=40))
-def test_sentences_joined_are_the_text(text: str) -> None:
+def test_joining_the_sentences_restores_the_text(text: str) -> None:
     found = split_sentences(text)
     assert "".join(sentence + space for sentence, space in found) == text.lstrip()
     assert all(sentence and sentence.strip() == sentence for sentence, _ in found)
@@ -100,14 +100,14 @@ def test_sentences_joined_are_the_text(text: str) -> None:
         "Mr. Ruiz met Dr. Vega and Sra. Gil on the 3.5 km of St. Paul road.|Then he left.",
         "J. R. Pardo lives in the U.S. Army base, at 5 p.m. Eastern time.",
         "So do I.|He knows.",
-        "“No!” she said.|Off she went… and came back.",  # a small letter goes on
+        "“No!” she said.|Off she went… and came back.",  # a lowercase letter continues the sentence
         "1. Peel them.|2. Cook them.|It took until 9.|Then we ate 3.14.|Good.",
         "Stop.|..|Go.",
         "Ud. sabe.|El Sr. Gil no.|1984.",
         "猫。 犬。",
     ],
 )
-def test_sentence_ends_are_where_a_reader_sees_them(text: str) -> None:
+def test_sentences_end_where_a_reader_expects(text: str) -> None:
     found = split_sentences(text.replace("|", " "))
     assert [sentence for sentence, _ in found] == text.split("|")
 

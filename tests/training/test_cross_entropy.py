@@ -19,7 +19,7 @@ SMOOTHINGS = pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.6])
 
 
 def states_and_targets(rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """Spread widely, so that some pieces are next to impossible."""
+    """Draw with a wide spread, so that some tokens have a probability near zero."""
     states = torch.randn(rows, WIDTH, dtype=torch.float64).to(dtype).requires_grad_()
     embedding = (2 * torch.randn(VOCAB, WIDTH, dtype=torch.float64)).to(dtype).requires_grad_()
     return states, embedding, torch.randint(VOCAB, (rows,))
@@ -29,7 +29,7 @@ def states_and_targets(rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, T
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("rows", [1, 5, ROWS_AT_ONCE, 2 * ROWS_AT_ONCE + 3])
 @pytest.mark.parametrize("factor", [1.0, 0.01, -3.0, 0.0])
-def test_loss_and_gradients_are_those_of_pytorch(
+def test_loss_and_gradients_equal_pytorchs(
     smoothing: float, dtype: torch.dtype, rows: int, factor: float
 ) -> None:
     states, embedding, targets = states_and_targets(rows, dtype)
@@ -47,7 +47,7 @@ def test_loss_and_gradients_are_those_of_pytorch(
 
 @SMOOTHINGS
 @pytest.mark.parametrize("rows", [1, 5, 2 * ROWS_AT_ONCE + 3])
-def test_a_weight_for_each_token_is_that_of_pytorch(smoothing: float, rows: int) -> None:
+def test_loss_and_gradients_with_token_weights_equal_pytorchs(smoothing: float, rows: int) -> None:
     states, embedding, targets = states_and_targets(rows, torch.float64)
     weights = torch.randn(rows, dtype=torch.float64)  # rewards can be negative
     each = F.cross_entropy(
@@ -60,8 +60,8 @@ def test_a_weight_for_each_token_is_that_of_pytorch(smoothing: float, rows: int)
     torch.testing.assert_close(torch.autograd.grad(ours, (states, embedding)), expected)
 
 
-def test_huge_logits_overflow_nowhere() -> None:
-    # exp(1e4) overflows in double precision too, where the rounding is too small to be in the way.
+def test_huge_logits_do_not_overflow() -> None:
+    # exp(1e4) overflows in double precision too, whose rounding doesn't affect the comparison.
     states = torch.eye(2, dtype=torch.float64, requires_grad=True)
     embedding = torch.tensor([[1e4, -1e4], [-1e4, -1e4], [0.0, -1e4]], dtype=torch.float64)
     embedding.requires_grad_()
@@ -73,7 +73,7 @@ def test_huge_logits_overflow_nowhere() -> None:
     torch.testing.assert_close(torch.autograd.grad(ours, (states, embedding)), expected)
 
 
-def test_nothing_to_predict_costs_nothing() -> None:
+def test_loss_and_gradients_without_targets_are_zero() -> None:
     states, embedding, targets = states_and_targets(0, torch.float32)
     loss = projected_cross_entropy(states, embedding, targets, 0.1)
     assert loss.item() == 0
@@ -88,7 +88,7 @@ def perturbed_model() -> Transformer:
 
 
 def random_batch(*lengths: tuple[int, int], padding: int = 0) -> Batch:
-    """Pairs of these lengths, eos not counted, with `padding` more columns than they need."""
+    """Return random pairs of these lengths (without eos), with `padding` extra columns."""
     sides = []
     for side, bos in ((0, False), (1, True)):
         rows = [random_ids(pair[side], vocab_size=VOCAB).tolist() for pair in lengths]
@@ -119,10 +119,10 @@ def gradients(model: Transformer, loss: Tensor) -> dict[str, Tensor]:
 
 
 @SMOOTHINGS
-def test_batch_loss_is_the_naive_one_with_its_gradients(smoothing: float) -> None:
+def test_batch_loss_and_gradients_equal_the_naive_ones(smoothing: float) -> None:
     model = perturbed_model()
     exact = copy.deepcopy(model).double()
-    # In all, more target pieces than are worked on at once.
+    # The batch has more target tokens than one block of the computation.
     batch = random_batch(*[(i % 7, (3 * i) % 11) for i in range(30)])
     assert batch.tgt_tokens > ROWS_AT_ONCE
     theirs, ours = naive_loss(exact, batch, smoothing), batch_loss(model, batch, smoothing)

@@ -1,6 +1,6 @@
-"""Several processes train what one trains, and none waits for one that has died.
+"""Several processes train the same model as one, and stop when one of them dies.
 
-Run by torchrun, this file saves the gradients that its processes have computed together.
+When torchrun runs this file, it saves the gradients that the processes computed together.
 """
 
 import os
@@ -30,7 +30,7 @@ from translator.training.distributed import World, process_group
 from translator.training.learner import Learner
 from translator.training.objectives import CrossEntropy, GuidedAlignment, SupervisedObjective
 
-# Long enough to be in the midst of it when a state has been saved, even on a busy machine.
+# Long enough that training is still running when a state has been saved, even on a busy machine.
 OPTIONS = [
     *TINY_OPTIONS,
     "--training.max_steps=150",
@@ -38,7 +38,7 @@ OPTIONS = [
     "--training.precision=float32",
 ]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
-# What a rank may take to notice that another has gone.
+# Seconds within which a rank must notice that another has ended.
 PATIENCE = 30
 
 
@@ -49,12 +49,12 @@ def random_pairs(rows: int) -> PairIds:
         lengths = generator.integers(1, 9, size=rows)
         return Ragged.from_lists([generator.integers(4, 40, size=n).tolist() for n in lengths])
 
-    # The first piece of each target is linked to the first of its source.
+    # The first token of each target is linked to the first of its source.
     return PairIds(sentences(), sentences(), Ragged.from_lists([[0]] * rows))
 
 
 def gradients_together(world: World) -> tuple[float, list[torch.Tensor]]:
-    """Of three batches; the last has fewer pairs than there are processes."""
+    """Return loss and gradients of three batches; the last has fewer pairs than processes."""
     torch.manual_seed(1)
     shape = ModelConfig(d_model=16, n_heads=2, encoder_layers=1, decoder_layers=2, d_ff=24)
     model = Transformer(shape, vocab_size=40)
@@ -76,26 +76,26 @@ def free_port() -> int:
         return int(opened.getsockname()[1])
 
 
-# --- sharing out ----------------------------------------------------------------------------------
+# --- sharding -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 50])
-def test_each_pair_is_in_one_share(size: int) -> None:
+def test_each_pair_is_in_exactly_one_shard(size: int) -> None:
     batch = make_batch(random_pairs(30), np.arange(30))
-    shares = [batch.shard(rank, size) for rank in range(size)]
+    shards = [batch.shard(rank, size) for rank in range(size)]
     pairs = [
         (src.tolist(), tgt.tolist(), links.tolist())
-        for share in shares
-        for src, tgt, links in zip(share.src, share.tgt, share.links, strict=True)  # type: ignore[arg-type]
+        for shard in shards
+        for src, tgt, links in zip(shard.src, shard.tgt, shard.links, strict=True)  # type: ignore[arg-type]
     ]
     whole = zip(batch.src.tolist(), batch.tgt.tolist(), batch.links.tolist(), strict=True)  # type: ignore[union-attr]
     assert sorted(pairs) == sorted(whole)
-    assert sum(share.tgt_tokens for share in shares) == batch.tgt_tokens
-    sizes = [len(share.src) for share in shares]
+    assert sum(shard.tgt_tokens for shard in shards) == batch.tgt_tokens
+    sizes = [len(shard.src) for shard in shards]
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_gradients_are_those_of_one_process(tmp_path: Path) -> None:
+def test_gradients_equal_those_of_one_process(tmp_path: Path) -> None:
     command = [*TORCHRUN, "--standalone", "--nproc-per-node=3", __file__, str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run(command, check=True, timeout=120, capture_output=True, env=environment)
@@ -135,7 +135,7 @@ def start(run: Run, data_dir: Path, **environment: object) -> subprocess.Popen[s
 
 @pytest.fixture
 def two(data_dir: Path, tmp_path: Path) -> Iterator[tuple[Run, list[subprocess.Popen[str]]]]:
-    """A training by two processes, in the middle of its steps."""
+    """A training by two processes, interruptible in the middle of its steps."""
     run = Run(tmp_path / "two")
     meeting = {"WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     processes = [start(run, data_dir, RANK=i, LOCAL_RANK=i, **meeting) for i in range(2)]
@@ -149,7 +149,7 @@ def two(data_dir: Path, tmp_path: Path) -> Iterator[tuple[Run, list[subprocess.P
 
 
 def assert_same_end(run: Run, reference: Run) -> None:
-    """Up to roundings, which the steps since have made larger."""
+    """Check that two runs end alike, up to rounding errors that grow with each step."""
     assert run.read_manifest().state == "finished"
     expected = load_file(reference.weights)
     for name, weight in load_file(run.weights).items():
@@ -161,7 +161,7 @@ def assert_same_end(run: Run, reference: Run) -> None:
     assert losses[0] == pytest.approx(losses[1], abs=0.02)
 
 
-def test_none_waits_for_one_that_was_killed_and_one_alone_goes_on(
+def test_a_process_stops_when_the_other_is_killed_and_one_process_can_resume(
     two: tuple[Run, list[subprocess.Popen[str]]], alone: Run, data_dir: Path
 ) -> None:
     run, (first, second) = two
@@ -179,8 +179,8 @@ def test_none_waits_for_one_that_was_killed_and_one_alone_goes_on(
     assert_same_end(run, alone)
 
 
-def test_two_machines_go_on_with_what_one_has_begun(alone: Run, data_dir: Path) -> None:
-    """Two agents, each with a process of its own, that meet at a port."""
+def test_two_machines_resume_what_one_has_started(alone: Run, data_dir: Path) -> None:
+    """Two torchrun agents with one process each, which meet at a port."""
     run = Run(data_dir / "agents")
     process = start(run, data_dir)
     while not run.state.exists() and process.poll() is None:
@@ -198,11 +198,12 @@ def test_two_machines_go_on_with_what_one_has_begun(alone: Run, data_dir: Path) 
     said = "".join(agent.communicate(timeout=120)[1] for agent in agents)
     assert [agent.returncode for agent in agents] == [0, 0], said
     assert "computed with processes 1, now with 2" in said
-    assert said.count("resuming") == said.count(" s: dev BLEU ") / 2 == 1  # the first talks for all
+    # Only the first process prints.
+    assert said.count("resuming") == said.count(" s: dev BLEU ") / 2 == 1
     assert_same_end(run, alone)
 
 
-# --- what can't be --------------------------------------------------------------------------------
+# --- refused devices ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

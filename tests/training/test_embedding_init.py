@@ -1,4 +1,4 @@
-"""Pieces that translate each other begin side by side."""
+"""Tokens that translate each other start with similar embeddings."""
 
 import math
 
@@ -18,7 +18,7 @@ VOCAB = 2 * WORDS + 10  # the last ten occur nowhere
 
 
 def toy_pairs(count: int) -> PairIds:
-    """Source words 0 … 39; the translation of word w is word 40 + w, in another order."""
+    """Return pairs in which word w (0 … 39) is translated as word 40 + w, in shuffled order."""
     draw = np.random.default_rng(0)
     src = [draw.integers(WORDS, size=draw.integers(2, 6)).tolist() for _ in range(count)]
     tgt = [draw.permutation([WORDS + word for word in words]).tolist() for words in src]
@@ -26,7 +26,7 @@ def toy_pairs(count: int) -> PairIds:
 
 
 def naive_gram(pairs: PairIds, vocab_size: int) -> Tensor:
-    """Cosines between all pieces, from counts made pair by pair and a whole decomposition."""
+    """Return the cosines between all tokens, from naive counts and a full decomposition."""
     sides = [
         [set(row.tolist()) for row in np.split(side.values, side.offsets[1:-1])]
         for side in (pairs.src, pairs.tgt)
@@ -47,9 +47,9 @@ def naive_gram(pairs: PairIds, vocab_size: int) -> Tensor:
     return vectors @ vectors.T
 
 
-def test_vectors_are_those_of_a_whole_decomposition() -> None:
+def test_vectors_equal_those_of_a_full_decomposition() -> None:
     draw = np.random.default_rng(1)
-    # Both sides share pieces, as two languages share names and numbers.
+    # Both sides share tokens, as two languages share names and numbers.
     sides = [
         [draw.integers(12, size=draw.integers(1, 5)).tolist() for _ in range(300)] for _ in "st"
     ]
@@ -59,7 +59,7 @@ def test_vectors_are_those_of_a_whole_decomposition() -> None:
 
 
 @pytest.mark.parametrize("width", [8, 64, 200])
-def test_the_nearest_piece_of_the_other_language_is_the_translation(width: int) -> None:
+def test_the_nearest_token_of_the_other_language_is_the_translation(width: int) -> None:
     vectors = cooccurrence_vectors(toy_pairs(2000), VOCAB, width)
     assert vectors.shape == (VOCAB, width)
     nearest = (vectors[:WORDS] @ vectors[WORDS : 2 * WORDS].T).argmax(dim=1)
@@ -72,7 +72,7 @@ def test_vectors_have_length_one_or_zero() -> None:
     assert not lengths[2 * WORDS :].any()
 
 
-def test_what_is_not_known_stays_random_and_lengths_stay_what_they_were() -> None:
+def test_unseen_tokens_keep_their_random_vectors_and_the_mean_length_stays_one() -> None:
     model = Transformer(ModelConfig(d_model=64, n_heads=2, d_ff=64), VOCAB)
     before = model.embedding.weight.detach().clone()
     init_from_cooccurrence(model, toy_pairs(2000))

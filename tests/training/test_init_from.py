@@ -15,7 +15,7 @@ from translator.pipeline import train
 from translator.runs.run import Run
 from translator.training.trainer import Trainer
 
-# Rates so low that no step changes a float32 weight by more than a rounding.
+# Learning rates so low that steps change float32 weights by rounding errors at most.
 FROZEN = {"muon_lr": 1e-12, "lr": 1e-12, "max_steps": 2, "evaluations": 1}
 
 
@@ -38,7 +38,7 @@ def adapted(base: Run, pairs: Path, data_dir: Path, **training: object) -> Confi
     return replace(config, corpus=replace(config.corpus, files=str(pairs)))
 
 
-def test_it_starts_from_the_weights_and_the_tokenizer_of_the_other_run(
+def test_training_starts_from_the_weights_and_the_tokenizer_of_the_base_run(
     base: Run, other_pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Run(tmp_path / "adapted")
@@ -49,7 +49,9 @@ def test_it_starts_from_the_weights_and_the_tokenizer_of_the_other_run(
     assert "1 characters of this corpus are not in the vocabulary" in capsys.readouterr().err
 
 
-def test_it_learns_from_there(base: Run, other_pairs: Path, tmp_path: Path) -> None:
+def test_training_from_a_base_run_learns_faster(
+    base: Run, other_pairs: Path, tmp_path: Path
+) -> None:
     settings = {"max_steps": 40, "muon_lr": 0.02, "lr": 0.006, "warmup_steps": 5}
     losses = []
     for name, init_from in (("adapted", str(base.path)), ("new", None)):
@@ -61,7 +63,7 @@ def test_it_learns_from_there(base: Run, other_pairs: Path, tmp_path: Path) -> N
     assert losses[0] < losses[1] - 0.3, "nats per token after 40 steps"
 
 
-def test_a_saved_run_no_longer_needs_the_other_one(
+def test_a_saved_run_resumes_without_the_base_run(
     base: Run, other_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, data_dir = Run(tmp_path / "adapted"), tmp_path / "data"
@@ -81,7 +83,7 @@ def test_a_saved_run_no_longer_needs_the_other_one(
     assert run.read_manifest().state == "finished"
 
 
-def test_other_weights_than_at_the_start_are_refused(
+def test_resuming_is_refused_when_the_base_weights_have_changed(
     base: Run, other_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run(tmp_path / "adapted")
@@ -99,7 +101,7 @@ def test_other_weights_than_at_the_start_are_refused(
         train(config, run)
 
 
-def test_weights_that_do_not_fit_are_refused_with_the_keys(
+def test_a_base_run_of_another_shape_is_refused_with_the_differing_keys(
     base: Run, other_pairs: Path, tmp_path: Path
 ) -> None:
     config = adapted(base, other_pairs, tmp_path / "data")
@@ -109,6 +111,6 @@ def test_weights_that_do_not_fit_are_refused_with_the_keys(
     assert not (tmp_path / "adapted").exists()
 
 
-def test_a_run_that_is_not_there_is_named(cli: Cli) -> None:
+def test_a_missing_base_run_is_named(cli: Cli) -> None:
     result = cli("train", *TINY_OPTIONS, "--training.init_from=runs/none")
     assert_one_clear_line(result, "runs/none", "no run")

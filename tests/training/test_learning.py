@@ -1,4 +1,4 @@
-"""Whether the model really learns: small tasks, learnt by rote or by rule."""
+"""The model learns small tasks with a known answer, and each step computes the right gradients."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ Ids = list[int]
 
 
 class Given:
-    """Batches that come in the order given, again and again."""
+    """A stream that repeats the given batches in their order."""
 
     def __init__(self, *batches: Batch) -> None:
         self._batches = cycle(batches)
@@ -67,7 +67,7 @@ def learner_of(
 def gradients_of_step(
     monkeypatch: pytest.MonkeyPatch, config: TrainingConfig, batches: Sequence[Batch]
 ) -> tuple[dict[str, Tensor], float, int]:
-    """The gradients that the optimizers are given in a step; and what the step returns."""
+    """Return the gradients that the optimizers get in a step, its loss and its number of tokens."""
     torch.manual_seed(0)
     model = tiny_model()
     learner = learner_of(model, config, Given(*batches))
@@ -79,7 +79,7 @@ def gradients_of_step(
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-def test_a_batch_is_learnt_by_heart(
+def test_a_batch_is_memorized(
     optimizer: Literal["muon", "adamw"], precision: Literal["float32", "bfloat16"]
 ) -> None:
     steps, rows = 250, 16
@@ -107,7 +107,7 @@ def test_a_batch_is_learnt_by_heart(
         ("entmax15", "bfloat16"),
     ],
 )
-def test_a_batch_is_learnt_by_heart_through_every_attention(
+def test_a_batch_is_memorized_with_every_attention_normalizer(
     normalizer: NormalizerName, precision: Literal["float32", "bfloat16"]
 ) -> None:
     steps, rows = 250, 16
@@ -122,8 +122,8 @@ def test_a_batch_is_learnt_by_heart_through_every_attention(
 
 
 @pytest.mark.parametrize("rule", [list, lambda ids: ids[::-1]], ids=["copy", "reverse"])
-def test_a_rule_is_learnt_from_examples(rule: Callable[[Ids], Ids]) -> None:
-    """From any seed: this one is new each time."""
+def test_a_rule_is_learned_from_examples(rule: Callable[[Ids], Ids]) -> None:
+    """Unseen sentences are translated by the rule: copied, or reversed."""
     seed = 3653141555
     torch.manual_seed(seed)
     steps = 400
@@ -147,9 +147,11 @@ def test_a_rule_is_learnt_from_examples(rule: Callable[[Ids], Ids]) -> None:
     assert np.mean(right) >= 0.95, f"seed {seed}"
 
 
-def test_accumulated_batches_are_as_one_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradients_of_accumulated_batches_equal_those_of_one_joined_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pairs = random_pairs(10)
-    # Of different size, so that a mean of means would show.
+    # The parts differ in size, so a mean of their means would be wrong.
     parts = [make_batch(pairs, rows) for rows in (np.arange(7), np.arange(7, 10))]
     joined = [make_batch(pairs, np.arange(10))]
     two, one = (
@@ -166,7 +168,7 @@ def test_accumulated_batches_are_as_one_joined(monkeypatch: pytest.MonkeyPatch) 
 def gradients_with_threads(
     monkeypatch: pytest.MonkeyPatch, threads: int, dropout: float
 ) -> tuple[dict[str, Tensor], float]:
-    """Of one step on a batch, with as many workers as threads."""
+    """Return gradients and loss of one step on a batch, with one worker per thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -184,7 +186,7 @@ def gradients_with_threads(
         torch.set_num_threads(before)
 
 
-def test_workers_side_by_side_find_the_gradients_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parallel_workers_compute_the_gradients_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     expected, expected_total = gradients_with_threads(monkeypatch, 1, dropout=0)
     for threads in (2, 3):
         gradients, total = gradients_with_threads(monkeypatch, threads, dropout=0)
@@ -192,7 +194,7 @@ def test_workers_side_by_side_find_the_gradients_of_one(monkeypatch: pytest.Monk
         assert total == pytest.approx(expected_total, rel=1e-5)
 
 
-def test_workers_side_by_side_draw_the_same_however_they_take_turns(
+def test_dropout_of_parallel_workers_does_not_depend_on_their_timing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected, _ = gradients_with_threads(monkeypatch, 2, dropout=0.3)
@@ -201,7 +203,9 @@ def test_workers_side_by_side_draw_the_same_however_they_take_turns(
         torch.testing.assert_close(gradients, expected, rtol=0, atol=0)
 
 
-def test_bfloat16_is_for_products_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_changes_gradients_little_and_keeps_them_in_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     batch = [make_batch(random_pairs(50), np.arange(50))]
     exact = TrainingConfig(precision="float32", max_grad_norm=0)
     half = TrainingConfig(precision="bfloat16", max_grad_norm=0)
@@ -214,7 +218,7 @@ def test_bfloat16_is_for_products_only(monkeypatch: pytest.MonkeyPatch) -> None:
         assert cosine > 0.98, name
 
 
-def test_each_step_drops_other_values(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dropout_differs_between_steps_and_is_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
     batch = make_batch(random_pairs(10), np.arange(10))
     model = Transformer(ModelConfig(d_model=32, n_heads=2, d_ff=64, dropout=0.3), VOCAB)
     learner = learner_of(model, TrainingConfig(), Given(batch))
@@ -225,7 +229,7 @@ def test_each_step_drops_other_values(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("where", ["loss", "gradient"])
-def test_what_is_no_number_is_not_learnt(
+def test_a_loss_or_gradient_that_is_not_finite_changes_no_weight(
     monkeypatch: pytest.MonkeyPatch, where: str, bad: float
 ) -> None:
     model = tiny_model()
@@ -234,20 +238,20 @@ def test_what_is_no_number_is_not_learnt(
     before = {name: weight.clone() for name, weight in get_weights(learner.model).items()}
     exact = Replica.gradients
 
-    def spoilt(*arguments: Any) -> tuple[float, tuple[Tensor, ...]]:
+    def corrupted(*arguments: Any) -> tuple[float, tuple[Tensor, ...]]:
         loss, gradients = exact(*arguments)
         if where == "loss":
             return bad, gradients
         gradients[3].view(-1)[5] = bad
         return loss, gradients
 
-    monkeypatch.setattr(Replica, "gradients", spoilt)
+    monkeypatch.setattr(Replica, "gradients", corrupted)
     with pytest.raises(TranslatorError, match=r"step 2: .*precision float32.*lr"):
         learner.step(1)
     assert all(torch.equal(get_weights(model)[name], before[name]) for name in before)
 
 
-def test_a_long_gradient_is_clipped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gradient_above_the_maximum_norm_is_clipped(monkeypatch: pytest.MonkeyPatch) -> None:
     batch = [make_batch(random_pairs(10), np.arange(10))]
     free, _, _ = gradients_of_step(monkeypatch, TrainingConfig(max_grad_norm=0), batch)
     norm = sum(gradient.square().sum() for gradient in free.values()) ** 0.5
@@ -257,7 +261,7 @@ def test_a_long_gradient_is_clipped(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(clipped, {name: g / 10 for name, g in free.items()})
 
 
-def test_a_short_gradient_is_not_clipped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gradient_below_the_maximum_norm_is_not_clipped(monkeypatch: pytest.MonkeyPatch) -> None:
     batch = [make_batch(random_pairs(10), np.arange(10))]
     free, _, _ = gradients_of_step(monkeypatch, TrainingConfig(max_grad_norm=0), batch)
     short, _, _ = gradients_of_step(monkeypatch, TrainingConfig(max_grad_norm=1e6), batch)

@@ -15,7 +15,7 @@ from translator.training.optimizer import ExponentialMovingAverage, Optimizers, 
 
 SHAPES = pytest.mark.parametrize("shape", [(40, 8), (8, 40), (16, 16), (1, 5), (5, 1)])
 BOTH = pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-NEXT_TO_NOTHING = 1e-30
+NEGLIGIBLE = 1e-30
 
 
 def random_matrix(rows: int, columns: int) -> Tensor:
@@ -26,8 +26,8 @@ def alone(matrix: Tensor) -> Tensor:
     return orthogonalize(matrix[None])[0]
 
 
-def naive_orthogonalise(matrix: Tensor) -> Tensor:
-    """The iteration on the singular values themselves, as Jordan et al. define it."""
+def naive_orthogonalize(matrix: Tensor) -> Tensor:
+    """Iterate on the singular values themselves, as Jordan et al. define it."""
     u, s, vt = torch.linalg.svd(matrix, full_matrices=False)
     s = s / s.square().sum().sqrt()
     for _ in range(NEWTON_SCHULZ_STEPS):
@@ -38,7 +38,7 @@ def naive_orthogonalise(matrix: Tensor) -> Tensor:
 @SHAPES
 @pytest.mark.parametrize("scale", [1e-3, 1, 1e3])
 def test_singular_values_become_about_one(shape: tuple[int, int], scale: float) -> None:
-    """Those not next to nothing beside the largest: five iterations can't raise these."""
+    """The spread is 20 to 1: five iterations can't raise singular values that are much smaller."""
     u, s, vt = torch.linalg.svd(random_matrix(*shape), full_matrices=False)
     spread = scale * torch.linspace(1, 0.05, len(s), dtype=torch.float64)
     after = torch.linalg.svdvals(alone(u @ spread.diag() @ vt))
@@ -56,7 +56,7 @@ def test_singular_values_of_random_tall_and_wide_matrices_become_about_one(
 
 
 @SHAPES
-def test_singular_vectors_stay(shape: tuple[int, int]) -> None:
+def test_singular_vectors_are_kept(shape: tuple[int, int]) -> None:
     matrix = random_matrix(*shape)
     u, _, vt = torch.linalg.svd(matrix, full_matrices=False)
     cosine = torch.cosine_similarity(alone(matrix).flatten(), (u @ vt).flatten(), dim=0)
@@ -64,14 +64,14 @@ def test_singular_vectors_stay(shape: tuple[int, int]) -> None:
 
 
 @SHAPES
-def test_orthogonalise_is_the_iteration_on_singular_values(shape: tuple[int, int]) -> None:
+def test_orthogonalize_equals_the_iteration_on_singular_values(shape: tuple[int, int]) -> None:
     matrix = random_matrix(*shape)
     # The code adds 1e-7 to the norm.
-    torch.testing.assert_close(alone(matrix), naive_orthogonalise(matrix), rtol=0, atol=1e-6)
+    torch.testing.assert_close(alone(matrix), naive_orthogonalize(matrix), rtol=0, atol=1e-6)
 
 
 @SHAPES
-def test_stacked_matrices_are_as_one_by_one(shape: tuple[int, int]) -> None:
+def test_stacked_matrices_give_the_same_as_one_by_one(shape: tuple[int, int]) -> None:
     matrices = [scale * random_matrix(*shape) for scale in (0.01, 1, 100)]
     together = orthogonalize(torch.stack(matrices))
     torch.testing.assert_close(together, torch.stack([alone(m) for m in matrices]))
@@ -82,7 +82,7 @@ def test_zero_matrix_stays_zero() -> None:
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-def test_muon_is_the_naive_one_matrix_by_matrix(weight_decay: float) -> None:
+def test_muon_equals_the_naive_version_matrix_by_matrix(weight_decay: float) -> None:
     shapes = [(6, 3), (3, 6), (6, 3), (4, 4), (6, 3)]
     parameters = [nn.Parameter(random_matrix(*shape)) for shape in shapes]
     expected = [p.detach().clone() for p in parameters]
@@ -90,13 +90,13 @@ def test_muon_is_the_naive_one_matrix_by_matrix(weight_decay: float) -> None:
     muon = Muon(parameters, lr=0.1, momentum=0.9, weight_decay=weight_decay)
     for step in range(4):
         for i, (rows, columns) in enumerate(shapes):
-            if i == 2 and step == 1:  # one without a gradient: nothing about it changes
+            if i == 2 and step == 1:  # without a gradient, the parameter must not change
                 parameters[i].grad = None
                 continue
             gradient = random_matrix(rows, columns)
             parameters[i].grad = gradient.clone()
             momenta[i] = 0.9 * momenta[i] + 0.1 * gradient
-            update = naive_orthogonalise(0.9 * momenta[i] + 0.1 * gradient)
+            update = naive_orthogonalize(0.9 * momenta[i] + 0.1 * gradient)
             expected[i] *= 1 - 0.1 * weight_decay
             expected[i] -= 0.1 * math.sqrt(max(1, rows / columns)) * update
         muon.step()
@@ -104,7 +104,7 @@ def test_muon_is_the_naive_one_matrix_by_matrix(weight_decay: float) -> None:
         torch.testing.assert_close(parameter.detach(), value, rtol=0, atol=1e-5)
 
 
-def test_bfloat16_turns_muons_update_a_little() -> None:
+def test_bfloat16_changes_the_direction_of_muons_update_little() -> None:
     gradient = torch.randn(64, 32)
     updates = []
     for dtype in (None, torch.bfloat16):
@@ -119,7 +119,7 @@ def test_bfloat16_turns_muons_update_a_little() -> None:
 
 
 def small_model() -> Transformer:
-    """Every weight is far from zero, so that decay shows."""
+    """Return a model whose weights are all far from zero, so that weight decay is visible."""
     config = ModelConfig(d_model=8, n_heads=2, encoder_layers=1, decoder_layers=1, d_ff=12)
     model = Transformer(config, vocab_size=10)
     for parameter in model.parameters():
@@ -138,7 +138,7 @@ def weights(model: nn.Module) -> dict[str, Tensor]:
 
 
 def changed(model: Transformer, config: TrainingConfig) -> set[str]:
-    """The names of the weights that one step at the peak rates changes."""
+    """Return the names of the weights that one step at the peak learning rates changes."""
     before = weights(model)
     give_gradients(model, seed=1)
     Optimizers(model, config, max_steps=10).step(0)
@@ -150,18 +150,20 @@ def is_matrix(name: str) -> bool:
     return name.endswith(".weight") and "norm" not in name and name != "embedding.weight"
 
 
-def test_muon_takes_the_matrices_and_adamw_the_rest() -> None:
+def test_muon_updates_the_matrices_and_adamw_the_rest() -> None:
     names = set(weights(small_model()))
     matrices = {name for name in names if is_matrix(name)}
     assert len(matrices) == 6 + 10  # 4 for each attention, 2 for each feed-forward block
-    without_adamw = TrainingConfig(lr=NEXT_TO_NOTHING, warmup_steps=0)
+    without_adamw = TrainingConfig(lr=NEGLIGIBLE, warmup_steps=0)
     assert changed(small_model(), without_adamw) == matrices
-    without_muon = TrainingConfig(muon_lr=NEXT_TO_NOTHING, warmup_steps=0)
+    without_muon = TrainingConfig(muon_lr=NEGLIGIBLE, warmup_steps=0)
     assert changed(small_model(), without_muon) == names - matrices
 
 
 @BOTH
-def test_every_weight_is_in_exactly_one_place(optimizer: Literal["muon", "adamw"]) -> None:
+def test_every_weight_is_in_exactly_one_parameter_group(
+    optimizer: Literal["muon", "adamw"],
+) -> None:
     model = small_model()
     optimizers = Optimizers(model, TrainingConfig(optimizer=optimizer), max_steps=10)
     held = [p for one in optimizers._all for group in one.param_groups for p in group["params"]]
@@ -169,7 +171,7 @@ def test_every_weight_is_in_exactly_one_place(optimizer: Literal["muon", "adamw"
     assert {id(p) for p in held} == {id(p) for p in model.parameters()}
 
 
-def test_adamw_is_that_of_pytorch_with_the_schedule() -> None:
+def test_adamw_equals_pytorchs_with_the_schedule() -> None:
     model = small_model()
     expected = copy.deepcopy(model)
     config = TrainingConfig(optimizer="adamw", lr=0.1, warmup_steps=3)
@@ -186,7 +188,7 @@ def test_adamw_is_that_of_pytorch_with_the_schedule() -> None:
 
 
 @BOTH
-def test_weight_decay_shrinks_the_matrices_alone(optimizer: Literal["muon", "adamw"]) -> None:
+def test_weight_decay_shrinks_only_the_matrices(optimizer: Literal["muon", "adamw"]) -> None:
     model = small_model()
     before = weights(model)
     for parameter in model.parameters():
@@ -204,20 +206,20 @@ def test_weight_decay_shrinks_the_matrices_alone(optimizer: Literal["muon", "ada
         torch.testing.assert_close(value, left * before[name])
 
 
-def test_gradients_are_forgotten_after_a_step() -> None:
+def test_gradients_are_cleared_after_a_step() -> None:
     model = small_model()
     give_gradients(model, seed=0)
     Optimizers(model, TrainingConfig(), max_steps=10).step(0)
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_rates_rise_and_fall_linearly() -> None:
+def test_learning_rates_rise_and_fall_linearly() -> None:
     factors = [lr_factor(step, warmup_steps=3, max_steps=8) for step in range(9)]
     assert factors == pytest.approx([0.25, 0.5, 0.75, 1, 0.8, 0.6, 0.4, 0.2, 0])
 
 
 @given(warmup_steps=st.integers(0, 50), max_steps=st.integers(1, 100))
-def test_rates_are_positive_up_to_the_last_step(warmup_steps: int, max_steps: int) -> None:
+def test_learning_rates_are_positive_up_to_the_last_step(warmup_steps: int, max_steps: int) -> None:
     factors = [lr_factor(step, warmup_steps, max_steps) for step in range(max_steps)]
     assert all(0 < factor <= 1 for factor in factors)
     assert lr_factor(max_steps, warmup_steps, max_steps) == 0
@@ -229,7 +231,7 @@ def test_rates_are_positive_up_to_the_last_step(warmup_steps: int, max_steps: in
         assert factors[peak] == 1
 
 
-def test_average_is_that_of_a_loop() -> None:
+def test_average_of_weights_equals_a_naive_loop() -> None:
     model = small_model().double()
     average = ExponentialMovingAverage(model, decay=0.5)
     expected = weights(model)
@@ -243,7 +245,7 @@ def test_average_is_that_of_a_loop() -> None:
     torch.testing.assert_close(weights(average.model), expected)
 
 
-def test_average_leaves_the_trained_model_alone() -> None:
+def test_average_of_weights_does_not_change_the_trained_model() -> None:
     model = small_model()
     average = ExponentialMovingAverage(model, decay=0.5)
     before = weights(model)

@@ -1,4 +1,4 @@
-"""TensorBoard reads what metrics.jsonl says, each step once."""
+"""TensorBoard reads the same values as metrics.jsonl, each step once."""
 
 import builtins
 from pathlib import Path
@@ -17,7 +17,7 @@ from translator.training.trainer import Trainer
 
 
 def curves(folder: Path) -> dict[str, list[tuple[int, float, float]]]:
-    """(step, seconds, value) of each curve, as TensorBoard reads them."""
+    """Return the (step, seconds, value) of each curve, as TensorBoard reads them."""
     events = EventAccumulator(str(folder)).Reload()
     return {
         name: [
@@ -28,7 +28,7 @@ def curves(folder: Path) -> dict[str, list[tuple[int, float, float]]]:
 
 
 def measured(records: list[Measurement]) -> dict[str, list[tuple[int, float, float]]]:
-    """The same from metrics.jsonl."""
+    """Return the same from the records of metrics.jsonl."""
     found = {
         name: [
             (m.step, m.seconds, getattr(m, name)) for m in records if getattr(m, name) is not None
@@ -38,10 +38,10 @@ def measured(records: list[Measurement]) -> dict[str, list[tuple[int, float, flo
     return {name: points for name, points in found.items() if points}
 
 
-def test_events_say_what_the_metrics_say_after_a_resumption(
+def test_events_equal_the_metrics_after_resuming(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The losses of the steps 40 and 60 are measured, but only step 30 is saved."""
+    """Losses are measured at steps 40 and 60, but the last saved step is 30."""
     run = Run(tmp_path / "run")
     config = tiny_config(tmp_path / "data", tensorboard=True, max_steps=90, evaluations=3)
     save = Trainer.save
@@ -68,8 +68,8 @@ def test_events_say_what_the_metrics_say_after_a_resumption(
     assert second.name > first.name
 
 
-def test_who_reads_while_a_training_goes_on_sees_each_step_once(tmp_path: Path) -> None:
-    """The old file is read, and perhaps still there when a kill comes in between."""
+def test_a_reader_during_training_sees_each_step_once(tmp_path: Path) -> None:
+    """The reader knows the old file, which a kill at the wrong moment can also leave behind."""
     records = [Measurement(step=n, seconds=n / 10, loss=1 / n) for n in range(1, 6)]
     first = EventFile(tmp_path, records)
     reader = EventAccumulator(str(tmp_path)).Reload()
@@ -82,7 +82,9 @@ def test_who_reads_while_a_training_goes_on_sees_each_step_once(tmp_path: Path) 
     assert curves(tmp_path) == measured(records[:4])
 
 
-def test_it_may_be_asked_for_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorboard_can_be_switched_on_when_resuming(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = Run(tmp_path / "run")
     config = tiny_config(tmp_path / "data", max_steps=30)
 
@@ -98,7 +100,7 @@ def test_it_may_be_asked_for_later(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert curves(run.tensorboard) == measured(read_measurements(run.metrics))
 
 
-def test_without_the_package_that_is_said_at_once(
+def test_a_missing_tensorboard_package_is_reported_at_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     exact = builtins.__import__

@@ -1,4 +1,4 @@
-"""What the training loop says of numbers that go wrong."""
+"""The training loop reports a diverging loss, a useless model and values that are not finite."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from translator.runs.run import Run
 from translator.training.learner import Learner
 
 
-def test_a_loss_that_runs_away_is_reported(
+def test_a_rising_loss_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exact = Learner.step
@@ -31,10 +31,10 @@ def test_a_loss_that_runs_away_is_reported(
     assert said.index("step 40, ") < said.index("has risen")
 
 
-def test_a_model_that_always_says_the_same_is_reported(
+def test_a_model_with_one_translation_for_everything_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the next evaluation, and not again when it has more to say."""
+    """The warning comes at the next evaluation, and only once if the model improves."""
     evaluations: list[int] = []
 
     def dull_at_first(
@@ -51,7 +51,7 @@ def test_a_model_that_always_says_the_same_is_reported(
     assert said.index("every translation is") < said.index("step 20, ")
 
 
-def test_a_training_that_explodes_stops_at_what_is_saved(cli: Cli, tmp_path: Path) -> None:
+def test_a_diverging_training_stops_and_keeps_the_saved_state(cli: Cli, tmp_path: Path) -> None:
     command = ["train", *TINY_OPTIONS, "--run-dir=run", "--training.max_steps=30"]
     rates = ["--training.optimizer=adamw", "--training.lr=1e9"]
     saving = ["--training.evaluations=30", "--training.warmup_steps=0"]

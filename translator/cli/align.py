@@ -31,7 +31,7 @@ def align_command(argv: list[str]) -> None:
     parser.add_argument(
         "texts",
         nargs="*",
-        help="a sentence and its translation; without one, the run translates",
+        help="a sentence and its translation; if that is missing, the run translates",
     )
     add_run_options(parser)
     parser.add_argument("--pairs", type=str, help="align the pairs of this TSV file")
@@ -51,7 +51,7 @@ def align_command(argv: list[str]) -> None:
         "--gold-base",
         type=int,
         choices=[0, 1],
-        help="number of the first word of its sentences; default: 0",
+        help="number of the first word in the gold links; default: 0",
     )
     parser.add_argument(
         "--heads", action="store_true", help="with --gold: score each layer and head separately"

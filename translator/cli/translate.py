@@ -37,7 +37,7 @@ def translate_command(argv: list[str]) -> None:
     parser.add_argument("texts", nargs="*", help="the texts to translate; default: standard input")
     add_model_options(parser)
     parser.add_argument(
-        "--n-best", type=int, default=1, help="translations per line; more than 1 adds its number"
+        "--n-best", type=int, default=1, help="translations per line; above 1, with the line number"
     )
     parser.add_argument("--scores", action="store_true", help="put the score before each text")
     try:

@@ -40,8 +40,7 @@ def default_settings(chosen: Mapping[str, Any]) -> dict[str, Any]:
             not chosen
 
     Returns:
-        {"section.key": value}; it may contain settings that the user has chosen; then the user's
-        values win.
+        {"section.key": value}; it may contain settings of the user, whose values win.
     """
     if all(chosen.get(key) is None for key in _INSTEAD_OF_BUDGET):
         return settings_for_budget(chosen.get("training.max_minutes", TrainingConfig.max_minutes))

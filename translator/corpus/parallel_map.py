@@ -23,7 +23,8 @@ PAIRS_PER_PROCESS = 100_000
 _MAX_PROCESSES = 16
 
 # Number of pairs in memory at once. The Arrow files have batches of this size too, stored column
-# by column, so that one column of a large corpus can be read without mapping the others.
+# by column, so that one column of a large corpus can be read without mapping the others into
+# memory.
 BATCH = 10_000
 # Limit on the bytes in memory at once, for corpora whose lines are as long as documents.
 BATCH_BYTES = 64 * 2**20
