@@ -405,3 +405,9 @@ SAVED = [
 def test_a_saved_configuration_is_loaded_unchanged(tmp_path: Path, config: Config) -> None:
     save_config(config, tmp_path / "config.yaml")
     assert load_config(tmp_path / "config.yaml") == config
+
+
+def test_a_character_that_yaml_takes_for_a_line_break_is_saved_exactly(tmp_path: Path) -> None:
+    config = Config(corpus=CorpusConfig(files="a\x85b\u2028ñ.tsv"))
+    save_config(config, tmp_path / "config.yaml")
+    assert load_config(tmp_path / "config.yaml") == config

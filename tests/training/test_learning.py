@@ -238,12 +238,12 @@ def test_a_loss_or_gradient_that_is_not_finite_changes_no_weight(
     before = {name: weight.clone() for name, weight in get_weights(learner.model).items()}
     exact = Replica.gradients
 
-    def corrupted(*arguments: Any) -> tuple[float, tuple[Tensor, ...]]:
-        loss, gradients = exact(*arguments)
+    def corrupted(*arguments: Any) -> tuple[dict[str, float], tuple[Tensor, ...]]:
+        losses, gradients = exact(*arguments)
         if where == "loss":
-            return bad, gradients
+            return losses | {"loss": bad}, gradients
         gradients[3].view(-1)[5] = bad
-        return loss, gradients
+        return losses, gradients
 
     monkeypatch.setattr(Replica, "gradients", corrupted)
     with pytest.raises(TranslatorError, match=r"step 2: .*precision float32.*lr"):

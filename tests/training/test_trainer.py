@@ -20,9 +20,10 @@ def test_a_rising_loss_is_reported(
 ) -> None:
     exact = Learner.step
 
-    def worse(learner: Learner, step: int) -> tuple[float, int]:
-        loss, tokens = exact(learner, step)
-        return loss + (9 * tokens if step >= 20 else 0), tokens
+    def worse(learner: Learner, step: int) -> tuple[dict[str, float], int]:
+        losses, tokens = exact(learner, step)
+        rise = 9 * tokens if step >= 20 else 0
+        return losses | {"loss": losses["loss"] + rise}, tokens
 
     monkeypatch.setattr(Learner, "step", worse)
     train(tiny_config(tmp_path / "data", max_steps=40, evaluations=2), Run(tmp_path / "run"))

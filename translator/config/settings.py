@@ -339,7 +339,11 @@ def to_yaml(config: Config) -> str:
     """Return all settings as YAML."""
     import yaml
 
-    text: str = yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
+    settings = asdict(config)
+    text: str = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+    # PyYAML takes some characters for line breaks when it reads them (U+0085): escape them.
+    if yaml.safe_load(text) != settings:
+        text = yaml.safe_dump(settings, sort_keys=False)
     return text
 
 

@@ -1,8 +1,8 @@
 """Convert a trained run for CTranslate2, an engine that translates without PyTorch.
 
-CTranslate2 supports the architecture: pre-norm layers, rotary positions over neighbouring values,
-ReLU, one embedding times √D. There are two differences: the names, and that CTranslate2 stores the
-projections of queries, keys and values as one matrix.
+CTranslate2 supports this architecture: pre-norm layers, rotary positions over neighbouring values,
+ReLU, and one embedding, multiplied by √D. Only the names differ, and the projections of queries,
+keys and values are one matrix.
 """
 
 from pathlib import Path
@@ -25,18 +25,19 @@ from translator.runs.run import Run
 from translator.system.checksums import write_checksums
 from translator.system.files import atomic_path
 
-# Added to the logits of tokens that a translation must not contain: far below any logit, but still
-# finite in float16.
+# Added to the logits of tokens that no translation may contain: far below any logit, but within the
+# range of float16.
 _FORBIDDEN_BIAS = -1e4
-# Number of source positions: the length at which CTranslate2 cuts a source off by default.
+# Limit of the source length, in tokens: CTranslate2's own default.
 _MAX_POSITIONS = 1024
 
 
 def export_ctranslate2(run: Run) -> list[Path]:
-    """Write a CTranslate2 model for each of `COMPUTE_TYPES` into the run, replacing older ones.
+    """Write a CTranslate2 model for each of `COMPUTE_TYPES` into the run; replace older ones.
 
     Returns:
-        Their folders. Each is complete: it contains the SentencePiece model too.
+        The folders of the models. Each also contains the SentencePiece model, so it can be used on
+        its own.
 
     Raises:
         TranslatorError: CTranslate2 is not installed or can't express the model, or the run is
@@ -68,12 +69,12 @@ def _require_softmax(model: Transformer) -> None:
             raise TranslatorError(
                 f"CTranslate2 can't express the attention normalizer of {name} "
                 f"({getattr(module.normalizer, '__name__', type(module.normalizer).__name__)}): "
-                "it supports only softmax; translate with the engine pytorch"
+                "it supports softmax only; translate with the engine pytorch"
             )
 
 
 def _specification(model: Transformer, vocabulary: list[str]) -> Any:
-    """Build CTranslate2's `TransformerSpec` of the model."""
+    """The model as CTranslate2's `TransformerSpec`."""
     from ctranslate2.specs import (
         TransformerDecoderSpec,
         TransformerEncoderSpec,
@@ -87,8 +88,8 @@ def _specification(model: Transformer, vocabulary: list[str]) -> Any:
         "num_heads": encoder_layers[0].self_attention.n_heads,
         "pre_norm": True,
         "activation": common_spec.Activation.RELU,
-        "rotary_dim": 0,  # rotate all values of a head
-        "rotary_interleave": True,  # in pairs of neighbours
+        "rotary_dim": 0,  # 0: rotate all values of a head
+        "rotary_interleave": True,  # rotate pairs of neighbouring values
     }
     spec = TransformerSpec(
         TransformerEncoderSpec(len(encoder_layers), **shared),
@@ -99,8 +100,8 @@ def _specification(model: Transformer, vocabulary: list[str]) -> Any:
     for embedded in (encoder.embeddings[0], decoder.embeddings):
         embedded.weight = embedding
         embedded.multiply_by_sqrt_depth = True
-    # CTranslate2 always adds position encodings to the source. They are zero here, since the
-    # positions are in the rotations.
+    # CTranslate2 always adds positions to the source. Here they are zeros, since the positions are
+    # in the rotation.
     encoder.position_encodings.encodings = np.zeros(
         (_MAX_POSITIONS, model.embedding.embedding_dim), np.float32
     )
