@@ -1,0 +1,52 @@
+"""Imports follow the direction of the data: each package imports only from the ones before it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "translator"
+# As translator/README.md lists them. The package itself only loads a run, when it is asked to.
+ORDER = [
+    "errors",
+    "system",
+    "config",
+    "text",
+    "corpus",
+    "data",
+    "model",
+    "runs",
+    "training",
+    "inference",
+    "evaluation",
+    "alignment",
+    "export",
+    "pipeline",
+    "cli",
+    "__main__",
+]
+MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+
+
+def room(name: str) -> str:
+    """`model` for `translator.model.decoder`."""
+    return name.split(".")[1]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_its_left(path: Path) -> None:
+    """Imports inside functions count, too."""
+    own = ORDER.index(path.relative_to(PACKAGE).with_suffix("").parts[0])
+    imported = [
+        str(node.module)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        and node.module
+        and node.module.startswith("translator.")
+    ]
+    assert [name for name in imported if ORDER.index(room(name)) > own] == []
+
+
+def test_the_top_level_has_nothing_else() -> None:
+    there = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert there - {"__init__", "__pycache__"} == set(ORDER)
