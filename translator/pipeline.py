@@ -28,7 +28,7 @@ from translator.data.prepare import Prepared, prepare
 from translator.data.tokenizer import Tokenizer
 from translator.errors import TranslatorError
 from translator.evaluation.metrics import evaluate
-from translator.inference.pytorch import PyTorchEngine, load_pytorch_engine
+from translator.inference.pytorch import PyTorchEngine, load_model
 from translator.inference.translator import Translator, load_translator
 from translator.model.transformer import Transformer, count_parameters
 from translator.model.weights import get_weights, set_weights
@@ -186,12 +186,19 @@ def _initialize(
     """
     started = time.perf_counter()
     if not run.state.exists():
-        if config.training.init_from:
-            set_weights(model, get_weights(_load_base_model(config)))
+        base = _base_run(config)
+        if base:
+            set_weights(model, get_weights(load_model(base)))
         elif config.training.embedding_init:
             init_from_cooccurrence(model, batches.pairs)
         world.broadcast(list(model.parameters()))  # other machines may round differently
     return time.perf_counter() - started
+
+
+def _base_run(config: Config) -> Run | None:
+    """Return the run in `training.init_from`; None if that is not set."""
+    init_from = config.training.init_from
+    return None if init_from is None else Run(Path(init_from))
 
 
 def _given_tokenizer(config: Config, run: Run) -> Path | None:
@@ -202,11 +209,11 @@ def _given_tokenizer(config: Config, run: Run) -> Path | None:
     Raises:
         TranslatorError: the weights of that run don't fit the configuration.
     """
-    if config.training.init_from is None:
+    base = _base_run(config)
+    if base is None:
         return None
     if run.tokenizer.is_file():
         return run.tokenizer
-    base = Run(Path(config.training.init_from))
     base.require_own_tokenizer()
     wanted, there = shape_keys(config), shape_keys(base.load_config())
     differing = [f"{key} ({there[key]} there)" for key in wanted if wanted[key] != there[key]]
@@ -216,12 +223,6 @@ def _given_tokenizer(config: Config, run: Run) -> Path | None:
             f"differs in {', '.join(differing)}; leave these keys out to take them from there"
         )
     return base.tokenizer
-
-
-def _load_base_model(config: Config) -> Transformer:
-    """Load the model of the run in `training.init_from`."""
-    base = Run(Path(str(config.training.init_from)))
-    return load_pytorch_engine(base, "cpu").model
 
 
 def _open_run(config: Config, run: Run) -> Manifest | None:
@@ -260,8 +261,8 @@ def _refuse_other_data(config: Config, run: Run, manifest: Manifest, prepared: P
 
 
 def _init_from_sha256(config: Config) -> str | None:
-    base = config.training.init_from
-    return sha256_of(Run(Path(base)).weights) if base else None
+    base = _base_run(config)
+    return sha256_of(base.weights) if base else None
 
 
 def _start_run(
@@ -276,6 +277,8 @@ def _start_run(
         max_steps=config.training.max_steps,
         parameters=count_parameters(model),
         padding_share=padding_share(batches.pairs, batches.batches),
+        src_lang=config.corpus.src_lang,
+        tgt_lang=config.corpus.tgt_lang,
         corpus=prepared.report,
         versions={name: version(name) for name in ("translator", "torch", "sentencepiece")},
         machine=describe_machine(device),

@@ -176,9 +176,7 @@ def test_an_unsupported_model_is_refused_and_the_old_export_kept(
     layer = engine.model.decoder.layers[1]
     assert isinstance(layer, DecoderLayer)
     layer.cross_attention.normalizer = argmax
-    monkeypatch.setattr(
-        "translator.export.ctranslate2.load_pytorch_engine", lambda *arguments: engine
-    )
+    monkeypatch.setattr("translator.export.ctranslate2.load_model", lambda run: engine.model)
     with pytest.raises(TranslatorError, match=r"layers\.1\.cross_attention \(argmax\).*pytorch"):
         export_ctranslate2(Run(own_copy))
     assert load(own_copy, "cpu", "ctranslate2").translate(SENTENCES[:1])[0].text

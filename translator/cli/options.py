@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from translator.config import Config, default_settings, flatten, to_yaml
+from translator.config import Config, default_settings, flatten, shape_keys, to_yaml
 from translator.config.parsing import Parser, has_settings, make_config, refuse_null
 from translator.errors import TranslatorError
 from translator.inference.engine import ENGINES
@@ -57,9 +57,7 @@ def _defaults(chosen: dict[str, Any]) -> dict[str, Any]:
     init_from = chosen.get("training.init_from")
     if init_from is None:
         return default_settings(chosen)
-    inherited = [key for key in flatten(Config()) if key.startswith("model.")]
-    inherited.remove("model.dropout")
-    inherited.append("tokenizer.vocab_size")
+    inherited = [*shape_keys(Config()), "model.top_k"]
     if chosen.keys() >= set(inherited):
         return {}  # a resumed run has a copy of them, and no longer needs the other run
     run = Run(Path(init_from))

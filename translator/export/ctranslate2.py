@@ -16,7 +16,7 @@ from translator.data.tokenizer import BOS_ID, EOS_ID, UNK_ID, Tokenizer
 from translator.errors import TranslatorError
 from translator.inference.ctranslate2 import COMPUTE_TYPES, WEIGHTS_NAME, require_ctranslate2
 from translator.inference.engine import FORBIDDEN_IDS
-from translator.inference.pytorch import load_pytorch_engine
+from translator.inference.pytorch import load_model
 from translator.model.attention import MultiHeadAttention
 from translator.model.layers import DecoderLayer, EncoderLayer, FeedForward
 from translator.model.normalizers import softmax
@@ -45,7 +45,7 @@ def export_ctranslate2(run: Run) -> list[Path]:
     """
     require_ctranslate2()
     run.require_own_tokenizer()
-    model = load_pytorch_engine(run, "cpu").model
+    model = load_model(run)
     _require_softmax(model)
     tokenizer = Tokenizer(run.tokenizer)
     vocabulary = tokenizer.pieces(list(range(tokenizer.vocab_size)))

@@ -99,8 +99,22 @@ class PyTorchEngine:
         ]
 
 
+def load_model(run: Run) -> Transformer:
+    """Load the best weights of a run, on the CPU.
+
+    Raises:
+        TranslatorError: the weights are missing or damaged, or don't fit the configuration.
+    """
+    config = run.load_config()
+    return load_weights(
+        lambda: Transformer(config.model, config.tokenizer.vocab_size),
+        config.matrix_parameters(),
+        run.weights,
+    )
+
+
 def load_pytorch_engine(run: Run, device: str, compute_type: str = "float32") -> PyTorchEngine:
-    """Load the best weights of a run.
+    """Load an engine with the best weights of a run.
 
     Args:
         run: a trained run
@@ -112,12 +126,7 @@ def load_pytorch_engine(run: Run, device: str, compute_type: str = "float32") ->
         TranslatorError: the weights are missing or damaged, or the device doesn't exist or has no
             int8 units.
     """
-    config = run.load_config()
-    model = load_weights(
-        lambda: Transformer(config.model, config.tokenizer.vocab_size),
-        config.matrix_parameters(),
-        run.weights,
-    )
+    model = load_model(run)
     picked = pick_device(device)
     reuse_freed_memory()
     if compute_type == "int8":

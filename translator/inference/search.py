@@ -13,7 +13,7 @@ from translator.model.cache import DecoderCache
 from translator.model.decoder import Decoder
 from translator.model.memory import Memory
 
-# In place of a forced token: the search is free to choose.
+# Marks a position at which no token is forced.
 _FREE = -1
 
 
@@ -70,11 +70,11 @@ def greedy_search(
 
 def _forced_tokens(prefixes: Sequence[list[int]] | None, memory: Memory) -> Tensor:
     """The prefixes as a matrix (B, P), padded with `_FREE`."""
-    rows = [torch.tensor(ids, dtype=torch.int64) for ids in prefixes or []]
-    if not rows:
-        rows = [torch.empty(0, dtype=torch.int64)] * len(memory.states)
-    forced = pad_sequence(rows, batch_first=True, padding_value=_FREE)
-    return forced.to(memory.states.device)
+    device = memory.states.device
+    if prefixes is None:
+        return torch.empty((len(memory.states), 0), dtype=torch.int64, device=device)
+    rows = [torch.tensor(ids, dtype=torch.int64) for ids in prefixes]
+    return pad_sequence(rows, batch_first=True, padding_value=_FREE).to(device)
 
 
 def _limits(memory: Memory, forced: Tensor) -> Tensor:

@@ -263,8 +263,9 @@ def load_translator(run: Run, device: str = "auto", engine: str = "pytorch") -> 
     run.require_own_tokenizer()
     tokenizer = Tokenizer(run.tokenizer)
     loaded = _load_engine(run, tokenizer, device, engine)
-    corpus = run.load_config().corpus
-    return Translator(loaded, tokenizer, src_lang=corpus.src_lang, tgt_lang=corpus.tgt_lang)
+    # Not from the configuration: reading that takes longer than loading a CTranslate2 model.
+    manifest = run.read_manifest()
+    return Translator(loaded, tokenizer, src_lang=manifest.src_lang, tgt_lang=manifest.tgt_lang)
 
 
 def _load_engine(run: Run, tokenizer: Tokenizer, device: str, engine: str) -> Engine:

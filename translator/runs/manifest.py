@@ -105,6 +105,8 @@ class Manifest:
             into steps
         parameters: number of parameters of the model
         padding_share: fraction of the batches that is padding, 0 to 1
+        src_lang: language of the sources
+        tgt_lang: language of the targets
         corpus: what the run is trained on
         versions: of the packages that affect the result
         machine: description of the processor or GPU
@@ -124,6 +126,8 @@ class Manifest:
     max_steps: int | None
     parameters: int
     padding_share: float
+    src_lang: str
+    tgt_lang: str
     corpus: PreparationReport
     versions: dict[str, str]
     machine: str

@@ -100,11 +100,16 @@ class World:
 
     def total(self, number: float, device: torch.device) -> float:
         """The sum of a number over the processes."""
-        numbers = torch.tensor([number], dtype=torch.float64)
+        return self.totals([number], device)[0]
+
+    def totals(self, numbers: Sequence[float], device: torch.device) -> list[float]:
+        """The sum of each number over the processes, in one message."""
+        sums = torch.tensor(numbers, dtype=torch.float64)
         if self.size > 1:
-            numbers = numbers.to(device)
-            self.all_reduce_sum([numbers])
-        return numbers.item()
+            sums = sums.to(device)
+            self.all_reduce_sum([sums])
+        values: list[float] = sums.tolist()
+        return values
 
     def _barrier(self) -> None:
         if self.size > 1:

@@ -199,7 +199,8 @@ class Learner:
             sums = [torch.zeros_like(parameter) for parameter in self.model.parameters()]
         self.world.all_reduce_sum(sums)
         names = ["loss", *self.objective.names]
-        return {name: self.world.total(total[name], self.device) for name in names}, sums
+        totals = self.world.totals([total[name] for name in names], self.device)
+        return dict(zip(names, totals, strict=True)), sums
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next steps depend on, except the configuration and the seed."""
