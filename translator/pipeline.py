@@ -16,7 +16,14 @@ import torch
 from translator.alignment.aligner import choose_alignment_head
 from translator.alignment.guided_links import add_guided_links
 from translator.alignment.snapshots import AttentionSnapshots, join_snapshots
-from translator.config import Config, TrainingConfig, differing_keys, save_config, shape_keys
+from translator.config import (
+    NO_VARIATION,
+    Config,
+    TrainingConfig,
+    differing_keys,
+    save_config,
+    shape_keys,
+)
 from translator.data.batching import (
     BatchStream,
     PairIds,
@@ -24,8 +31,10 @@ from translator.data.batching import (
     encoded_pairs,
     padding_share,
 )
+from translator.data.phrases import open_phrases
 from translator.data.prepare import Prepared, prepare
 from translator.data.tokenizer import Tokenizer
+from translator.data.variation import Variation
 from translator.errors import TranslatorError
 from translator.evaluation.metrics import evaluate
 from translator.inference.pytorch import PyTorchEngine, load_model
@@ -47,6 +56,8 @@ from translator.system.device import (
     reuse_freed_memory,
 )
 from translator.system.files import atomic_path, remove_temporaries
+from translator.text.lexicon import LEXICON_FILE
+from translator.text.model_text import ModelText
 from translator.training.distributed import World, process_group
 from translator.training.embedding_init import init_from_cooccurrence
 from translator.training.learner import Learner, estimate_steps
@@ -291,7 +302,8 @@ def _start_run(
         temporary.mkdir(parents=True)
         new = Run(temporary)
         save_config(config, new.config)
-        shutil.copyfile(prepared.tokenizer_dir / "tokenizer.model", new.tokenizer)
+        for path in (new.tokenizer, new.lexicon):
+            shutil.copyfile(prepared.tokenizer_dir / path.name, path)
         for split in ("dev", "test"):
             shutil.copyfile(prepared.corpus_dir / f"{split}.jsonl", new.held_out(split))
         new.write_manifest(manifest)
@@ -306,14 +318,30 @@ def _start_run(
 def _pairs_of_epoch(
     config: Config, prepared: Prepared, tokenizer: Tokenizer
 ) -> Callable[[int], PairIds]:
+    base = _base_pairs(config, prepared, tokenizer)
+    if config.variation == NO_VARIATION:
+        return base
+    phrases = open_phrases(prepared.tokenizer_dir, prepared.report.words)
+    return Variation(config.variation, base, phrases, tokenizer, config.seed)
+
+
+def _base_pairs(
+    config: Config, prepared: Prepared, tokenizer: Tokenizer
+) -> Callable[[int], PairIds]:
+    """Return a function that returns the pairs of an epoch before they are varied."""
     dropout, guidance = config.tokenizer.bpe_dropout, config.training.guided_alignment
+    if not (dropout or guidance):
+        return encoded_pairs(prepared.tokenizer_dir)
+    model_text = _model_text(config, prepared.tokenizer_dir / LEXICON_FILE)
     if dropout:
-        return bpe_dropout_pairs(prepared.corpus_dir, tokenizer, dropout, config.seed)
+        return bpe_dropout_pairs(prepared.corpus_dir, model_text, tokenizer, dropout, config.seed)
     fixed = encoded_pairs(prepared.tokenizer_dir)
-    if guidance is None:
-        return fixed
-    guided = add_guided_links(fixed(0), Path(guidance), prepared.corpus_dir, tokenizer)
+    guided = add_guided_links(fixed(0), Path(guidance), prepared.corpus_dir, model_text, tokenizer)
     return lambda epoch: guided
+
+
+def _model_text(config: Config, lexicon: Path, alphabet: frozenset[str] = frozenset()) -> ModelText:
+    return ModelText.load(lexicon, config.corpus.src_lang, config.corpus.tgt_lang, alphabet)
 
 
 def _validator(
@@ -321,15 +349,11 @@ def _validator(
 ) -> Callable[[Transformer, int], float]:
     """Return a function that computes greedy BLEU on dev and draws a picture of cross-attention."""
     examples = run.read_held_out("dev")
+    model_text = _model_text(config, run.lexicon, tokenizer.alphabet)
     pictures = AttentionSnapshots(run.attention, examples, config.model.decoder_layers)
 
     def dev_bleu(model: Transformer, step: int) -> float:
-        translator = Translator(
-            PyTorchEngine(model),
-            tokenizer,
-            src_lang=config.corpus.src_lang,
-            tgt_lang=config.corpus.tgt_lang,
-        )
+        translator = Translator(PyTorchEngine(model), tokenizer, model_text)
         lines, scores = evaluate(translator, examples, beam_size=1)
         if len(set(lines)) == 1 < len(lines):
             print(f'warning: every translation is "{lines[0]}"', file=sys.stderr)

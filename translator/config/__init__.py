@@ -3,24 +3,28 @@
 from translator.config.budget import default_settings, settings_for_budget
 from translator.config.comparison import differing_keys, shape_keys
 from translator.config.settings import (
+    NO_VARIATION,
     Config,
     CorpusConfig,
     ModelConfig,
     NormalizerName,
     TokenizerConfig,
     TrainingConfig,
+    VariationConfig,
     flatten,
     save_config,
     to_yaml,
 )
 
 __all__ = [
+    "NO_VARIATION",
     "Config",
     "CorpusConfig",
     "ModelConfig",
     "NormalizerName",
     "TokenizerConfig",
     "TrainingConfig",
+    "VariationConfig",
     "default_settings",
     "differing_keys",
     "flatten",

@@ -131,6 +131,33 @@ class TokenizerConfig:
 
 
 @dataclass(frozen=True)
+class VariationConfig:
+    """What each epoch changes in the training pairs, so that the model learns what people type.
+
+    `variation: off` sets all of them to 0: each epoch has the pairs of the corpus.
+    scripts/README.md has a table of what each one brings.
+
+    Args:
+        marks: share of the pairs whose source loses its final mark
+        names: share of the pairs in which a name that both sides have becomes a placeholder, so
+            that the model learns to copy names it has never seen
+        joined: share of the pairs that are joined into longer ones, of two to four sentences
+        phrases: number of words and phrases to add, as a share of the number of pairs; they come
+            from word alignments of the corpus
+    """
+
+    marks: float = 0.1
+    names: float = 0.4
+    joined: float = 0.1
+    phrases: float = 0.06
+
+    def __post_init__(self) -> None:
+        """Check ranges and combinations, which types can't express."""
+        for name in ("marks", "names", "joined", "phrases"):
+            _require_fraction("variation", self, name)
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """The shape of the Transformer.
 
@@ -271,6 +298,7 @@ class Config:
     Args:
         corpus: where the sentence pairs come from
         tokenizer: the vocabulary
+        variation: what each epoch changes in the training pairs
         model: the shape of the Transformer
         training: how the model learns
         seed: seed of all random numbers
@@ -279,6 +307,7 @@ class Config:
 
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    variation: VariationConfig = field(default_factory=VariationConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     seed: int = 1
@@ -371,3 +400,7 @@ def _require_choice(section: str, config: object) -> None:
         if get_origin(hint) is Literal and value not in get_args(hint):
             choices = ", ".join(get_args(hint))
             raise TranslatorError(f'{section}.{name} must be one of {choices}, not "{value}"')
+
+
+# What `variation: off` stands for.
+NO_VARIATION = VariationConfig(marks=0, names=0, joined=0, phrases=0)

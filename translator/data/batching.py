@@ -10,6 +10,7 @@ from torch import Tensor
 
 from translator.data.arrays import Ints, Ragged
 from translator.data.tokenizer import PAD_ID, Tokenizer
+from translator.text.model_text import ModelText
 
 # A link between two tokens is stored as one number: target position · LINK_BASE + source position.
 LINK_BASE = 1 << 15
@@ -201,13 +202,14 @@ def encoded_pairs(tokenizer_dir: Path) -> Callable[[int], PairIds]:
 
 
 def bpe_dropout_pairs(
-    corpus_dir: Path, tokenizer: Tokenizer, dropout: float, seed: int
+    corpus_dir: Path, model_text: ModelText, tokenizer: Tokenizer, dropout: float, seed: int
 ) -> Callable[[int], PairIds]:
     """Return a function that gives each epoch new ids, by BPE-dropout (Provilkov et al. 2020)."""
     from translator.data.prepare import load_pairs
 
     train = load_pairs(corpus_dir / "train")
-    src, tgt = list(train["src"]), list(train["tgt"])
+    texts = list(map(model_text.pair, train["src"], train["tgt"]))
+    src, tgt = [src for src, _ in texts], [tgt for _, tgt in texts]
 
     def pairs_of_epoch(epoch: int) -> PairIds:
         src_seed, tgt_seed = np.random.SeedSequence([seed, epoch]).generate_state(2).tolist()

@@ -5,17 +5,19 @@ DATA_DIR/prepared/CORPUS/            CORPUS is a hash of everything that decides
     dev.jsonl  test.jsonl            held-out sources with all their references
     report.json                      counts, hashes, licence: see `CorpusReport`
     SHA256SUMS                       checksums of these files, to detect damage
-    tokenizer-HASH/tokenizer.model
-    tokenizer-HASH/src-*.npy, tgt-*.npy: the training pairs as token ids (see `Ragged`)
-    tokenizer-HASH/report.json  tokenizer-HASH/SHA256SUMS
+    tokenizer-HASH/                  what `write_encoded` writes:
+        lexicon.json                 the words of both languages, see `Lexicon`
+        tokenizer.model
+        src-*.npy, tgt-*.npy         the training pairs as token ids, see `Ragged`
+        phrases-*.npy                words and phrases as token ids, see `PhraseTable`
+        report.json  SHA256SUMS
 """
 
 import hashlib
-import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,10 +30,10 @@ from translator.config import Config
 from translator.corpus.cleaning import clean
 from translator.corpus.held_out import Example, content_hash, write_examples
 from translator.corpus.leaks import LeakReport, check_leaks
-from translator.corpus.parallel_map import BATCH, BATCH_BYTES, map_batches
+from translator.corpus.parallel_map import BATCH, BATCH_BYTES
 from translator.corpus.sources import Row, Source, find_source
 from translator.corpus.splitting import add_groups, split
-from translator.data.arrays import write_ragged
+from translator.data.encoding import write_encoded
 from translator.data.report import (
     CorpusReport,
     HeldOutCounts,
@@ -41,7 +43,6 @@ from translator.data.report import (
     read_report,
     write_report,
 )
-from translator.data.tokenizer import UNK_ID, Tokenizer, train_tokenizer
 from translator.errors import TranslatorError
 from translator.system.checksums import find_damaged_file, fingerprint, sha256_of, write_checksums
 from translator.system.files import (
@@ -51,14 +52,10 @@ from translator.system.files import (
     remove_temporaries,
 )
 from translator.system.parallel import chunked
+from translator.text.lexicon import LEXICON_FILE
 
 # Part of every hash. Increase it when the same settings give different files than before.
-PREPARE_VERSION = 4
-
-# The tokenizer learns from at most this many pairs, in blocks spread over the corpus. More pairs
-# don't change the frequent tokens, and SentencePiece keeps them all in memory.
-_MAX_TOKENIZER_PAIRS = 500_000
-_BLOCK = 1000
+PREPARE_VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -124,11 +121,13 @@ def prepare_tokenizer(
     Returns:
         The folder of the tokenizer.
     """
-    source = config.tokenizer.vocab_size if given_tokenizer is None else sha256_of(given_tokenizer)
+    source: object = config.tokenizer.vocab_size
+    if given_tokenizer is not None:
+        source = sha256_of(given_tokenizer), sha256_of(given_tokenizer.with_name(LEXICON_FILE))
     tokenizer_dir = corpus_dir / f"tokenizer-{fingerprint(PREPARE_VERSION, source)}"
 
     def make(folder: Path) -> None:
-        _make_tokenizer(config, corpus_dir, folder, given_tokenizer)
+        write_encoded(config, load_pairs(corpus_dir / "train"), folder, given_tokenizer)
 
     _make_once(tokenizer_dir, make, verify)
     return tokenizer_dir
@@ -259,54 +258,6 @@ def _held_out_counts(leaks: LeakReport, examples: list[Example]) -> HeldOutCount
     )
 
 
-def _make_tokenizer(config: Config, corpus_dir: Path, folder: Path, given: Path | None) -> None:
-    started = time.monotonic()
-    train = load_pairs(corpus_dir / "train")
-    path = folder / "tokenizer.model"
-    if given is None:
-        train_tokenizer(_sentences(train), config.tokenizer.vocab_size, path)
-    else:
-        shutil.copyfile(given, path)
-    tokenizer = Tokenizer(path)
-
-    def to_ids(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
-        return {
-            "src_ids": tokenizer.encode(batch["src"]),
-            "tgt_ids": tokenizer.encode(batch["tgt"]),
-        }
-
-    work = folder / "work"
-    work.mkdir()
-    ids = datasets.List(datasets.Value("int32"))
-    encoded = map_batches(
-        train,
-        to_ids,
-        "tokenize",
-        remove_columns=train.column_names,
-        features=datasets.Features({"src_ids": ids, "tgt_ids": ids}),
-        cache_file_name=str(work / "ids.arrow"),
-    )
-    del train
-    unknown = 0
-    for side in ("src", "tgt"):
-        chunks = encoded.data.column(f"{side}_ids").chunks
-        write_ragged(folder / side, chunks)
-        unknown += sum(int((chunk.flatten().to_numpy() == UNK_ID).sum()) for chunk in chunks)
-    if given is not None and unknown:
-        print(
-            f"note: {unknown} characters of this corpus are not in the vocabulary of the given "
-            "tokenizer; the model can't write them",
-            file=sys.stderr,
-        )
-    shutil.rmtree(work)
-    report = TokenizerReport(
-        vocab_size=tokenizer.vocab_size,
-        tokenizer_sha256=sha256_of(path),
-        tokenizer_seconds=round(time.monotonic() - started, 1),
-    )
-    write_report(folder, report)
-
-
 def _hash_pairs(pairs: datasets.Dataset) -> str:
     """Compute the SHA-256 of the pairs, written as a TSV file of two columns."""
     digest = hashlib.sha256()
@@ -314,13 +265,3 @@ def _hash_pairs(pairs: datasets.Dataset) -> str:
         lines = pc.binary_join_element_wise(batch["src"], batch["tgt"], "\t")
         digest.update("\n".join([*lines.to_pylist(), ""]).encode())
     return digest.hexdigest()
-
-
-def _sentences(train: datasets.Dataset) -> Iterator[str]:
-    """Yield the sentences that the tokenizer learns from; see `_MAX_TOKENIZER_PAIRS`."""
-    blocks = math.ceil(len(train) / _BLOCK)
-    step = math.ceil(len(train) / _MAX_TOKENIZER_PAIRS)
-    for block in range(0, blocks, step):
-        batch = train[block * _BLOCK : (block + 1) * _BLOCK]
-        yield from batch["src"]
-        yield from batch["tgt"]

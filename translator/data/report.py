@@ -70,11 +70,17 @@ class TokenizerReport:
     Attributes:
         vocab_size: number of tokens
         tokenizer_sha256: SHA-256 of tokenizer.model
+        lexicon_sha256: SHA-256 of lexicon.json
+        words: number of words with a translation, see `extract_phrases`
+        phrases: number of phrases with a translation
         tokenizer_seconds: the time it took
     """
 
     vocab_size: int
     tokenizer_sha256: str
+    lexicon_sha256: str
+    words: int
+    phrases: int
     tokenizer_seconds: float
 
 
@@ -90,6 +96,7 @@ class PreparationReport(TokenizerReport, CorpusReport):
             "dev": self.dev.sha256,
             "test": self.test.sha256,
             "tokenizer": self.tokenizer_sha256,
+            "lexicon": self.lexicon_sha256,
         }
 
     def table(self) -> str:
@@ -108,6 +115,8 @@ class PreparationReport(TokenizerReport, CorpusReport):
             *_held_out_rows("test", self.test),
             ("  held out, not needed", self.unused_pairs),
             ("vocabulary", self.vocab_size),
+            ("words with a translation", self.words),
+            ("phrases with a translation", self.phrases),
             ("seconds", round(self.seconds + self.tokenizer_seconds, 1)),
             ("licence", self.licence),
         ]

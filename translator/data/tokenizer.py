@@ -4,12 +4,14 @@ import io
 import re
 import threading
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 import sentencepiece
 
 from translator.errors import TranslatorError
 from translator.system.files import write_bytes
+from translator.text.symbols import SYMBOLS
 
 # The same in every run, so that no code has to look them up in a tokenizer.
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
@@ -50,6 +52,7 @@ def train_tokenizer(sentences: Iterable[str], vocab_size: int, path: Path) -> No
             unk_id=UNK_ID,
             bos_id=BOS_ID,
             eos_id=EOS_ID,
+            user_defined_symbols=[space + sign for sign in SYMBOLS for space in ("▁", "")],
             num_threads=_TRAINING_THREADS,
             max_sentence_length=_MAX_SENTENCE_BYTES,
             minloglevel=2,
@@ -92,6 +95,12 @@ class Tokenizer:
     def vocab_size(self) -> int:
         """The number of tokens."""
         return int(self._processor.vocab_size())
+
+    @cached_property
+    def alphabet(self) -> frozenset[str]:
+        """The characters that the tokenizer knows, with the space, without `SYMBOLS`."""
+        pieces = self.pieces(list(range(self.vocab_size)))
+        return frozenset({" ", *(piece for piece in pieces if len(piece) == 1)} - {*SYMBOLS, "▁"})
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Return the token ids of each text, without bos and eos."""

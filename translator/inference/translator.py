@@ -10,16 +10,19 @@ from translator.data.tokenizer import EOS_ID, UNK_ID, Tokenizer
 from translator.errors import TranslatorError
 from translator.inference.engine import ENGINES, Engine, Hypothesis
 from translator.runs.run import Run
-from translator.text.casing import Casing
+from translator.text.model_text import ModelText
 from translator.text.normalization import Normalization, normalize
 from translator.text.pipeline import Applied, Pipeline, PipelineState
+from translator.text.protection import placeholders, split_at_placeholders
 from translator.text.segmentation import Length, Sentences
+from translator.text.spelling import Spelling
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 # The default corpus has almost no longer sentence, so a model has not learned to go further.
 _MAX_PART_TOKENS = 80
+MISSES = 0
 # With more, a search takes minutes and memory, and finds nothing better.
 _MAX_BEAM_SIZE = 1000
 # With more, nothing but the length counts.
@@ -74,14 +77,19 @@ class Translator:
         pipeline: the steps that prepare a text, and that are undone on its translation
     """
 
-    def __init__(
-        self, engine: Engine, tokenizer: Tokenizer, *, src_lang: str, tgt_lang: str
-    ) -> None:
-        """Join an engine and a tokenizer."""
+    def __init__(self, engine: Engine, tokenizer: Tokenizer, model_text: ModelText) -> None:
+        """Join an engine, a tokenizer, and the words that they were trained with."""
         self.engine = engine
         self.tokenizer = tokenizer
-        self.src_lang, self.tgt_lang = src_lang, tgt_lang
-        self.pipeline = Pipeline([Sentences(), Normalization(), Casing(), Length(self._fits)])
+        self.model_text = model_text
+        self.src_lang, self.tgt_lang = model_text.src_lang, model_text.tgt_lang
+        # The steps that give a sentence the form that the model reads.
+        self._model_steps = Pipeline(
+            [model_text.protection, Spelling(model_text.lexicons.src), model_text.casing]
+        )
+        self.pipeline = Pipeline(
+            [Sentences(), Normalization(), Length(self._fits), self._model_steps]
+        )
 
     def translate(
         self,
@@ -127,10 +135,14 @@ class Translator:
         ]
 
     def _fits(self, text: str) -> bool:
-        # A text has at most as many tokens as characters: most texts need not be encoded to know.
+        if not self.model_text.protection.fits(text):
+            return False
+        # A text has at most as many tokens as characters and markers: most texts need not be
+        # encoded to know.
+        if len(text) < _MAX_PART_TOKENS // 2:
+            return True
         return (
-            len(text) < _MAX_PART_TOKENS
-            or len(self.tokenizer.encode([text])[0]) <= _MAX_PART_TOKENS
+            len(self.tokenizer.encode(self._model_steps.apply(text).parts)[0]) <= _MAX_PART_TOKENS
         )
 
     def _translate_parts(
@@ -149,9 +161,32 @@ class Translator:
         for part, row, is_read in zip(parts, ids, readable, strict=True):
             hypotheses = next(left) if is_read else []
             texts = list(islice(decoded, len(hypotheses))) or [part]
+            if is_read:
+                complete = [placeholders(text) == placeholders(part) for text in texts]
+                if any(complete):
+                    hypotheses = list(compress(hypotheses, complete))
+                    texts = list(compress(texts, complete))
+                else:
+                    hypotheses, texts = self._translate_around(part, search)
             warnings = self._warnings(part, row, hypotheses)
             translated.append(_TranslatedPart(hypotheses, texts, warnings))
         return translated
+
+    def _translate_around(
+        self, part: str, search: Callable[[list[list[int]]], list[list[Hypothesis]]]
+    ) -> tuple[list[Hypothesis], list[str]]:
+        """Translate the texts between placeholders one by one, so that no placeholder is lost."""
+        global MISSES
+        MISSES += 1
+        between = split_at_placeholders(part)
+        pieces = self._translate_parts([text.strip() for text in between], search)
+        spaced = [
+            text[: len(text) - len(text.lstrip())] + piece.texts[0] + text[len(text.rstrip()) :]
+            if text.strip()
+            else text
+            for text, piece in zip(between, pieces, strict=True)
+        ]
+        return [h for piece in pieces for h in piece.hypotheses[:1]], ["".join(spaced)]
 
     def _is_readable(self, text: str, ids: list[int], known: list[int]) -> bool:
         """Whether the model knows a letter of the text.
@@ -209,7 +244,8 @@ class Translator:
         Raises:
             TranslatorError: the engine doesn't return its attention.
         """
-        src_ids, tgt_ids = self.tokenizer.encode([normalize(src), normalize(tgt)])
+        pair = self.model_text.pair(normalize(src), normalize(tgt))
+        src_ids, tgt_ids = self.tokenizer.encode(list(pair))
         [weights] = self.engine.cross_attention([src_ids], [tgt_ids], layers=None)
         src_tokens = self.tokenizer.pieces([*src_ids, EOS_ID])
         return src_tokens, self.tokenizer.pieces([*tgt_ids, EOS_ID]), weights
@@ -265,7 +301,10 @@ def load_translator(run: Run, device: str = "auto", engine: str = "pytorch") -> 
     loaded = _load_engine(run, tokenizer, device, engine)
     # Not from the configuration: reading that takes longer than loading a CTranslate2 model.
     manifest = run.read_manifest()
-    return Translator(loaded, tokenizer, src_lang=manifest.src_lang, tgt_lang=manifest.tgt_lang)
+    model_text = ModelText.load(
+        run.lexicon, manifest.src_lang, manifest.tgt_lang, tokenizer.alphabet
+    )
+    return Translator(loaded, tokenizer, model_text)
 
 
 def _load_engine(run: Run, tokenizer: Tokenizer, device: str, engine: str) -> Engine:

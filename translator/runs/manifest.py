@@ -11,7 +11,7 @@ from translator.system.files import os_errors_for
 from translator.system.records import decode, write_record
 
 # Increased when the code can no longer read the runs of earlier versions.
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass

@@ -3,6 +3,7 @@
 config.yaml            the resolved configuration
 run.json               format, state, number of steps, hashes of the data, versions, machine
 tokenizer.model        SentencePiece
+lexicon.json           the words of both languages, and their usual case
 dev.jsonl test.jsonl   the held-out sentences
 weights.safetensors    the best weights on dev, which translate
 ctranslate2            the models that `translator export` writes
@@ -26,6 +27,7 @@ from translator.errors import TranslatorError
 from translator.runs.manifest import Manifest, read_manifest, write_manifest
 from translator.system.checksums import sha256_of
 from translator.system.files import lock_path, locked, remove_temporaries
+from translator.text.lexicon import LEXICON_FILE
 
 if TYPE_CHECKING:
     from translator.corpus.held_out import Example
@@ -53,6 +55,11 @@ class Run:
     def tokenizer(self) -> Path:
         """The SentencePiece model."""
         return self.path / "tokenizer.model"
+
+    @property
+    def lexicon(self) -> Path:
+        """The words of both languages."""
+        return self.path / LEXICON_FILE
 
     @property
     def weights(self) -> Path:
@@ -126,18 +133,21 @@ class Run:
         write_manifest(self.manifest, manifest)
 
     def require_own_tokenizer(self) -> None:
-        """Check that the tokenizer is the one that the run was trained with.
+        """Check that the tokenizer and the lexicon are those that the run was trained with.
 
         Raises:
-            TranslatorError: the tokenizer is damaged, missing or a different one, or the folder is
-                not a run.
+            TranslatorError: one is damaged, missing or a different one, or the folder is not a run.
         """
-        expected = self.read_manifest().corpus.tokenizer_sha256
-        if sha256_of(self.tokenizer) != expected:
-            raise TranslatorError(
-                f"{self.tokenizer}: damaged, or not the SentencePiece model that this run was "
-                "trained with; restore the file, or train again"
-            )
+        corpus = self.read_manifest().corpus
+        for path, expected in (
+            (self.tokenizer, corpus.tokenizer_sha256),
+            (self.lexicon, corpus.lexicon_sha256),
+        ):
+            if sha256_of(path) != expected:
+                raise TranslatorError(
+                    f"{path}: damaged, or not the file that this run was trained with; restore "
+                    "it, or train again"
+                )
 
     def read_held_out(self, split: str) -> "list[Example]":
         """Read the sentences of dev or test, and check that they are the ones that were held out.

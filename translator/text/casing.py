@@ -1,26 +1,153 @@
-"""Handle sentences in capitals, which a model hardly ever sees in training."""
+"""Write capitals as marker tokens, so that "The", "the" and "THE" are one word to the model.
 
+This is inline casing (Bérard et al. 2019, arXiv 1907.06170; Etchegoyhen & Gete 2020): words are in
+lowercase, and a marker stands before a word that is capitalized inside a sentence ("⇧ tom") or that
+is all in capitals ("⇪ usa"). The first word of a sentence has its usual case instead: its capital
+says nothing about the word, and is put back afterwards.
+"""
+
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from translator.text.lexicon import WORD, Lexicon, stem
 from translator.text.pipeline import Applied
+from translator.text.rewriting import Edit, rewrite
+from translator.text.symbols import CAPITALIZED, PLACEHOLDERS, UPPERCASE
 
-# A shorter text in capitals is more likely an abbreviation.
+_MARKED = re.compile(f"([{CAPITALIZED}{UPPERCASE}]) ?({WORD.pattern})?")
+# The first sign of a text that may have a case: not a letter if the text begins with a number or a
+# placeholder.
+_FIRST = re.compile(rf"[^\W_]|[{PLACEHOLDERS}]")
+# A shorter text in capitals is more likely an abbreviation, unless its word is known.
 _MIN_UPPERCASE_LETTERS = 4
+# Share of the words beyond the first, among those usually in lowercase, that a title capitalizes.
+# Titles have small words in lowercase ("of", "the").
+_TITLE_SHARE = 0.6
+# English words that are always written with a capital. They need no marker.
+_ALWAYS_CAPITALIZED = {"en": "i"}
 
 
-class Casing:
-    """Convert a sentence in capitals to sentence case, and its translation back to capitals.
+@dataclass(frozen=True)
+class CaseState:
+    """How a text was written.
 
-    `restore` undoes `apply` except for İ, ẞ and a few other capitals: they come back as the usual
-    capitals of their lowercase letters (I with a combining dot above, SS).
+    Attributes:
+        uppercase: all its letters were capitals
+        capitalized: its first letter was a capital
     """
 
-    def apply(self, text: str) -> Applied[bool]:
-        """Convert a sentence in capitals; the state is whether it was in capitals."""
-        uppercase = text.isupper() and sum(map(str.isalpha, text)) >= _MIN_UPPERCASE_LETTERS
-        return Applied([text.capitalize() if uppercase else text], uppercase)
+    uppercase: bool
+    capitalized: bool
 
-    def restore(self, parts: Sequence[str], state: bool) -> str:
-        """Convert the text to capitals if the sentence was in capitals."""
+
+@dataclass(frozen=True)
+class Casing:
+    """Convert capitals to markers, and the markers of the translation to capitals.
+
+    `restore` undoes `apply` if the text's case says something, that is, if it is not all in
+    capitals, all in lowercase or a Title; and except for letters such as İ, whose lowercase
+    has another length.
+
+    Attributes:
+        lexicon: the usual case of the words, in the language of the text
+        language: the language of the text
+        tgt_language: the language of the translation
+    """
+
+    lexicon: Lexicon
+    language: str
+    tgt_language: str
+
+    def apply(self, text: str) -> Applied[CaseState]:
+        """Convert capitals to markers."""
+        informative = not says_nothing(text, self.lexicon)
+        marked, _ = rewrite(text, self.edits(text, informative=informative))
+        first = _FIRST.search(text)
+        capitalized = first is None or not first[0].islower()
+        uppercase = _is_uppercase(text, self.lexicon)
+        return Applied([marked], CaseState(uppercase, capitalized))
+
+    def edits(self, text: str, *, informative: bool) -> list[Edit]:
+        """Return the changes that `apply` makes to a text.
+
+        Args:
+            text: a sentence
+            informative: whether the case of its words can be trusted; see `says_nothing`
+        """
+        first = _FIRST.search(text)
+        begin = first.start() if first else 0
+        edits = []
+        for word in WORD.finditer(text):
+            form = word[0]
+            if not informative or (word.start() == begin and is_capitalized(form)):
+                form = self.lexicon.true_form(form)
+            marked = self._mark(form)
+            if marked != word[0]:
+                edits.append(Edit(*word.span(), marked))
+        return edits
+
+    def _mark(self, form: str) -> str:
+        lower = form.lower()
+        if form == lower or len(lower) != len(form):
+            return form
+        if stem(lower) == _ALWAYS_CAPITALIZED.get(self.language) and form[1:] == lower[1:]:
+            return lower
+        if form[1:] == lower[1:]:
+            return f"{CAPITALIZED} {lower}"
+        return f"{UPPERCASE} {lower}" if form.isupper() else form
+
+    def restore(self, parts: Sequence[str], state: CaseState) -> str:
+        """Convert markers to capitals, and give the text the case of its source."""
         [text] = parts
-        return text.upper() if state else text
+        text = _MARKED.sub(_raise, text)
+        if always := _ALWAYS_CAPITALIZED.get(self.tgt_language):
+            text = WORD.sub(lambda w: w[0].capitalize() if stem(w[0]) == always else w[0], text)
+        if state.uppercase:
+            return text.upper()
+        return capitalize_first(text) if state.capitalized else text
+
+
+def _raise(marked: re.Match[str]) -> str:
+    marker, word = marked[1], marked[2] or ""
+    return word.upper() if marker == UPPERCASE else word[:1].upper() + word[1:]
+
+
+def capitalize_first(text: str) -> str:
+    """Raise the first letter of a text, which may follow signs such as ¿."""
+    first = _FIRST.search(text)
+    if first is None:
+        return text
+    return text[: first.start()] + first[0].upper() + text[first.end() :]
+
+
+def says_nothing(text: str, lexicon: Lexicon) -> bool:
+    """Whether the case of a text says nothing about its words.
+
+    This is so if all is in lowercase or in capitals, and in a Title Like This.
+    """
+    words = WORD.findall(text)
+    if text == text.lower() or _is_uppercase(text, lexicon):
+        return True
+    # Words that are capitalized everywhere, such as names, don't tell a title from a sentence.
+    usually_lower = [word for word in words[1:] if lexicon.true_form(word).islower()]
+    raised = sum(word[0].isupper() for word in usually_lower)
+    return raised > 1 and raised >= _TITLE_SHARE * len(usually_lower)
+
+
+def _is_uppercase(text: str, lexicon: Lexicon) -> bool:
+    if not text.isupper():
+        return False
+    words = [word for word in WORD.findall(text) if len(word) > 1]
+    shouted = any(stem(w) in lexicon.counts and lexicon.true_form(w) != w for w in words)
+    return shouted or sum(map(len, words)) >= _MIN_UPPERCASE_LETTERS
+
+
+def is_capitalized(form: str) -> bool:
+    """Whether the first letter of a word is a capital, and no other one."""
+    return form[0].isupper() and form[1:] == form[1:].lower()
+
+
+def is_mixed(form: str) -> bool:
+    """Whether a word has a capital after a lowercase letter, as in McDonald."""
+    return bool(form != form.lower()) and not form.isupper() and form[1:] != form[1:].lower()

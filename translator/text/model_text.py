@@ -1,0 +1,86 @@
+"""The text of the model: capitals are markers, and protected spans are placeholders."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from translator.system.records import read_record
+from translator.text.casing import Casing, says_nothing
+from translator.text.lexicon import Lexicons
+from translator.text.protection import Protection
+from translator.text.rewriting import Edit, Span, rewrite
+
+
+@dataclass(frozen=True)
+class Located:
+    """A text for the model, and the span of the original text behind each of its characters."""
+
+    text: str
+    origin: list[Span]
+
+
+@dataclass(frozen=True)
+class ModelText:
+    """Converts texts for a model.
+
+    Attributes:
+        src_lang: the source language
+        tgt_lang: the target language
+        lexicons: their words
+        alphabet: the characters that the model knows; if empty, it knows all
+    """
+
+    src_lang: str
+    tgt_lang: str
+    lexicons: Lexicons
+    alphabet: frozenset[str] = frozenset()
+
+    @staticmethod
+    def load(
+        lexicon: Path, src_lang: str, tgt_lang: str, alphabet: frozenset[str] = frozenset()
+    ) -> "ModelText":
+        """Read the words that `prepare` counted.
+
+        Raises:
+            TranslatorError: the file is missing or damaged.
+        """
+        return ModelText(src_lang, tgt_lang, read_record(lexicon, Lexicons), alphabet)
+
+    @cached_property
+    def protection(self) -> Protection:
+        """The step that protects spans."""
+        return Protection(self.lexicons.src, self.alphabet)
+
+    @cached_property
+    def casing(self) -> Casing:
+        """The step that writes capitals as markers, in the source language."""
+        return Casing(self.lexicons.src, self.src_lang, self.tgt_lang)
+
+    @cached_property
+    def _tgt_casing(self) -> Casing:
+        return Casing(self.lexicons.tgt, self.tgt_lang, self.tgt_lang)
+
+    def pair(self, src: str, tgt: str) -> tuple[str, str]:
+        """Convert a pair for training."""
+        located_src, located_tgt = self.locate(src, tgt)
+        return located_src.text, located_tgt.text
+
+    def locate(self, src: str, tgt: str) -> tuple[Located, Located]:
+        """Convert a pair, and record where each character comes from."""
+        src_edits, tgt_edits = self.protection.pair_edits(src, tgt)
+        informative = not says_nothing(src, self.lexicons.src)
+        return (
+            _locate(src, src_edits, self.casing, informative),
+            _locate(tgt, tgt_edits, self._tgt_casing, True),  # what the model shall write
+        )
+
+
+def _locate(text: str, edits: Sequence[Edit], casing: Casing, informative: bool) -> Located:
+    """Protect spans, convert capitals, and follow each character back through both changes."""
+    protected, before = rewrite(text, edits)
+    cased, after = rewrite(protected, casing.edits(protected, informative=informative))
+    before.append((len(text), len(text)))
+    return Located(
+        cased, [(before[a][0], before[b - 1][1] if b > a else before[a][0]) for a, b in after]
+    )

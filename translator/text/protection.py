@@ -1,0 +1,194 @@
+"""Protect what nobody translates: names, numbers, addresses, placeholders, tags, code, emoji.
+
+Each protected span is one token to the model, which only has to place it. Unseen names and numbers
+are hard to copy letter by letter, and easy to copy as a whole (Luong et al. 2015, arXiv 1410.8206).
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from translator.text.casing import is_mixed, says_nothing
+from translator.text.lexicon import WORD, Lexicon, stem
+from translator.text.pipeline import Applied
+from translator.text.rewriting import Edit, rewrite
+from translator.text.symbols import NAMES, OTHERS, PLACEHOLDERS, SYMBOLS
+
+# With more spans of one kind, a text has to be translated in parts.
+MAX_SPANS = len(NAMES)
+_PLACEHOLDER = re.compile(f"[{PLACEHOLDERS}]")
+
+# A number, with separators between its digits: 1,234.50, 5:30, 12/05/2023, 555-1234.
+_NUMBER = r"\d+(?:[.,:/'-]\d+)*"
+_SPANS = re.compile(
+    "|".join(
+        [
+            r"`[^`]+`",  # code
+            r"</?[a-zA-Z][^<>]*>|&#?\w+;",  # HTML and XML
+            r"(?:https?|ftp|file)://[^\s<>\"]*[^\s<>\".,;:!?)\]']",
+            r"www\.[^\s<>\"]*[^\s<>\".,;:!?)\]']",
+            r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",  # e-mail addresses
+            r"(?<!\w)[@#]\w+",  # handles and tags
+            r"\{\{[^{}]*\}\}|\$?\{[^{}\s]*\}",  # {{name}}, {0}, ${name}
+            r"%(?:\d+\$|\(\w+\))?[-+#0]*\d*(?:\.\d+)?[sdfgxc@]\b",  # %s, %1$s, %(name)s
+            r"(?<![\w/.])(?:~|\.{1,2})?/(?:[\w.+~-]+/)*[\w.+~-]*[\w/]",  # paths
+            r"\b[A-Za-z]:\\[^\s\"<>|]*[\w\\]",
+            r"\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|info|io)\b(?:/[\w./~-]*\w)?",
+            r"\b[\w-]+\.(?:pdf|txt|md|csv|docx?|xlsx?|pptx?|jpe?g|png|gif|zip|py|html?|json)\b",
+            r"\+\d[\d ().-]{6,}\d|\(\d{3}\) ?\d{3}[ -]?\d{4}",  # telephone numbers
+            r"\d+(?=(?:st|nd|rd|th|s)\b)",  # 21st and 1990s: only the digits
+            rf"(?:(?<![\w)])[-+])?(?:[$€£¥] ?)?(?<!\w){_NUMBER}\w*(?:%| ?[€£¥°]\w*)?",
+            r"[^\W\d_]+\d\w*(?:[.-]\d\w*)*",  # B2B, mp3, v2.3.1
+            f"[{SYMBOLS}]+",  # the signs that this package uses
+        ]
+    )
+)
+# Most texts have none of the signs of a span, which takes a tenth of the time to find out.
+_SUSPICIOUS = re.compile(rf"\d|[^\w\s,.?!'\"¿¡;:-]|\w\.\w|[{SYMBOLS}]")
+
+
+class Found(NamedTuple):
+    """A span to protect, and whether it is a name."""
+
+    begin: int
+    end: int
+    is_name: bool
+
+
+@dataclass(frozen=True)
+class Protection:
+    """Replace spans that nobody translates with placeholder tokens.
+
+    `restore` is the inverse of `apply`. If a translation lacks a placeholder, its span is appended;
+    if it has one twice, or one that the text didn't have, the surplus one is left out.
+
+    Attributes:
+        lexicon: the words that the model can translate; other capitalized words are names
+        alphabet: the characters that the model knows; if empty, it knows all
+    """
+
+    lexicon: Lexicon
+    alphabet: frozenset[str] = frozenset()
+
+    def apply(self, text: str) -> Applied[dict[str, str]]:
+        """Replace the spans; the state is what each placeholder stands for."""
+        edits, spans = self._number(text, self.find(text))
+        return Applied([rewrite(text, edits)[0]], spans)
+
+    def pair_edits(self, src: str, tgt: str) -> tuple[list[Edit], list[Edit]]:
+        """Return the changes to a pair, where a span is protected if both sides have it."""
+        src_spans, tgt_edits, kept = self.find(src), [], []
+        used: list[Found] = []
+        for span in src_spans:
+            for inner in _with_bare_number(src, span):
+                there = _find_literal(tgt, src[inner.begin : inner.end], used)
+                if there is not None:
+                    used.append(there)
+                    kept.append((inner, there))
+                    break
+        src_edits, _ = self._number(src, [inner for inner, _ in kept])
+        tgt_edits = [
+            Edit(there.begin, there.end, edit.new)
+            for edit, (_, there) in zip(src_edits, kept, strict=True)
+        ]
+        return src_edits, sorted(tgt_edits)
+
+    def find(self, text: str) -> list[Found]:
+        """Return the spans of a text that nobody translates, in order and not overlapping."""
+        found = []
+        if _SUSPICIOUS.search(text):
+            found += [Found(*match.span(), False) for match in _SPANS.finditer(text)]
+        if self.alphabet and not self.alphabet.issuperset(text.lower()):
+            found += [Found(begin, end, False) for begin, end in self._unknown(text)]
+        if not says_nothing(text, self.lexicon):
+            found += self._names(text)
+        return _without_overlaps(found)
+
+    def fits(self, text: str) -> bool:
+        """Whether there are placeholders enough for all spans of a text."""
+        names = [span.is_name for span in self.find(text)]
+        return max(names.count(True), names.count(False)) <= MAX_SPANS
+
+    def _unknown(self, text: str) -> Iterable[tuple[int, int]]:
+        """Find words with an unknown letter, and runs of unknown signs."""
+        unknown = "".join({c for c in text if not self.alphabet.issuperset(c.lower())} - {" "})
+        if not unknown:
+            return
+        unknown = f"[{re.escape(unknown)}]"
+        for match in re.finditer(rf"\w*{unknown}(?:\w|{unknown})*", text):
+            yield match.span()
+
+    def _names(self, text: str) -> Iterable[Found]:
+        """Find capitalized words that the model doesn't know; neighbors are one name."""
+        begin = end = -1
+        for word in WORD.finditer(text):
+            name = word[0].removesuffix("'s").removesuffix("'S")
+            known = stem(name) in self.lexicon.counts
+            if is_mixed(name):
+                known = self.lexicon.forms.get(stem(name)) == name
+            if known or name == name.lower():
+                continue
+            if begin >= 0 and text[end : word.start()] == " ":
+                end = word.start() + len(name)
+                continue
+            if begin >= 0:
+                yield Found(begin, end, True)
+            begin, end = word.start(), word.start() + len(name)
+        if begin >= 0:
+            yield Found(begin, end, True)
+
+    def _number(self, text: str, spans: Sequence[Found]) -> tuple[list[Edit], dict[str, str]]:
+        """Give each span a placeholder."""
+        names, others = iter(NAMES), iter(OTHERS)
+        edits = []
+        literals = {}
+        for begin, end, is_name in spans:
+            placeholder = next(names if is_name else others, None)
+            if placeholder is None:
+                continue
+            edits.append(Edit(begin, end, placeholder))
+            literals[placeholder] = text[begin:end]
+        return edits, literals
+
+    def restore(self, parts: Sequence[str], state: dict[str, str]) -> str:
+        """Put the spans back."""
+        [text] = parts
+        left = dict(state)
+        text = _PLACEHOLDER.sub(lambda match: left.pop(match[0], ""), text)
+        return " ".join([text, *left.values()]) if left else text
+
+
+def placeholders(text: str) -> list[str]:
+    """Return the placeholders in a text, sorted."""
+    return sorted(_PLACEHOLDER.findall(text))
+
+
+def split_at_placeholders(text: str) -> list[str]:
+    """Split a text into its placeholders and the texts between them."""
+    return re.split(f"([{PLACEHOLDERS}])", text)
+
+
+def _with_bare_number(text: str, span: Found) -> list[Found]:
+    """Return a span and, if it is a number with signs, the number alone: $5 can be "5 dólares"."""
+    number = re.fullmatch(rf"\W*({_NUMBER})\W*", text[span.begin : span.end])
+    if span.is_name or number is None:
+        return [span]
+    return [span, Found(span.begin + number.start(1), span.begin + number.end(1), False)]
+
+
+def _find_literal(text: str, literal: str, used: Sequence[Found]) -> Found | None:
+    """Find a literal, not inside a word, where no other one was found."""
+    for match in re.finditer(rf"(?<!\w){re.escape(literal)}(?!\w)", text):
+        if all(match.end() <= span.begin or match.start() >= span.end for span in used):
+            return Found(*match.span(), False)
+    return None
+
+
+def _without_overlaps(spans: Iterable[Found]) -> list[Found]:
+    """Return the spans in order; of two that overlap, the one that begins first, or the longer."""
+    kept: list[Found] = []
+    for span in sorted(spans, key=lambda span: (span.begin, -span.end)):
+        if not kept or span.begin >= kept[-1].end:
+            kept.append(span)
+    return kept

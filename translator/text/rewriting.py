@@ -1,0 +1,49 @@
+"""Replace spans of a text, and know for every new character where it came from."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+Span = tuple[int, int]
+
+
+class Edit(NamedTuple):
+    """A span of a text, and what to write there.
+
+    Attributes:
+        begin: first character
+        end: the character after the last
+        new: its replacement
+    """
+
+    begin: int
+    end: int
+    new: str
+
+
+def rewrite(text: str, edits: Sequence[Edit]) -> tuple[str, list[Span]]:
+    """Replace spans of a text.
+
+    Args:
+        text: any text
+        edits: in order, not overlapping
+
+    Returns:
+        The new text, and for each of its characters the span of the old text that it stands for. A
+        replacement that ends with as many characters as it replaces stands for them one by one.
+    """
+    pieces: list[str] = []
+    origin: list[Span] = []
+    done = 0
+    for begin, end, new in edits:
+        pieces += [text[done:begin], new]
+        origin += [(i, i + 1) for i in range(done, begin)]
+        extra = len(new) - (end - begin)
+        if extra >= 0 and new[extra:] == text[begin:end].lower():
+            # A marker before the word belongs to its beginning, and is no character of it.
+            origin += [(begin, begin)] * extra + [(i, i + 1) for i in range(begin, end)]
+        else:
+            origin += [(begin, end)] * len(new)
+        done = end
+    pieces.append(text[done:])
+    origin += [(i, i + 1) for i in range(done, len(text))]
+    return "".join(pieces), origin
