@@ -116,7 +116,7 @@ def _scores_table(manifest: Manifest, style: str) -> str:
 def _robustness_table(rows: list[RobustnessRow]) -> str:
     """A row for each measure except chrF, which says the same as BLEU in more rows."""
     shown = [(r.measure, f"{r.value:.1f}", r.unit, r.count) for r in rows if r.unit != "chrF"]
-    headers = ["", "value", "unit", "texts"]
+    headers = ["measure", "value", "unit", "texts"]
     return str(tabulate(shown, headers=headers, tablefmt="github", disable_numparse=True))
 
 
