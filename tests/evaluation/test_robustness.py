@@ -105,6 +105,8 @@ def test_a_perfect_translator_has_full_marks() -> None:
     counts = {name: row.count for name, row in rows.items()}
     assert counts["clean, folded BLEU"] == 3
     assert counts["word: cat"] == counts["word: CAT"] == len(read_words()) > 100
+    nouns = [word for word, kind, _ in read_words() if kind == "noun"]
+    assert counts["word: the cat"] == len(nouns) > 50
     assert counts["numbers kept"] == 60
     assert counts["unusual names kept"] == 40
     assert counts["common names kept"] == 30
@@ -243,6 +245,7 @@ def probe(start: str) -> Probe:
         ("%1$s", ["%1$s te mandó %2$d fotos"], ["%1$s te mandó fotos", "%2$d"]),
         ("See you tonight", ["🎉🎉 ¡Hasta luego!"], ["🎉", "🎉🎉🎉", ""]),
         ("- milk", ["- leche\n- pan\n- dos"], ["leche\npan\ndos", "- leche\n- pan", "- l\n\n- p"]),
+        ("Dear friend,\n", ["Amigo:\n\nOí.\n\nVa."], ["Amigo:\nOí.\n\n\nVa."]),
         ("1. Open", ["1. Abre\n2. Lee\n3. Di"], ["1. Abre\n3. Lee\n2. Di", "1 Abre\n2. L\n3. D"]),
         ('She said "good', ["Dijo «hola»", 'Dijo "hola"'], ["Dijo hola", 'Dijo "hola']),
         ("Where is the", ["¿Dónde está?"], ["Dónde está?", "¿Dónde está", "Dónde está"]),
