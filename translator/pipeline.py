@@ -37,6 +37,7 @@ from translator.data.tokenizer import Tokenizer
 from translator.data.variation import Variation
 from translator.errors import TranslatorError
 from translator.evaluation.metrics import evaluate
+from translator.evaluation.robustness import measure_robustness, translate_with
 from translator.inference.pytorch import PyTorchEngine, load_model
 from translator.inference.translator import Translator, load_translator
 from translator.model.transformer import Transformer, count_parameters
@@ -68,6 +69,9 @@ from translator.training.trainer import Trainer
 # Beam size of the second test score and of the samples, and number of samples in the report.
 BEAM_SIZE = 5
 _SAMPLES = 10
+# Number of dev sentences that are changed to measure robustness; enough for differences of a point
+# or two, in seconds.
+_ROBUSTNESS_EXAMPLES = 300
 
 
 def train(config: Config, run: Run) -> None:
@@ -373,12 +377,22 @@ def _finish(config: Config, run: Run, trainer: Trainer) -> None:
     # Evenly spread over the test set, not picked by hand.
     picked = range(0, len(examples), max(1, len(examples) // _SAMPLES))
     samples = [Sample(examples[i].src, lines[i], examples[i].references) for i in picked][:_SAMPLES]
+    print("measuring robustness …", file=sys.stderr)
+    robustness = measure_robustness(
+        translate_with(translator, beam_size=1),
+        run.read_held_out("dev"),
+        src_lang=translator.src_lang,
+        tgt_lang=translator.tgt_lang,
+        max_examples=_ROBUSTNESS_EXAMPLES,
+        short=True,
+    )
     join_snapshots(run.attention, run.path / "attention.png")
     manifest = replace(
         run.read_manifest(),
         state="finished",
         progress=trainer.progress,
         scores={"test, greedy": greedy, f"test, beam {BEAM_SIZE}": beam},
+        robustness=robustness,
         peak_memory_bytes=peak_memory_bytes(),
         alignment_head=choose_alignment_head(translator, run),
     )

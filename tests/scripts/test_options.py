@@ -28,6 +28,8 @@ def stderr_of(
         ("bench_alignment", [], "the following arguments are required: --run-dir"),
         ("bench_corpus", ["--sizes", "many"], "argument --sizes: invalid int value: 'many'"),
         ("bench_corpus", ["--sizes", "100", "0"], "--sizes must be greater than zero"),
+        ("bench_robustness", ["--beam-size", "0"], "--beam-size must be greater than zero"),
+        ("bench_robustness", ["--split", "train"], "argument --split: invalid choice: 'train'"),
         ("bench_training", ["--joeynmt-steps", "0"], "--joeynmt-steps must be greater than zero"),
         ("bench_translate", ["--runs", "x"], "unrecognized arguments: --runs x"),
         ("compare_attention", ["--json"], "argument --json: expected one argument"),

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -81,6 +82,37 @@ def test_bench_translate(cli: Cli, tmp_path: Path, trained_run: Path) -> None:
         measured[system, "bleu_greedy"] for system in ("translator", "translator-ctranslate2")
     }
     assert len(greedy) == 1
+
+
+def test_bench_robustness(cli: Cli, tmp_path: Path, trained_run: Path, reverse_run: Path) -> None:
+    """With an Apertium that copies its input, and so keeps all numbers and translates no word."""
+    installed = tmp_path / "bin" / "apertium"
+    installed.parent.mkdir()
+    installed.write_text('#!/bin/sh\nif [ "$1" = -l ]; then echo eng-spa; else cat; fi\n')
+    installed.chmod(0o755)
+    path = {"PATH": f"{installed.parent}{os.pathsep}{os.environ['PATH']}"}
+    program = [str(SCRIPTS / "bench_robustness.py")]
+    runs = ["--run-dir", str(trained_run)]
+    options = ["--beam-size", "1", "--max-examples", "10", "--json", "measures.json"]
+    result = cli(*runs, *options, program=program, env=path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[0].split() == [str(trained_run), "apertium"]
+    records = json.loads((tmp_path / "measures.json").read_text())
+    assert {record["system"] for record in records} == {str(trained_run), "apertium"}
+    assert len(result.stdout.splitlines()) == 2 + len(records) / 2
+    measured = {(record["system"], record["measure"]): record["value"] for record in records}
+    assert measured["apertium", "numbers kept"] == 100
+    assert measured["apertium", "lines and bullets kept"] == 100
+    assert measured["apertium", "word: the cat"] < 10
+    assert 0 <= measured[str(trained_run), "one typo, folded BLEU"] < 100
+    installed.write_text('#!/bin/sh\nif [ "$1" = -l ]; then echo eng-spa; else head -n 1; fi\n')
+    failed = cli(*runs, *options, program=program, env=path)
+    assert failed.returncode == 2
+    assert "bench_robustness: apertium returned 1 lines for" in failed.stderr
+    both = cli(*runs, str(reverse_run), program=program)
+    assert both.stderr.splitlines() == [
+        "bench_robustness: --run-dir: the runs translate between different languages"
+    ]
 
 
 def test_bench_training(cli: Cli, tmp_path: Path) -> None:

@@ -93,6 +93,23 @@ class Evaluation(Scores):
     slices: dict[str, Slice]
 
 
+@dataclass(frozen=True)
+class RobustnessRow:
+    """A measure of how well a translator handles what people type.
+
+    Attributes:
+        measure: its name, such as "one typo, folded BLEU" or "numbers kept"
+        value: the measure, 0 to 100
+        unit: BLEU, chrF or %
+        count: number of texts that it was measured on
+    """
+
+    measure: str
+    value: float
+    unit: str
+    count: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """The content of run.json.
@@ -116,6 +133,8 @@ class Manifest:
             start from another run
         progress: progress at the end of the training; None before the end
         scores: test scores by kind of search; empty before the end
+        robustness: the short form of `measure_robustness` on dev; empty before the end, and in a
+            run of a version that did not measure it
         peak_memory_bytes: peak memory of the process; 0 before the end
         alignment_head: the attention that gives the best word alignments; None until it is chosen
     """
@@ -136,6 +155,7 @@ class Manifest:
     init_from_sha256: str | None = None
     progress: Progress | None = None
     scores: dict[str, Evaluation] = field(default_factory=dict)
+    robustness: list[RobustnessRow] = field(default_factory=list)
     peak_memory_bytes: int = 0
     alignment_head: AlignmentHead | None = None
 

@@ -7,7 +7,7 @@ from tabulate import tabulate
 
 from translator.config import Config, flatten
 from translator.runs.figures import draw_curves
-from translator.runs.manifest import Manifest, Scores, Slice
+from translator.runs.manifest import Manifest, RobustnessRow, Scores, Slice
 from translator.runs.measurements import read_measurements
 from translator.runs.run import Run
 from translator.system.files import write_text
@@ -50,6 +50,14 @@ def write_report(run: Run, config: Config, manifest: Manifest, samples: list[Sam
 - near: a training sentence differs from the sentence by one word; novel: all others
 - best dev BLEU {progress.best_bleu:.2f} at step {progress.best_step}, whose weights are scored
 - repeat it with `translator evaluate --run-dir {shlex.quote(str(run.path))}`
+
+## What people type
+
+{_robustness_table(manifest.robustness)}
+
+Greedy translations of dev sentences, unchanged ("clean") and changed by rule, and of words and
+sentences made for this purpose. Folded scores ignore case and punctuation. Loops and early stops
+should be rare; of all other measures, more is better.
 
 ## Training
 
@@ -103,6 +111,13 @@ def _scores_table(manifest: Manifest, style: str) -> str:
     if style == "github":  # the signatures contain its column separator
         rows = [tuple(str(cell).replace("|", "\\|") for cell in row) for row in rows]
     return str(tabulate(rows, headers=headers, tablefmt=style, disable_numparse=True))
+
+
+def _robustness_table(rows: list[RobustnessRow]) -> str:
+    """A row for each measure except chrF, which says the same as BLEU in more rows."""
+    shown = [(r.measure, f"{r.value:.1f}", r.unit, r.count) for r in rows if r.unit != "chrF"]
+    headers = ["measure", "value", "unit", "texts"]
+    return str(tabulate(shown, headers=headers, tablefmt="github", disable_numparse=True))
 
 
 def _score_cells(scores: Scores | Slice) -> tuple[object, ...]:
