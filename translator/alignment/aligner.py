@@ -9,7 +9,7 @@ import numpy as np
 
 from translator.alignment.extraction import candidate_heads, consistency, word_weights
 from translator.alignment.symmetrization import Links, best_links, symmetrize
-from translator.alignment.words import Floats, Pair, Span, Words, split_words
+from translator.alignment.words import Floats, Pair, Tokens, encode_pairs, split_words
 from translator.config import ModelConfig
 from translator.data.tokenizer import UNK_ID
 from translator.errors import TranslatorError
@@ -41,31 +41,25 @@ def attention_between_words(
     """
     layers = sorted({reading.layer for reading in chosen})
     for chunk in chunked(pairs, len(pairs), size=_cells, max_size=_CHUNK_CELLS):
-        src, tgt = (_known_tokens(translator, [pair[side] for pair in chunk]) for side in (0, 1))
-        src_ids, tgt_ids = ([ids for ids, _ in side] for side in (src, tgt))
-        attention = translator.engine.cross_attention(src_ids, tgt_ids, layers)
-        for pair, weights, (_, src_spans), (_, tgt_spans) in zip(
-            chunk, attention, src, tgt, strict=True
-        ):
+        encoded = encode_pairs(chunk, translator.model_text, translator.tokenizer)
+        src, tgt = zip(*([_known(side) for side in pair] for pair in encoded), strict=True)
+        attention = translator.engine.cross_attention(
+            [tokens.ids for tokens in src], [tokens.ids for tokens in tgt], layers
+        )
+        for pair, weights, *tokens in zip(chunk, attention, src, tgt, strict=True):
             by_layer = dict(zip(layers, weights.double().numpy(), strict=True))
             rows = np.stack([reading.select(by_layer[reading.layer]) for reading in chosen])
-            yield word_weights(rows, *pair, src_spans, tgt_spans)
+            yield word_weights(rows, *pair, *(of_side.spans for of_side in tokens))
 
 
 def _cells(pair: Pair) -> int:
     return len(pair[0].text) * len(pair[1].text)
 
 
-def _known_tokens(
-    translator: Translator, sentences: Sequence[Words]
-) -> list[tuple[list[int], list[Span]]]:
-    """The ids of the tokens of each sentence, and their spans; unknown tokens are left out."""
-    encoded = translator.tokenizer.encode_with_spans([sentence.text for sentence in sentences])
-    known = [[i for i, token in enumerate(ids) if token != UNK_ID] for ids, _ in encoded]
-    return [
-        ([ids[i] for i in kept], [spans[i] for i in kept])
-        for (ids, spans), kept in zip(encoded, known, strict=True)
-    ]
+def _known(tokens: Tokens) -> Tokens:
+    """Leave out the tokens that the model can't read."""
+    kept = [i for i, token in enumerate(tokens.ids) if token != UNK_ID]
+    return Tokens([tokens.ids[i] for i in kept], [tokens.spans[i] for i in kept])
 
 
 def links_by_reading(

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from translator.alignment.symmetrization import Links
-from translator.alignment.words import Floats, Pair, Span, Words, character_overlap
+from translator.alignment.words import Floats, Pair, Words, character_overlap
 from translator.model.alignment_head import STEPS, AlignmentHead
+from translator.text.rewriting import Span
 
 # Added to each count, so that words not seen together before have a probability above zero.
 _UNSEEN = 0.1

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from translator.data.tokenizer import Tokenizer
+from translator.text.model_text import Located, ModelText
 from translator.text.normalization import normalize
+from translator.text.rewriting import Span
 
 Floats = npt.NDArray[np.float64]
-Span = tuple[int, int]
 
 # A word, which may contain punctuation (don't, 5.50, well-known), or a run of one other character.
 _WORD = re.compile(r"\w+(?:[.,:/’'-]\w+)*|([^\w\s])\1*")
@@ -30,6 +32,19 @@ class Words:
 
     text: str
     words: list[str]
+    spans: list[Span]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of a sentence.
+
+    Attributes:
+        ids: N ids
+        spans: the span of each token in `Words.text`
+    """
+
+    ids: list[int]
     spans: list[Span]
 
 
@@ -65,6 +80,30 @@ def split_pretokenized(line: str) -> Words:
         text += written
         attach_next = _OPENING.issuperset(written) or (written == '"' and quoted)
     return Words(text, words, spans)
+
+
+def encode_pairs(
+    pairs: Sequence[Pair], model_text: ModelText, tokenizer: Tokenizer
+) -> list[tuple[Tokens, Tokens]]:
+    """Encode pairs as in training, and find the span of each token.
+
+    A token for a capital or for a protected span has the span of what it stands for.
+
+    Returns:
+        For each pair, the tokens of the source and those of the target.
+    """
+    located = [model_text.locate(src.text, tgt.text) for src, tgt in pairs]
+    src, tgt = (_encode([pair[side] for pair in located], tokenizer) for side in (0, 1))
+    return list(zip(src, tgt, strict=True))
+
+
+def _encode(texts: Sequence[Located], tokenizer: Tokenizer) -> list[Tokens]:
+    # All at once, since a call of SentencePiece takes longer than a sentence.
+    encoded = tokenizer.encode_with_spans([text.text for text in texts])
+    return [
+        Tokens(ids, [text.span_before(*span) if span[0] < span[1] else (0, 0) for span in spans])
+        for text, (ids, spans) in zip(texts, encoded, strict=True)
+    ]
 
 
 def character_overlap(words: Sequence[Span], tokens: Sequence[Span]) -> Floats:

@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
 
-from translator.config import Config, default_settings, flatten, shape_keys, to_yaml
+from translator.config import NO_VARIATION, Config, default_settings, flatten, shape_keys, to_yaml
 from translator.config.parsing import Parser, has_settings, make_config, refuse_null
 from translator.errors import TranslatorError
 from translator.inference.engine import ENGINES
@@ -37,7 +38,7 @@ def parse(parser: Parser, argv: list[str]) -> Namespace:
         if not is_utf8(argument):
             written = argument.encode(errors="backslashreplace").decode()
             raise TranslatorError(f"an argument that is not UTF-8: {written}")
-    arguments = _config_first(argv)
+    arguments = _config_first(_write_out_off(argv))
     options: Namespace = parser.parse_args(arguments)
     if "training" not in options:
         return options
@@ -64,6 +65,20 @@ def _defaults(chosen: dict[str, Any]) -> dict[str, Any]:
     run.read_manifest()  # raises a helpful error if there is no run
     of_run = flatten(run.load_config())
     return {key: of_run[key] for key in inherited}
+
+
+def _write_out_off(argv: list[str]) -> list[str]:
+    """Replace `--variation off` by the settings that it stands for."""
+    off = [f"--variation.{key}={value}" for key, value in asdict(NO_VARIATION).items()]
+    arguments: list[str] = []
+    for argument in argv:
+        if arguments[-1:] == ["--variation"] and argument == "off":
+            arguments[-1:] = off
+        elif argument == "--variation=off":
+            arguments += off
+        else:
+            arguments.append(argument)
+    return arguments
 
 
 def _config_first(argv: list[str]) -> list[str]:

@@ -5,15 +5,15 @@ import functools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import is_dataclass
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, Namespace, set_loader
 
-from translator.config import Config, flatten
+from translator.config import NO_VARIATION, Config, flatten
 from translator.errors import TranslatorError
 
 # A message quotes the file, and a value in a file can be as long as the file.
@@ -31,12 +31,41 @@ _RENAMED = {
 }
 
 
+class _Loader(yaml.SafeLoader):
+    """A YAML loader that refuses aliases: ten lines of them can expand to fill the memory."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose a node, or raise an error if it is an alias."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not supported: write it out")
+        return super().compose_node(parent, index)
+
+
+def _load_yaml(text: str) -> Any:
+    """Load YAML, and write out `variation: off`, where YAML's "off" is false."""
+    content = yaml.load(text, _Loader)
+    if isinstance(content, dict) and content.get("variation") is False:
+        content["variation"] = asdict(NO_VARIATION)
+    return content
+
+
+# How jsonargparse reads files and values.
+_MODE = "settings"
+set_loader(_MODE, _load_yaml, exceptions=(yaml.YAMLError,))
+
+
 class Parser(ArgumentParser):
     """A parser that raises a `TranslatorError` of one line, which suggests the nearest name."""
 
     def __init__(self, **settings: Any) -> None:
         """Refuse abbreviations: an option added later may start with the same letters."""
-        super().__init__(exit_on_error=False, allow_abbrev=False, print_config=None, **settings)
+        super().__init__(
+            exit_on_error=False,
+            allow_abbrev=False,
+            print_config=None,
+            parser_mode=_MODE,
+            **settings,
+        )
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise a `TranslatorError` for an error that jsonargparse has found."""
@@ -119,16 +148,6 @@ def has_settings(path: Path) -> bool:
         return _parse_file(_file_parser(), path) is not None
 
 
-class _Loader(yaml.SafeLoader):
-    """A YAML loader that refuses aliases: ten lines of them can expand to fill the memory."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Compose a node, or raise an error if it is an alias."""
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not supported: write it out")
-        return super().compose_node(parent, index)
-
-
 @functools.cache  # making the parser takes as long as reading a file with it
 def _file_parser() -> Parser:
     parser = Parser()
@@ -149,7 +168,7 @@ def _parse_file(parser: Parser, path: Path) -> Namespace | None:
     if not path.is_file():
         raise TranslatorError("no such configuration file")
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        content = _load_yaml(path.read_text(encoding="utf-8"))
     # A ValueError comes from an impossible date, a number with thousands of digits, or a file that
     # is not UTF-8.
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:

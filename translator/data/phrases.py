@@ -221,7 +221,10 @@ def _phrase_keys(src: _Side, tgt: _Side, i: Ints, j: Ints) -> list[npt.NDArray[n
 
 
 def _range(words: Ints, others: Ints, count: int) -> tuple[Ints, Ints]:
-    """For each word the first and the last position it is linked to; above and below all if none."""
+    """For each word, the first and the last position it is linked to.
+
+    Without a link, they are above and below all positions.
+    """
     first, last = np.full(count, np.iinfo(np.int64).max), np.full(count, -1)
     np.minimum.at(first, words, others)
     np.maximum.at(last, words, others)

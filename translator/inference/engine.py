@@ -37,6 +37,16 @@ class Hypothesis:
         return float(self.log_prob / self.length**length_penalty)
 
 
+def joined(hypotheses: Sequence[Hypothesis]) -> Hypothesis:
+    """Return hypotheses one after the other as one."""
+    return Hypothesis(
+        ids=[i for h in hypotheses for i in h.ids],
+        log_prob=sum(h.log_prob for h in hypotheses),
+        length=sum(h.length for h in hypotheses),
+        complete=all(h.complete for h in hypotheses),
+    )
+
+
 def length_limit(src_length: int) -> int:
     """The longest target allowed for a source, counting eos in both; no real one is so long."""
     return 2 * src_length + 10

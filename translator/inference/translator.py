@@ -1,19 +1,19 @@
 """Text in, text out: prepare the texts, encode, search, decode, and restore their form."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import compress, islice
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from translator.data.tokenizer import EOS_ID, UNK_ID, Tokenizer
+from translator.data.tokenizer import EOS_ID, Tokenizer
 from translator.errors import TranslatorError
-from translator.inference.engine import ENGINES, Engine, Hypothesis
+from translator.inference.engine import ENGINES, Engine, Hypothesis, joined
+from translator.inference.parts import SearchOptions, TranslatedPart, translate_parts
 from translator.runs.run import Run
 from translator.text.model_text import ModelText
 from translator.text.normalization import Normalization, normalize
 from translator.text.pipeline import Applied, Pipeline, PipelineState
-from translator.text.protection import placeholders, split_at_placeholders
 from translator.text.segmentation import Length, Sentences
 from translator.text.spelling import Spelling
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 # The default corpus has almost no longer sentence, so a model has not learned to go further.
 _MAX_PART_TOKENS = 80
-MISSES = 0
 # With more, a search takes minutes and memory, and finds nothing better.
 _MAX_BEAM_SIZE = 1000
 # With more, nothing but the length counts.
@@ -49,21 +48,6 @@ class Translation:
     score: float
     alternatives: list[tuple[str, float]]
     warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _TranslatedPart:
-    """A part of a text, as a rule a sentence, and its translations.
-
-    Attributes:
-        hypotheses: the best first; none if the part is copied
-        texts: the hypotheses as text; the part itself if it is copied
-        warnings: what the reader should know
-    """
-
-    hypotheses: list[Hypothesis]
-    texts: list[str]
-    warnings: list[str]
 
 
 class Translator:
@@ -99,6 +83,7 @@ class Translator:
         length_penalty: float = 1.0,
         n_best: int = 1,
         with_scores: bool = True,
+        loop_guard: bool = True,
     ) -> list[Translation]:
         """Translate texts, each by itself; the result has their order.
 
@@ -114,21 +99,18 @@ class Translator:
             length_penalty: exponent of the length in the score; more favors long translations
             n_best: alternatives to return, at most beam_size
             with_scores: False makes greedy search a little faster, and its scores NaN
+            loop_guard: cut loops (see `cut_loops`); False returns what the search found
 
         Raises:
             TranslatorError: an argument makes no sense.
         """
         _check_arguments(texts, beam_size, length_penalty, n_best)
 
-        def search(ids: list[list[int]]) -> list[list[Hypothesis]]:
-            return self.engine.search(
-                ids, beam_size, length_penalty, n_best, with_scores=with_scores
-            )
-
+        options = SearchOptions(beam_size, length_penalty, n_best, with_scores, loop_guard)
         applied = [self.pipeline.apply(text) for text in texts]
         # The parts of all texts together, so that the engine can make batches of similar length.
         parts = [part for result in applied for part in result.parts]
-        left = iter(self._translate_parts(parts, search))
+        left = iter(translate_parts(self.engine, self.tokenizer, parts, options))
         return [
             self._translation(result, list(islice(left, len(result.parts))), length_penalty, n_best)
             for result in applied
@@ -145,75 +127,10 @@ class Translator:
             len(self.tokenizer.encode(self._model_steps.apply(text).parts)[0]) <= _MAX_PART_TOKENS
         )
 
-    def _translate_parts(
-        self, parts: list[str], search: Callable[[list[list[int]]], list[list[Hypothesis]]]
-    ) -> list[_TranslatedPart]:
-        """Encode, search and decode; parts that the model can't read are copied."""
-        ids = self.tokenizer.encode(parts)
-        # No training sentence had an unknown token: a model can't know what to do with one.
-        known = [[i for i in row if i != UNK_ID] for row in ids]
-        readable = list(map(self._is_readable, parts, ids, known))
-        found = search(list(compress(known, readable)))
-        # All at once, as with the ids above: a call of SentencePiece costs more than a sentence.
-        decoded = iter(self.tokenizer.decode([h.ids for hypotheses in found for h in hypotheses]))
-        left = iter(found)
-        translated = []
-        for part, row, is_read in zip(parts, ids, readable, strict=True):
-            hypotheses = next(left) if is_read else []
-            texts = list(islice(decoded, len(hypotheses))) or [part]
-            if is_read:
-                complete = [placeholders(text) == placeholders(part) for text in texts]
-                if any(complete):
-                    hypotheses = list(compress(hypotheses, complete))
-                    texts = list(compress(texts, complete))
-                else:
-                    hypotheses, texts = self._translate_around(part, search)
-            warnings = self._warnings(part, row, hypotheses)
-            translated.append(_TranslatedPart(hypotheses, texts, warnings))
-        return translated
-
-    def _translate_around(
-        self, part: str, search: Callable[[list[list[int]]], list[list[Hypothesis]]]
-    ) -> tuple[list[Hypothesis], list[str]]:
-        """Translate the texts between placeholders one by one, so that no placeholder is lost."""
-        global MISSES
-        MISSES += 1
-        between = split_at_placeholders(part)
-        pieces = self._translate_parts([text.strip() for text in between], search)
-        spaced = [
-            text[: len(text) - len(text.lstrip())] + piece.texts[0] + text[len(text.rstrip()) :]
-            if text.strip()
-            else text
-            for text, piece in zip(between, pieces, strict=True)
-        ]
-        return [h for piece in pieces for h in piece.hypotheses[:1]], ["".join(spaced)]
-
-    def _is_readable(self, text: str, ids: list[int], known: list[int]) -> bool:
-        """Whether the model knows a letter of the text.
-
-        Numbers, signs and scripts that it can't read are the same in both languages.
-        """
-        read = text if len(known) == len(ids) else self.tokenizer.decode([known])[0]
-        return any(map(str.isalpha, read))
-
-    def _warnings(self, text: str, ids: list[int], hypotheses: list[Hypothesis]) -> list[str]:
-        warnings = []
-        if UNK_ID in ids:
-            unknown = [c for c in dict.fromkeys(text) if UNK_ID in self.tokenizer.encode([c])[0]]
-            done = "ignored" if hypotheses else "copied"
-            warnings.append(
-                f"characters that the model has never seen are {done}: {' '.join(unknown)}"
-            )
-        if hypotheses and not hypotheses[0].ids:
-            warnings.append(f'the model has nothing to say to "{text}"')
-        if hypotheses and not hypotheses[0].complete:
-            warnings.append("the model found no end; its translation is stopped")
-        return warnings
-
     def _translation(
         self,
         applied: Applied[PipelineState],
-        parts: list[_TranslatedPart],
+        parts: list[TranslatedPart],
         length_penalty: float,
         n_best: int,
     ) -> Translation:
@@ -271,15 +188,7 @@ def _kth_or_last(items: list[T], k: int) -> T:
 
 def _joint_score(hypotheses: list[Hypothesis], length_penalty: float) -> float:
     """The score of hypotheses one after the other; 0 if there are none."""
-    if not hypotheses:
-        return 0.0
-    joined = Hypothesis(
-        ids=[i for h in hypotheses for i in h.ids],
-        log_prob=sum(h.log_prob for h in hypotheses),
-        length=sum(h.length for h in hypotheses),
-        complete=all(h.complete for h in hypotheses),
-    )
-    return joined.score(length_penalty)
+    return joined(hypotheses).score(length_penalty) if hypotheses else 0.0
 
 
 def load_translator(run: Run, device: str = "auto", engine: str = "pytorch") -> Translator:

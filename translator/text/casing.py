@@ -132,10 +132,11 @@ def says_nothing(text: str, lexicon: Lexicon) -> bool:
     # Words that are capitalized everywhere, such as names, don't tell a title from a sentence.
     usually_lower = [word for word in words[1:] if lexicon.true_form(word).islower()]
     raised = sum(word[0].isupper() for word in usually_lower)
-    return raised > 1 and raised >= _TITLE_SHARE * len(usually_lower)
+    return raised > 1 and bool(raised >= _TITLE_SHARE * len(usually_lower))
 
 
 def _is_uppercase(text: str, lexicon: Lexicon) -> bool:
+    """Whether a text is in capitals that its words don't usually have."""
     if not text.isupper():
         return False
     words = [word for word in WORD.findall(text) if len(word) > 1]
@@ -150,4 +151,4 @@ def is_capitalized(form: str) -> bool:
 
 def is_mixed(form: str) -> bool:
     """Whether a word has a capital after a lowercase letter, as in McDonald."""
-    return bool(form != form.lower()) and not form.isupper() and form[1:] != form[1:].lower()
+    return form != form.lower() and not form.isupper() and form[1:] != form[1:].lower()

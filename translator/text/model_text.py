@@ -19,6 +19,10 @@ class Located:
     text: str
     origin: list[Span]
 
+    def span_before(self, begin: int, end: int) -> Span:
+        """Return the span of the original text for a span of this one, which isn't empty."""
+        return self.origin[begin][0], self.origin[end - 1][1]
+
 
 @dataclass(frozen=True)
 class ModelText:
@@ -80,7 +84,4 @@ def _locate(text: str, edits: Sequence[Edit], casing: Casing, informative: bool)
     """Protect spans, convert capitals, and follow each character back through both changes."""
     protected, before = rewrite(text, edits)
     cased, after = rewrite(protected, casing.edits(protected, informative=informative))
-    before.append((len(text), len(text)))
-    return Located(
-        cased, [(before[a][0], before[b - 1][1] if b > a else before[a][0]) for a, b in after]
-    )
+    return Located(cased, [(before[begin][0], before[end - 1][1]) for begin, end in after])

@@ -28,8 +28,9 @@ def rewrite(text: str, edits: Sequence[Edit]) -> tuple[str, list[Span]]:
         edits: in order, not overlapping
 
     Returns:
-        The new text, and for each of its characters the span of the old text that it stands for. A
-        replacement that ends with as many characters as it replaces stands for them one by one.
+        The new text, and for each of its characters the span of the old text that it stands for. If
+        a replacement ends with the old characters in lowercase, they stand for themselves, and what
+        is before them stands for the first one.
     """
     pieces: list[str] = []
     origin: list[Span] = []
@@ -39,8 +40,7 @@ def rewrite(text: str, edits: Sequence[Edit]) -> tuple[str, list[Span]]:
         origin += [(i, i + 1) for i in range(done, begin)]
         extra = len(new) - (end - begin)
         if extra >= 0 and new[extra:] == text[begin:end].lower():
-            # A marker before the word belongs to its beginning, and is no character of it.
-            origin += [(begin, begin)] * extra + [(i, i + 1) for i in range(begin, end)]
+            origin += [(begin, begin + 1)] * extra + [(i, i + 1) for i in range(begin, end)]
         else:
             origin += [(begin, end)] * len(new)
         done = end

@@ -1,0 +1,46 @@
+"""Cut loops: a weak model may repeat the same tokens until its translation is stopped.
+
+The guard works on finished hypotheses, so that all engines give the same texts. The search itself
+stays exact.
+"""
+
+from collections.abc import Sequence
+
+# Tokens of the longest loop that is looked for, and the repetitions that make a loop. Twice is
+# ordinary language ("muy, muy lejos").
+_MAX_PERIOD, _MIN_REPETITIONS = 8, 3
+
+
+def cut_loops(ids: list[int], src: Sequence[int]) -> list[int]:
+    """Reduce each loop to its first round.
+
+    A loop is a sequence of up to eight tokens that follows itself at least twice.
+
+    Args:
+        ids: a hypothesis
+        src: its source; if it has a loop itself ("no, no, no, no"), nothing is cut
+
+    Returns:
+        The ids without loops; the same ids if there are none.
+    """
+    if _find_loop(src):
+        return ids
+    while loop := _find_loop(ids):
+        begin, period, end = loop
+        ids = ids[: begin + period] + ids[end:]
+    return ids
+
+
+def _find_loop(ids: Sequence[int]) -> tuple[int, int, int] | None:
+    """Return where a loop begins, the length of a round, and where its last whole round ends."""
+    for period in range(1, _MAX_PERIOD + 1):
+        same = 0  # number of tokens, one after the other, that equal the one a round before
+        for i in range(period, len(ids) + 1):
+            if i < len(ids) and ids[i] == ids[i - period]:
+                same += 1
+                continue
+            if same >= period * (_MIN_REPETITIONS - 1):
+                begin = i - same - period
+                return begin, period, begin + period + same // period * period
+            same = 0
+    return None

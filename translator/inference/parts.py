@@ -1,0 +1,131 @@
+"""Translate the parts of texts, as a rule sentences: encode, search, check, and decode."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import compress, islice
+
+from translator.data.tokenizer import UNK_ID, Tokenizer
+from translator.inference.engine import Engine, Hypothesis, joined
+from translator.inference.loop_guard import cut_loops
+from translator.text.protection import placeholders, split_at_placeholders
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How to search; see `Translator.translate`."""
+
+    beam_size: int
+    length_penalty: float
+    n_best: int
+    with_scores: bool
+    loop_guard: bool
+
+
+@dataclass(frozen=True)
+class TranslatedPart:
+    """A part of a text and its translations.
+
+    Attributes:
+        hypotheses: the best first; none if the part is copied
+        texts: the hypotheses as text; the part itself if it is copied
+        warnings: what the reader should know
+    """
+
+    hypotheses: list[Hypothesis]
+    texts: list[str]
+    warnings: list[str]
+
+
+def translate_parts(
+    engine: Engine, tokenizer: Tokenizer, parts: Sequence[str], options: SearchOptions
+) -> list[TranslatedPart]:
+    """Translate texts that have the form of the model; see `ModelText`.
+
+    A part without a letter that the model knows is copied. A hypothesis that lacks a placeholder of
+    the part, or has one too many, is dropped; if that leaves none, the texts between the
+    placeholders are translated one by one.
+
+    Args:
+        engine: searches
+        tokenizer: encodes and decodes
+        parts: any number; the engine makes batches of similar length
+        options: how to search
+    """
+    ids = tokenizer.encode(list(parts))
+    # No training sentence had an unknown token: a model can't know what to do with one.
+    known = [[i for i in row if i != UNK_ID] for row in ids]
+    readable = [_is_readable(tokenizer, *texts) for texts in zip(parts, ids, known, strict=True)]
+    sources = list(compress(known, readable))
+    found = engine.search(
+        sources,
+        options.beam_size,
+        options.length_penalty,
+        options.n_best,
+        with_scores=options.with_scores,
+    )
+    if options.loop_guard:
+        found = [
+            [replace(h, ids=cut_loops(h.ids, src)) for h in hypotheses]
+            for hypotheses, src in zip(found, sources, strict=True)
+        ]
+    # All at once, as with the ids above: a call of SentencePiece costs more than a sentence.
+    decoded = iter(tokenizer.decode([h.ids for hypotheses in found for h in hypotheses]))
+    left = iter(found)
+    translated = []
+    for part, row, is_read in zip(parts, ids, readable, strict=True):
+        if not is_read:
+            translated.append(TranslatedPart([], [part], _unknown(tokenizer, part, row, "copied")))
+            continue
+        hypotheses = next(left)
+        texts = list(islice(decoded, len(hypotheses)))
+        whole = [placeholders(text) == placeholders(part) for text in texts]
+        if not any(whole):
+            translated.append(_translate_between(engine, tokenizer, part, options))
+            continue
+        hypotheses, texts = list(compress(hypotheses, whole)), list(compress(texts, whole))
+        warnings = _unknown(tokenizer, part, row, "ignored") + _warnings(part, hypotheses[0])
+        translated.append(TranslatedPart(hypotheses, texts, warnings))
+    return translated
+
+
+def _is_readable(tokenizer: Tokenizer, text: str, ids: list[int], known: list[int]) -> bool:
+    """Whether the model knows a letter of the text.
+
+    Numbers, signs and scripts that it can't read are the same in both languages.
+    """
+    read = text if len(known) == len(ids) else tokenizer.decode([known])[0]
+    return any(map(str.isalpha, read))
+
+
+def _translate_between(
+    engine: Engine, tokenizer: Tokenizer, part: str, options: SearchOptions
+) -> TranslatedPart:
+    """Translate the texts between placeholders one by one, so that no placeholder is lost."""
+    between = split_at_placeholders(part)
+    # White space at the ends stays where it is.
+    cores = [text.strip() or text for text in between]
+    pieces = translate_parts(engine, tokenizer, cores, replace(options, n_best=1))
+    texts = [
+        text.replace(core, piece.texts[0])
+        for text, core, piece in zip(between, cores, pieces, strict=True)
+    ]
+    hypotheses = [piece.hypotheses[0] for piece in pieces if piece.hypotheses]
+    warnings = [warning for piece in pieces for warning in piece.warnings]
+    return TranslatedPart([joined(hypotheses)], ["".join(texts)], warnings)
+
+
+def _unknown(tokenizer: Tokenizer, text: str, ids: list[int], done: str) -> list[str]:
+    """Return a warning if a text has characters that the model doesn't know."""
+    if UNK_ID not in ids:
+        return []
+    unknown = [c for c in dict.fromkeys(text) if UNK_ID in tokenizer.encode([c])[0]]
+    return [f"characters that the model has never seen are {done}: {' '.join(unknown)}"]
+
+
+def _warnings(text: str, best: Hypothesis) -> list[str]:
+    warnings = []
+    if not best.ids:
+        warnings.append(f'the model has nothing to say to "{text}"')
+    if not best.complete:
+        warnings.append("the model found no end; its translation is stopped")
+    return warnings
