@@ -44,7 +44,7 @@ def test_straight_text_stays(text: str) -> None:
         ("type `ls` or 5`", "type `ls` or 5`"),
         ("the ﬁrst oﬃce and ﬂoor, ﬀ, ﬄ, ﬅ, ﬆ", "the first office and floor, ff, ffl, st, st"),
         ("ﬁ\u0301n", "fín"),  # the accent belongs to the letter
-        ("ＡＢＣ！\u3000ｏｋ？", "ABC! ok?"),
+        ("～ＡＢＣ！\u3000ｏｋ？", "~ABC! ok?"),
         ("well‐known, re‑read, 555‒12, −5", "well-known, re-read, 555-12, -5"),
         ("―Hola —dijo—. 1–2", "—Hola —dijo—. 1–2"),
         ("wait… what", "wait... what"),

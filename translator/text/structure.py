@@ -67,9 +67,8 @@ _MARKERS = [
     rf"\({_NUMBER}\){_ENDS}(?!.*\({_NUMBER}\))",
     rf"{_NUMBER}\){_ENDS}(?!.*\s{_NUMBER}\))",
 ]
-# Possessive and atomic, so that no text makes them slow.
-_BEFORE = re.compile(rf"(?>{'|'.join([_BLANK, _EMOJI, *_MARKERS])})*+", re.DOTALL)
-_RUN = re.compile(rf"(?>{_BLANK}|{_EMOJI})++")
+_BEFORE = re.compile(rf"(?:{'|'.join([_BLANK, _EMOJI, *_MARKERS])})*", re.DOTALL)
+_RUN = re.compile(rf"(?:{_BLANK}|{_EMOJI})+")
 _PAIRS = [
     ('"', '"'), ("“", "”"), ("„", "“"), ("„", "”"), ("«", "»"), ("'", "'"), ("‘", "’"),
     ("(", ")"), ("[", "]"), ("**", "**"), ("*", "*"), ("_", "_"),
@@ -97,7 +96,8 @@ class Frame:
     def apply(self, text: str) -> Applied[tuple[str, str]]:
         """Take the frame off; the state is what stood before and after the text.
 
-        A text that has nothing else has no part.
+        A text without a letter inside has no part: numbers and signs are the same in both
+        languages.
         """
         start, end = _strip(text, 0, len(text))
         for _ in range(_MAX_PAIRS):
@@ -105,7 +105,10 @@ class Frame:
             if not width:
                 break
             start, end = _strip(text, start + width, end - width)
-        return Applied([text[start:end]] if start < end else [], (text[:start], text[end:]))
+        core = text[start:end]
+        if not any(map(str.isalpha, core)):
+            return Applied([], (text, ""))
+        return Applied([core], (text[:start], text[end:]))
 
     def restore(self, parts: Sequence[str], state: tuple[str, str]) -> str:
         """Put the frame back."""
@@ -154,8 +157,8 @@ _MARK = re.compile(rf"[.!?…:;]{_CLOSING}")
 _PERIOD = re.compile(rf"(?<=[^.])\.(?={_CLOSING})")
 _EXCLAMATION = re.compile(rf"!(?={_CLOSING})")
 # Letters with periods at the end of a text: p. m., EE. UU., U.S.
-_LETTERS = re.compile(r"(?<!\w)(?:(\w)\1?\.\s?){2,}\Z")
-_LAST_WORD = re.compile(r"(\w+)\.\Z")
+_LETTERS = re.compile(r"(?<!\w)(?:(\w)\1?\.\s?){2}\Z")
+_LAST_WORD = re.compile(r"(?<!\w)(\w+)\.\Z")
 _FINAL_ABBREVIATIONS = ABBREVIATIONS | {"etc", "jr", "inc", "ltd"}
 
 
@@ -184,7 +187,7 @@ class FinalMark:
         period = _PERIOD.search(text)
         if period and not _is_abbreviation(text[: period.end()]):
             return text[: period.start()] + text[period.end() :]
-        if _EXCLAMATION.search(text) and text.count("!") == 1 and text.count("¡") < 2:
+        if _EXCLAMATION.search(text) and text.count("!") == 1:
             return text.replace("¡", "").replace("!", "")
         return text
 
