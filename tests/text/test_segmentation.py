@@ -99,6 +99,11 @@ def test_joining_the_sentences_restores_the_text(text: str) -> None:
         "“Is it late?”|“No.”|(It was.)|¿De verdad?|¡Sí!",
         "Mr. Ruiz met Dr. Vega and Sra. Gil on the 3.5 km of St. Paul road.|Then he left.",
         "J. R. Pardo lives in the U.S. Army base, at 5 p.m. Eastern time.",
+        "It is 5 p.m.|She will wait.|Until 7:30 P.M.?|No, 8 A.M.|¿Sí?",
+        "At 5 a.m. “we” leave, (at 6 p.m.)|“They” do.|At 9 p.m. 30 people came.",
+        "Son las 5 p. m.|Ella esperará.|A las 6 a. m. ella se va.",
+        "At 5 p.m. Monday, e.g. Bastille Day, i.e. July 14, A. M. Vega and P.M. Gil met.",
+        "See the map. m. Gil drew it.",
         "So do I.|He knows.",
         "“No!” she said.|Off she went… and came back.",  # a lowercase letter continues the sentence
         "1. Peel them.|2. Cook them.|It took until 9.|Then we ate 3.14.|Good.",

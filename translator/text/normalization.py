@@ -7,24 +7,50 @@ from collections.abc import Sequence
 
 from translator.text.pipeline import Applied
 
-# Invisible characters that make equal sentences look different to a program: zero-width space,
-# soft hyphen, byte-order mark.
-_INVISIBLE = {0x200B: None, 0x00AD: None, 0xFEFF: None}
+# Invisible characters that make equal sentences look different to a program: soft hyphen,
+# zero-width space, word joiner, byte-order mark, and marks of the writing direction. Zero-width
+# joiners stay: they hold an emoji together.
+_INVISIBLE = dict.fromkeys(
+    [0xAD, 0x61C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF]
+)
 # Other control characters have no meaning inside a sentence; white space among them is handled
 # by str.split. Half of a surrogate pair can't be encoded, so it becomes the replacement character.
 _CONTROL = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
-_TABLE = str.maketrans({**_INVISIBLE, **_CONTROL, **_SURROGATES})
+_LIGATURES = ("ff", "fi", "fl", "ffi", "ffl", "st", "st")
+# Signs in another form are the same sign: keyboards type the straight quotes and the hyphen, and
+# word processors and fonts change them. «» and – are signs of their own in Spanish and English.
+_SIGNS = {
+    **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033", '"'),  # curly, low and reversed; double prime
+    # The same as single quotes; an accent without a letter, a prime, a letter apostrophe.
+    **dict.fromkeys("\u2018\u2019\u201a\u201b\u00b4\u2032\u02bc", "'"),
+    **dict.fromkeys("\u2010\u2011\u2012\u2212", "-"),  # hyphens, the dash of phone numbers, minus
+    "\u2015": "—",  # horizontal bar: what some fonts have as the dash of a dialogue
+    "…": "...",
+    **dict(zip("\ufb00\ufb01\ufb02\ufb03\ufb04\ufb05\ufb06", _LIGATURES, strict=True)),
+    **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},  # full-width ASCII
+}
+_TABLE = str.maketrans({**_INVISIBLE, **_CONTROL, **_SURROGATES, **_SIGNS})
+# Between letters a backtick is an apostrophe; elsewhere it may enclose code. The backtick comes
+# first in the pattern since a search for one character is fast.
+_BACKTICK = re.compile(r"`(?<=[^\W\d_]`)(?=[^\W\d_])")
 
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
 def normalize(text: str) -> str:
-    """Convert text to Unicode NFC, remove control characters, and collapse and strip white space.
+    """Convert text to one form of each letter, sign and space.
+
+    Letters are in Unicode NFC. Curly quotes become straight, the various hyphens "-", an ellipsis
+    three periods, and ligatures and full-width signs what they stand for. Control and invisible
+    characters are removed, and white space is collapsed and stripped.
 
     Applied to training text and to every text to translate, so that the model sees only one form.
     """
-    return " ".join(unicodedata.normalize("NFC", text.translate(_TABLE)).split())
+    # NFC before, since it turns other characters into some of the table; and after, since letters
+    # from the table can be followed by accents.
+    text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).translate(_TABLE))
+    return " ".join(_BACKTICK.sub("'", text).split())
 
 
 class Normalization:

@@ -8,10 +8,19 @@ from translator.text.pipeline import Applied
 
 _OPENING, _CLOSING = "\"'“‘«([¿¡", "\"'”’»)]"
 # English and Spanish abbreviations before a name, a number or a noun, without their period.
-_ABBREVIATIONS = {
+ABBREVIATIONS = {
     "mr", "mrs", "ms", "dr", "prof", "rev", "hon", "gen", "col", "capt", "lt", "sgt", "st",
     "mt", "vs", "approx", "fig", "vol", "sr", "sra", "srta", "dra", "d", "dña", "ud", "uds",
     "vd", "vds", "ee", "uu", "av", "avda", "núm", "pág",
+}  # fmt: skip
+# Before noon and after it, in both languages. In capitals only after a number: "A. M. Vega" is a
+# name.
+_HALF_DAY = re.compile(r"(?:(?<!\w)[ap]\. ?m|\d ?[AP]\. ?M)\.$")
+# What may follow the time in the same sentence although it has a capital: weekdays and time zones.
+_AFTER_TIME = {
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+    "eastern", "central", "mountain", "pacific", "gmt", "utc", "et", "est", "edt", "ct", "cst",
+    "cdt", "mt", "mst", "mdt", "pt", "pst", "pdt", "cet", "cest",
 }  # fmt: skip
 _GAP = re.compile(r"\s+")
 _WORD = re.compile(r"\S+")
@@ -45,7 +54,8 @@ def split_sentences(text: str) -> list[tuple[str, str]]:
     A line break ends a sentence. A word that ends with . ! ? or … (and closing quotes or brackets)
     ends one too, unless the next word starts with a lowercase letter. A period doesn't end a
     sentence after an abbreviation (Mr., Sra.), an initial (J., except I.), letters with periods
-    between them (U.S., p.m.), or a number at the start of the sentence (1.).
+    between them (U.S., e.g.), or a number at the start of the sentence (1.). After a.m. and p.m. it
+    does if the next word is capitalized, except for a weekday or a time zone (5 p.m. Eastern time).
 
     Args:
         text: any number of lines
@@ -71,19 +81,23 @@ def _ends(text: str, start: int, gap: re.Match[str]) -> bool:
     if text[gap.start() - 1] not in _FINAL:  # most words: no need to look further
         return False
     following = _WORD.match(text, gap.end())
-    if following and following[0].lstrip(_OPENING)[:1].islower():
+    next_word = following[0].lstrip(_OPENING) if following else ""
+    if next_word[:1].islower():
         return False
-    words = text[start : gap.start()].rsplit(maxsplit=1)
+    words = text[start : gap.start()].rsplit(maxsplit=3)
     word = words[-1].rstrip(_CLOSING)
     stem = word.rstrip(".").lstrip(_OPENING)
     if word.endswith(("!", "?", "…", "..")):
         return True
     if not word.endswith("."):
         return False
+    if _HALF_DAY.search(" ".join([*words[-3:-1], word])):
+        bare = next_word.rstrip(_FINAL + ",;:")
+        return bare[:1].isupper() and bare.lower() not in _AFTER_TIME
     initial = len(stem) == 1 and stem.isalpha() and stem != "I"
     pointed = "." in stem and not any(map(str.isdigit, stem))
     listed = len(words) == 1 and stem.isdigit()
-    return not (initial or pointed or listed or stem.lower() in _ABBREVIATIONS)
+    return not (initial or pointed or listed or stem.lower() in ABBREVIATIONS)
 
 
 # Where to split a long sentence, best places first: after a sentence (with its closing quotes and
