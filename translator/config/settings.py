@@ -149,7 +149,7 @@ class VariationConfig:
     marks: float = 0.1
     names: float = 0.4
     joined: float = 0.1
-    phrases: float = 0.06
+    phrases: float = 0.1
 
     def __post_init__(self) -> None:
         """Check ranges and combinations, which types can't express."""

@@ -16,6 +16,7 @@ from translator.text.normalization import Normalization, normalize
 from translator.text.pipeline import Applied, Pipeline, PipelineState
 from translator.text.segmentation import Length, Sentences
 from translator.text.spelling import Spelling
+from translator.text.structure import FinalMark, Frame, Lines
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,7 +73,16 @@ class Translator:
             [model_text.protection, Spelling(model_text.lexicons.src), model_text.casing]
         )
         self.pipeline = Pipeline(
-            [Sentences(), Normalization(), Length(self._fits), self._model_steps]
+            [
+                Lines(),
+                Frame(),  # of a line: bullets, quotation marks around it
+                Sentences(),
+                Frame(),  # of a sentence
+                Normalization(),
+                FinalMark(),
+                Length(self._fits),
+                self._model_steps,
+            ]
         )
 
     def translate(
@@ -137,13 +147,13 @@ class Translator:
         """Restore a text from its parts: its k-th best has the k-th best of each part."""
         # Different tokens can spell the same text, and raising its letters can make texts equal.
         best: dict[str, float] = {}
-        for k in range(n_best if parts else 0):
+        for k in range(n_best if parts else 1):
             texts = [_kth_or_last(part.texts, k) for part in parts]
-            text = self.pipeline.restore(texts, applied.state).strip()
+            text = self.pipeline.restore(texts, applied.state)
             chosen = [_kth_or_last(part.hypotheses, k) for part in parts if part.hypotheses]
             best[text] = max(_joint_score(chosen, length_penalty), best.get(text, -math.inf))
         alternatives = sorted(best.items(), key=lambda alternative: -alternative[1])
-        text, score = alternatives[0] if alternatives else ("", 0.0)
+        text, score = alternatives[0]
         warnings = [*applied.warnings, *(warning for part in parts for warning in part.warnings)]
         return Translation(text, score, alternatives, list(dict.fromkeys(warnings)))
 

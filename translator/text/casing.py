@@ -15,7 +15,9 @@ from translator.text.pipeline import Applied
 from translator.text.rewriting import Edit, rewrite
 from translator.text.symbols import CAPITALIZED, PLACEHOLDERS, UPPERCASE
 
-_MARKED = re.compile(f"([{CAPITALIZED}{UPPERCASE}]) ?({WORD.pattern})?")
+_MARKED = re.compile(f"([{CAPITALIZED}{UPPERCASE}]) ?({WORD.pattern})")
+# A marker that a model wrote before something else.
+_STRAY = re.compile(f" ?[{CAPITALIZED}{UPPERCASE}]")
 # The first sign of a text that may have a case: not a letter if the text begins with a number or a
 # placeholder.
 _FIRST = re.compile(rf"[^\W_]|[{PLACEHOLDERS}]")
@@ -79,7 +81,7 @@ class Casing:
         begin = first.start() if first else 0
         edits = []
         for word in WORD.finditer(text):
-            form = word[0]
+            form = word[0].capitalize() if is_shifted(word[0]) else word[0]
             if not informative or (word.start() == begin and is_capitalized(form)):
                 form = self.lexicon.true_form(form)
             marked = self._mark(form)
@@ -100,7 +102,7 @@ class Casing:
     def restore(self, parts: Sequence[str], state: CaseState) -> str:
         """Convert markers to capitals, and give the text the case of its source."""
         [text] = parts
-        text = _MARKED.sub(_raise, text)
+        text = _STRAY.sub("", _MARKED.sub(_raise, text))
         if always := _ALWAYS_CAPITALIZED.get(self.tgt_language):
             text = WORD.sub(lambda w: w[0].capitalize() if stem(w[0]) == always else w[0], text)
         if state.uppercase:
@@ -109,7 +111,7 @@ class Casing:
 
 
 def _raise(marked: re.Match[str]) -> str:
-    marker, word = marked[1], marked[2] or ""
+    marker, word = marked[1], marked[2]
     return word.upper() if marker == UPPERCASE else word[:1].upper() + word[1:]
 
 
@@ -147,6 +149,11 @@ def _is_uppercase(text: str, lexicon: Lexicon) -> bool:
 def is_capitalized(form: str) -> bool:
     """Whether the first letter of a word is a capital, and no other one."""
     return form[0].isupper() and form[1:] == form[1:].lower()
+
+
+def is_shifted(form: str) -> bool:
+    """Whether two capitals begin a word, as if the shift key was held too long; not "TVs"."""
+    return len(form) > 3 and form[:2].isupper() and form[2:].islower()
 
 
 def is_mixed(form: str) -> bool:

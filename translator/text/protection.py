@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from translator.text.casing import is_mixed, says_nothing
+from translator.text.casing import is_mixed, is_shifted, says_nothing
 from translator.text.lexicon import WORD, Lexicon, stem
 from translator.text.pipeline import Applied
 from translator.text.rewriting import Edit, rewrite
@@ -37,15 +37,30 @@ _SPANS = re.compile(
             r"\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|info|io)\b(?:/[\w./~-]*\w)?",
             r"\b[\w-]+\.(?:pdf|txt|md|csv|docx?|xlsx?|pptx?|jpe?g|png|gif|zip|py|html?|json)\b",
             r"\+\d[\d ().-]{6,}\d|\(\d{3}\) ?\d{3}[ -]?\d{4}",  # telephone numbers
-            r"\d+(?=(?:st|nd|rd|th|s)\b)",  # 21st and 1990s: only the digits
             rf"(?:(?<![\w)])[-+])?(?:[$€£¥] ?)?(?<!\w){_NUMBER}\w*(?:%| ?[€£¥°]\w*)?",
             r"[^\W\d_]+\d\w*(?:[.-]\d\w*)*",  # B2B, mp3, v2.3.1
             f"[{SYMBOLS}]+",  # the signs that this package uses
         ]
     )
 )
+# English endings of numbers (21st, 1990s), which other languages don't have.
+_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th|s)$")
 # Most texts have none of the signs of a span, which takes a tenth of the time to find out.
 _SUSPICIOUS = re.compile(rf"\d|[^\w\s,.?!'\"¿¡;:-]|\w\.\w|[{SYMBOLS}]")
+
+
+class Literal(NamedTuple):
+    """What a placeholder stands for.
+
+    Attributes:
+        text: what to write in the translation
+        glued_before: whether the letter before it, in the source, touches it
+        glued_after: whether the letter after it does
+    """
+
+    text: str
+    glued_before: bool
+    glued_after: bool
 
 
 class Found(NamedTuple):
@@ -71,7 +86,7 @@ class Protection:
     lexicon: Lexicon
     alphabet: frozenset[str] = frozenset()
 
-    def apply(self, text: str) -> Applied[dict[str, str]]:
+    def apply(self, text: str) -> Applied[dict[str, Literal]]:
         """Replace the spans; the state is what each placeholder stands for."""
         edits, spans = self._number(text, self.find(text))
         return Applied([rewrite(text, edits)[0]], spans)
@@ -126,7 +141,8 @@ class Protection:
             name = word[0].removesuffix("'s").removesuffix("'S")
             known = stem(name) in self.lexicon.counts
             if is_mixed(name):
-                known = self.lexicon.forms.get(stem(name)) == name
+                usual = self.lexicon.forms.get(stem(name)) == name
+                known = usual or (known and is_shifted(name))
             if known or name == name.lower():
                 continue
             if begin >= 0 and text[end : word.start()] == " ":
@@ -138,7 +154,7 @@ class Protection:
         if begin >= 0:
             yield Found(begin, end, True)
 
-    def _number(self, text: str, spans: Sequence[Found]) -> tuple[list[Edit], dict[str, str]]:
+    def _number(self, text: str, spans: Sequence[Found]) -> tuple[list[Edit], dict[str, Literal]]:
         """Give each span a placeholder."""
         names, others = iter(NAMES), iter(OTHERS)
         edits = []
@@ -147,16 +163,24 @@ class Protection:
             placeholder = next(names if is_name else others, None)
             if placeholder is None:
                 continue
-            edits.append(Edit(begin, end, placeholder))
-            literals[placeholder] = text[begin:end]
+            # With a space between them, the letters keep the tokens that they usually have.
+            before, after = text[:begin][-1:].isalnum(), text[end:][:1].isalnum()
+            edits.append(Edit(begin, end, " " * before + placeholder + " " * after))
+            literals[placeholder] = Literal(_ORDINAL.sub("", text[begin:end]), before, after)
         return edits, literals
 
-    def restore(self, parts: Sequence[str], state: dict[str, str]) -> str:
+    def restore(self, parts: Sequence[str], state: dict[str, Literal]) -> str:
         """Put the spans back."""
         [text] = parts
         left = dict(state)
-        text = _PLACEHOLDER.sub(lambda match: left.pop(match[0], ""), text)
-        return " ".join([text, *left.values()]) if left else text
+
+        def literal(match: re.Match[str]) -> str:
+            before, placeholder, after = match.groups()
+            found = left.pop(placeholder, Literal("", False, bool(before)))
+            return before[found.glued_before :] + found.text + after[found.glued_after :]
+
+        text = re.sub(rf"( ?)([{PLACEHOLDERS}])( ?)", literal, text)
+        return " ".join([text, *(found.text for found in left.values())])
 
 
 def placeholders(text: str) -> list[str]:
@@ -171,7 +195,7 @@ def split_at_placeholders(text: str) -> list[str]:
 
 def _with_bare_number(text: str, span: Found) -> list[Found]:
     """Return a span and, if it is a number with signs, the number alone: $5 can be "5 dólares"."""
-    number = re.fullmatch(rf"\W*({_NUMBER})\W*", text[span.begin : span.end])
+    number = re.fullmatch(rf"\W*({_NUMBER})(?:\W*|st|nd|rd|th|s)", text[span.begin : span.end])
     if span.is_name or number is None:
         return [span]
     return [span, Found(span.begin + number.start(1), span.begin + number.end(1), False)]
