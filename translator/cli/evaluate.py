@@ -30,7 +30,7 @@ def evaluate_command(argv: list[str]) -> None:
         examples = read_test_files(Path(options.src), [Path(name) for name in options.ref])
     else:
         examples = run.read_held_out(options.split)
-    translator = load_translator(run, options.device, options.engine)
+    translator = load_translator(run, options.device, options.engine, loop_guard=options.loop_guard)
     _, result = evaluate(translator, examples, options.beam_size, options.length_penalty)
     record = asdict(result)
     if options.json:

@@ -125,6 +125,12 @@ def add_model_options(parser: Parser) -> None:
         default=ENGINES[0],
         help="the program that computes; for ctranslate2, run `translator export` first",
     )
+    parser.add_argument(
+        "--no-loop-guard",
+        dest="loop_guard",
+        action="store_false",
+        help="keep repetitions without end as the search found them",
+    )
 
 
 def selected_run(options: Namespace) -> Run:

@@ -46,7 +46,9 @@ def translate_command(argv: list[str]) -> None:
         raise TranslatorError(f"{error}{_hint_at_dashes(parser, argv)}") from error
     from translator.inference.translator import load_translator
 
-    translator = load_translator(selected_run(options), options.device, options.engine)
+    translator = load_translator(
+        selected_run(options), options.device, options.engine, loop_guard=options.loop_guard
+    )
     shown = not (options.texts or sys.stdin.isatty() or sys.stdout.isatty())
     number = 0
     with Progress(shown=shown) as progress:

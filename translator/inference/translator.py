@@ -57,16 +57,26 @@ class Translator:
     Attributes:
         engine: the model, ready to search
         tokenizer: the tokenizer that the model was trained with
+        model_text: gives texts the form that the model reads
+        loop_guard: whether loops in translations are cut; see `cut_loops`
         src_lang: language of the texts
         tgt_lang: language of their translations
         pipeline: the steps that prepare a text, and that are undone on its translation
     """
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer, model_text: ModelText) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        tokenizer: Tokenizer,
+        model_text: ModelText,
+        *,
+        loop_guard: bool = True,
+    ) -> None:
         """Join an engine, a tokenizer, and the words that they were trained with."""
         self.engine = engine
         self.tokenizer = tokenizer
         self.model_text = model_text
+        self.loop_guard = loop_guard
         self.src_lang, self.tgt_lang = model_text.src_lang, model_text.tgt_lang
         # The steps that give a sentence the form that the model reads.
         self._model_steps = Pipeline(
@@ -93,15 +103,14 @@ class Translator:
         length_penalty: float = 1.0,
         n_best: int = 1,
         with_scores: bool = True,
-        loop_guard: bool = True,
     ) -> list[Translation]:
         """Translate texts, each by itself; the result has their order.
 
-        The sentences of a text are translated one by one and joined with the white space that stood
-        between them. A sentence that is too long is split at clauses or words. A sentence in
-        capitals is translated in sentence case, and its translation put into capitals, since models
-        hardly ever see capitals. Characters that the model has never seen are left out; a part
-        without a letter that the model knows is copied.
+        The sentences of a text are translated one by one. Lines, white space, bullets and enclosing
+        quotation marks stay as they are. Names that the model doesn't know, numbers, addresses,
+        tags and unknown characters are copied. A misspelled word is read as a known one, with a
+        warning. A text in capitals is translated as ordinary text, and its translation put into
+        capitals. A sentence that is too long is split at clauses or words, with a warning.
 
         Args:
             texts: any number, of any length
@@ -109,14 +118,13 @@ class Translator:
             length_penalty: exponent of the length in the score; more favors long translations
             n_best: alternatives to return, at most beam_size
             with_scores: False makes greedy search a little faster, and its scores NaN
-            loop_guard: cut loops (see `cut_loops`); False returns what the search found
 
         Raises:
             TranslatorError: an argument makes no sense.
         """
         _check_arguments(texts, beam_size, length_penalty, n_best)
 
-        options = SearchOptions(beam_size, length_penalty, n_best, with_scores, loop_guard)
+        options = SearchOptions(beam_size, length_penalty, n_best, with_scores, self.loop_guard)
         applied = [self.pipeline.apply(text) for text in texts]
         # The parts of all texts together, so that the engine can make batches of similar length.
         parts = [part for result in applied for part in result.parts]
@@ -201,13 +209,16 @@ def _joint_score(hypotheses: list[Hypothesis], length_penalty: float) -> float:
     return joined(hypotheses).score(length_penalty) if hypotheses else 0.0
 
 
-def load_translator(run: Run, device: str = "auto", engine: str = "pytorch") -> Translator:
+def load_translator(
+    run: Run, device: str = "auto", engine: str = "pytorch", *, loop_guard: bool = True
+) -> Translator:
     """Load the translator of a run.
 
     Args:
         run: a trained run; for ctranslate2 an exported one
         device: auto, cpu, cuda or mps
         engine: one of `ENGINES`
+        loop_guard: cut loops (see `cut_loops`); False returns what the search found
 
     Raises:
         TranslatorError: the run is missing, damaged or of another format, or the engine or the
@@ -223,7 +234,7 @@ def load_translator(run: Run, device: str = "auto", engine: str = "pytorch") -> 
     model_text = ModelText.load(
         run.lexicon, manifest.src_lang, manifest.tgt_lang, tokenizer.alphabet
     )
-    return Translator(loaded, tokenizer, model_text)
+    return Translator(loaded, tokenizer, model_text, loop_guard=loop_guard)
 
 
 def _load_engine(run: Run, tokenizer: Tokenizer, device: str, engine: str) -> Engine:

@@ -13,6 +13,7 @@ from translator.text.casing import is_mixed, is_shifted, says_nothing
 from translator.text.lexicon import WORD, Lexicon, stem
 from translator.text.pipeline import Applied
 from translator.text.rewriting import Edit, rewrite
+from translator.text.spelling import swap_letters
 from translator.text.symbols import NAMES, OTHERS, PLACEHOLDERS, SYMBOLS
 
 # With more spans of one kind, a text has to be translated in parts.
@@ -43,6 +44,8 @@ _SPANS = re.compile(
         ]
     )
 )
+# Signs that may stand before the first word of a sentence.
+_OPENING = "\"'([«¿¡ "
 # English endings of numbers (21st, 1990s), which other languages don't have.
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th|s)$")
 # Most texts have none of the signs of a span, which takes a tenth of the time to find out.
@@ -137,6 +140,7 @@ class Protection:
     def _names(self, text: str) -> Iterable[Found]:
         """Find capitalized words that the model doesn't know; neighbors are one name."""
         begin = end = -1
+        first = len(text) - len(text.lstrip(_OPENING))
         for word in WORD.finditer(text):
             name = word[0].removesuffix("'s").removesuffix("'S")
             known = stem(name) in self.lexicon.counts
@@ -144,6 +148,9 @@ class Protection:
                 usual = self.lexicon.forms.get(stem(name)) == name
                 known = usual or (known and is_shifted(name))
             if known or name == name.lower():
+                continue
+            # At the beginning of a sentence, a misspelled word is capitalized as well.
+            if word.start() == first and swap_letters(name.lower(), self.lexicon):
                 continue
             if begin >= 0 and text[end : word.start()] == " ":
                 end = word.start() + len(name)

@@ -1,10 +1,11 @@
 """Replace misspelled words with known ones, since a model can only guess at words it never saw."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from translator.text.lexicon import WORD, Lexicon, stem
+from translator.text.casing import is_capitalized
+from translator.text.lexicon import WORD, Lexicon
 from translator.text.pipeline import Applied
 from translator.text.rewriting import Edit, rewrite
 
@@ -33,10 +34,8 @@ class Spelling:
         """Replace misspelled words."""
         edits = []
         for word in WORD.finditer(text):
-            unknown = stem(word[0])
-            if unknown in self.lexicon.counts or not word[0].startswith(unknown):
-                continue
-            correct = self._nearest(unknown)
+            unknown = word[0].partition("'")[0]
+            correct = self._correct(unknown)
             if correct:
                 edits.append(Edit(word.start(), word.start() + len(unknown), correct))
         warnings = [f'"{text[begin:end]}" is read as "{new}"' for begin, end, new in edits]
@@ -47,33 +46,46 @@ class Spelling:
         [text] = parts
         return text
 
+    def _correct(self, word: str) -> str | None:
+        """Return the known word for a misspelled one; None if it is known, or nothing is near."""
+        lower = word.lower()
+        if lower in self.lexicon.counts:
+            return None
+        if word == lower:
+            return swap_letters(word, self.lexicon) or self._nearest(word)
+        swapped = swap_letters(lower, self.lexicon)
+        return swapped.capitalize() if swapped and is_capitalized(word) else None
+
     def _nearest(self, word: str) -> str | None:
-        """Return the most frequent known word at a distance of one error, swapped letters first."""
-        counts = self.lexicon.counts
-        for least, candidates in (
-            (_MIN_LETTERS_SWAPPED, _swapped(word)),
-            (_MIN_LETTERS, self._changed(word)),
-        ):
-            known = [w for w in candidates if counts.get(w, 0) >= _MIN_COUNT]
-            if known and len(word) >= least:
-                return max(known, key=lambda candidate: (counts[candidate], candidate))
-        return None
-
-    def _changed(self, word: str) -> Iterator[str]:
-        """Yield the known words with one letter more, less or exchanged."""
+        """Return the most frequent known word with one letter more, less or exchanged."""
+        if len(word) < _MIN_LETTERS:
+            return None
         # A pattern for each place is faster than all letters at each place.
-        any_letter = "|".join(
-            f"{re.escape(word[:i])}.?{re.escape(word[i + skipped :])}"
-            for i in range(len(word) + 1)
-            for skipped in (0, 1)
+        pattern = re.compile(
+            "|".join(
+                f"{re.escape(word[:i])}.?{re.escape(word[i + skipped :])}"
+                for i in range(len(word) + 1)
+                for skipped in (0, 1)
+            )
         )
-        pattern = re.compile(any_letter)
-        for known in self.lexicon.counts:
-            if abs(len(known) - len(word)) <= 1 and pattern.fullmatch(known):
-                yield known
+        known = (
+            other
+            for other in self.lexicon.counts
+            if abs(len(other) - len(word)) <= 1 and pattern.fullmatch(other)
+        )
+        return most_frequent(known, self.lexicon)
 
 
-def _swapped(word: str) -> Iterator[str]:
-    """Yield the word with two neighboring letters swapped, at each place."""
-    for i in range(len(word) - 1):
-        yield word[:i] + word[i + 1] + word[i] + word[i + 2 :]
+def swap_letters(word: str, lexicon: Lexicon) -> str | None:
+    """Return the most frequent known word that is this one with two neighboring letters swapped."""
+    if len(word) < _MIN_LETTERS_SWAPPED:
+        return None
+    swapped = (word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1))
+    return most_frequent(swapped, lexicon)
+
+
+def most_frequent(words: Iterable[str], lexicon: Lexicon) -> str | None:
+    """Return the most frequent of some words; None if all are rarer than `_MIN_COUNT`."""
+    counts = lexicon.counts
+    frequent = [word for word in words if counts.get(word, 0) >= _MIN_COUNT]
+    return max(frequent, key=lambda word: (counts[word], word)) if frequent else None
