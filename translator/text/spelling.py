@@ -1,8 +1,8 @@
 """Replace misspelled words with known ones, since a model can only guess at words it never saw."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from translator.text.casing import is_capitalized
 from translator.text.lexicon import WORD, Lexicon
@@ -60,20 +60,30 @@ class Spelling:
         """Return the most frequent known word with one letter more, less or exchanged."""
         if len(word) < _MIN_LETTERS:
             return None
-        # A pattern for each place is faster than all letters at each place.
-        pattern = re.compile(
-            "|".join(
-                f"{re.escape(word[:i])}.?{re.escape(word[i + skipped :])}"
-                for i in range(len(word) + 1)
-                for skipped in (0, 1)
-            )
-        )
-        known = (
-            other
-            for other in self.lexicon.counts
-            if abs(len(other) - len(word)) <= 1 and pattern.fullmatch(other)
-        )
-        return most_frequent(known, self.lexicon)
+        near = [
+            *self._near.get(word, []),
+            *_deletions(word),
+            *(other for gap in _gaps(word) for other in self._near.get(gap, [])),
+        ]
+        return most_frequent(near, self.lexicon)
+
+    @cached_property
+    def _near(self) -> dict[str, list[str]]:
+        """The frequent words by their forms without a letter, and by those with a gap instead."""
+        near: dict[str, list[str]] = {}
+        for word, count in self.lexicon.counts.items():
+            if count >= _MIN_COUNT:
+                for form in {*_deletions(word), *_gaps(word)}:
+                    near.setdefault(form, []).append(word)
+        return near
+
+
+def _deletions(word: str) -> list[str]:
+    return [word[:i] + word[i + 1 :] for i in range(len(word))]
+
+
+def _gaps(word: str) -> list[str]:
+    return [f"{word[:i]}_{word[i + 1 :]}" for i in range(len(word))]
 
 
 def swap_letters(word: str, lexicon: Lexicon) -> str | None:
