@@ -42,8 +42,9 @@ def translate_parts(
     """Translate texts that have the form of the model; see `ModelText`.
 
     A part without a letter that the model knows is copied. A hypothesis that lacks a placeholder of
-    the part, or has one too many, is dropped; if that leaves none, the texts between the
-    placeholders are translated one by one.
+    the part, or has one too many, is dropped. If that leaves none, the texts between the
+    placeholders are translated one by one. (If the part has no placeholder, `Protection` removes
+    those of the translation.)
 
     Args:
         engine: searches
@@ -79,10 +80,11 @@ def translate_parts(
         hypotheses = next(left)
         texts = list(islice(decoded, len(hypotheses)))
         whole = [placeholders(text) == placeholders(part) for text in texts]
-        if not any(whole):
+        if any(whole):
+            hypotheses, texts = list(compress(hypotheses, whole)), list(compress(texts, whole))
+        elif placeholders(part):
             translated.append(_translate_between(engine, tokenizer, part, options))
             continue
-        hypotheses, texts = list(compress(hypotheses, whole)), list(compress(texts, whole))
         warnings = _unknown(tokenizer, part, row, "ignored") + _warnings(part, hypotheses[0])
         translated.append(TranslatedPart(hypotheses, texts, warnings))
     return translated
