@@ -16,7 +16,7 @@ from translator.data.arrays import Ragged
 from translator.data.batching import LINK_BASE, PairIds
 from translator.data.phrases import PhraseTable
 from translator.data.tokenizer import Tokenizer
-from translator.text.symbols import CAPITALIZED, NAMES, OTHERS
+from translator.text.symbols import CAPITALIZED, NAMES, NUMBERS, THINGS
 
 
 class Pair(NamedTuple):
@@ -36,6 +36,8 @@ _FINAL_MARKS = ".?!"
 # are translated; see `Length`.
 _MAX_JOINED = 4
 MAX_JOINED_TOKENS = 60
+# A hidden name is a thing now and then, since corpora of sentences hardly have addresses and tags.
+_NAMES_PER_THING = 3
 # Share of the phrases that get a final mark on both sides.
 _WITH_MARK = 1 / 3
 # Share of the phrases of an epoch that are single words.
@@ -54,11 +56,13 @@ class Signs:
         self.capitalized = {ids[f"▁{CAPITALIZED}"], ids[CAPITALIZED]}
         # For each placeholder token, all tokens of its kind.
         self.kinds: dict[int, list[int]] = {}
-        for signs in (NAMES, OTHERS):
+        for signs in (NAMES, NUMBERS, THINGS):
             for space in ("▁", ""):
                 kind = [ids[space + sign] for sign in signs]
                 self.kinds.update(dict.fromkeys(kind, kind))
-        self.names = {True: [ids[f"▁{sign}"] for sign in NAMES], False: [ids[s] for s in NAMES]}
+        # What a name is hidden behind, by whether there is a space before it.
+        hiding = NAMES * _NAMES_PER_THING + THINGS
+        self.hiding = {s == "▁": [ids[s + sign] for sign in hiding] for s in ("▁", "")}
         self.after_space = [piece.startswith("▁") for piece in pieces]
         self.letters = [piece.removeprefix("▁").isalpha() for piece in pieces]
 
@@ -72,7 +76,7 @@ def drop_final_mark(pair: Pair, signs: Signs) -> Pair:
 
 
 def hide_name(pair: Pair, signs: Signs, generator: np.random.Generator) -> Pair:
-    """Put a placeholder instead of a name that both sides have."""
+    """Put a placeholder instead of a name that both sides have: that of a name, or of a thing."""
     src, tgt, _ = pair
     names = list(_names(src, signs))
     if not names:
@@ -82,10 +86,10 @@ def hide_name(pair: Pair, signs: Signs, generator: np.random.Generator) -> Pair:
     there = [span for span in _names(tgt, signs) if tgt[span[0] + 1 : span[1]] == name]
     if len(there) != 1 or sum(src[b + 1 : e] == name for b, e in names) != 1:
         return pair
-    number = int(generator.integers(len(NAMES)))
+    number = int(generator.integers(len(signs.hiding[True])))
 
     def hidden(side: list[int], begin: int, end: int) -> list[int]:
-        placeholder = signs.names[signs.after_space[side[begin]]][number]
+        placeholder = signs.hiding[signs.after_space[side[begin]]][number]
         return [*side[:begin], placeholder, *side[end:]]
 
     return Pair(hidden(src, begin, end), hidden(tgt, *there[0]))

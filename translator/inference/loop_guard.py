@@ -1,14 +1,35 @@
-"""Cut loops: a weak model may repeat the same tokens until its translation is stopped.
+"""Find degenerate translations: a weak model may repeat itself, or stop in mid-sentence.
 
 The guard works on finished hypotheses, so that all engines give the same texts. The search itself
 stays exact.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 # Tokens of the longest loop that is looked for, and the repetitions that make a loop. Twice is
 # ordinary language ("muy, muy lejos").
 _MAX_PERIOD, _MIN_REPETITIONS = 8, 3
+# Tokens that are rarely the same in three places of one sentence.
+_PHRASE = 4
+# A translation of so few tokens for each token of the source is a stump. Only of long sources: a
+# short one may be "I don't know".
+_MIN_LENGTH_RATIO, _MIN_SRC_TOKENS = 0.4, 20
+
+
+def is_degenerate(ids: Sequence[int], src: Sequence[int]) -> bool:
+    """Whether a hypothesis loops although its source doesn't, or is far too short.
+
+    A loop is a sequence of up to eight tokens three times in a row, or four tokens in three places.
+    """
+    if len(src) >= _MIN_SRC_TOKENS and len(ids) < _MIN_LENGTH_RATIO * len(src):
+        return True
+    return _has_loop(ids) and not _has_loop(src)
+
+
+def _has_loop(ids: Sequence[int]) -> bool:
+    phrases = Counter(zip(*(ids[i:] for i in range(_PHRASE)), strict=False))
+    return max(phrases.values(), default=0) >= _MIN_REPETITIONS or _find_loop(ids) is not None
 
 
 def cut_loops(ids: list[int], src: Sequence[int]) -> list[int]:

@@ -6,8 +6,10 @@ from itertools import compress, islice
 
 from translator.data.tokenizer import UNK_ID, Tokenizer
 from translator.inference.engine import Engine, Hypothesis, joined
-from translator.inference.loop_guard import cut_loops
+from translator.inference.loop_guard import cut_loops, is_degenerate
 from translator.text.protection import placeholders, split_at_placeholders
+from translator.text.segmentation import split_in_halves
+from translator.text.structure import FinalMark
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ def translate_parts(
 
     A part without a letter that the model knows is copied. A hypothesis that lacks a placeholder of
     the part, or has one too many, is dropped. If that leaves none, the texts between the
-    placeholders are translated one by one. (If the part has no placeholder, `Protection` removes
-    those of the translation.)
+    placeholders are translated one by one. With the loop guard, a part whose best hypothesis is
+    degenerate (see `is_degenerate`) is translated in two halves.
 
     Args:
         engine: searches
@@ -64,16 +66,11 @@ def translate_parts(
         options.n_best,
         with_scores=options.with_scores,
     )
-    if options.loop_guard:
-        found = [
-            [replace(h, ids=cut_loops(h.ids, src)) for h in hypotheses]
-            for hypotheses, src in zip(found, sources, strict=True)
-        ]
     # All at once, as with the ids above: a call of SentencePiece costs more than a sentence.
     decoded = iter(tokenizer.decode([h.ids for hypotheses in found for h in hypotheses]))
     left = iter(found)
     translated = []
-    for part, row, is_read in zip(parts, ids, readable, strict=True):
+    for part, row, src, is_read in zip(parts, ids, known, readable, strict=True):
         if not is_read:
             translated.append(TranslatedPart([], [part], _unknown(tokenizer, part, row, "copied")))
             continue
@@ -83,11 +80,34 @@ def translate_parts(
         if any(whole):
             hypotheses, texts = list(compress(hypotheses, whole)), list(compress(texts, whole))
         elif placeholders(part):
-            translated.append(_translate_between(engine, tokenizer, part, options))
+            pieces = split_at_placeholders(part)
+            translated.append(_translate_pieces(engine, tokenizer, pieces, options))
             continue
+        if options.loop_guard and is_degenerate(hypotheses[0].ids, src):
+            pieces = split_in_halves(part)
+            if len(pieces) > 1:
+                translated.append(_translate_pieces(engine, tokenizer, pieces, options))
+                continue
+            texts = tokenizer.decode([cut_loops(h.ids, src) for h in hypotheses])
         warnings = _unknown(tokenizer, part, row, "ignored") + _warnings(part, hypotheses[0])
         translated.append(TranslatedPart(hypotheses, texts, warnings))
     return translated
+
+
+def _translate_pieces(
+    engine: Engine, tokenizer: Tokenizer, pieces: Sequence[str], options: SearchOptions
+) -> TranslatedPart:
+    """Translate the pieces of a part one by one; white space at their ends stays where it is."""
+    cores = [text.strip() or text for text in pieces]
+    translated = translate_parts(engine, tokenizer, cores, replace(options, n_best=1))
+    mark = FinalMark()
+    texts = [
+        piece.replace(core, mark.restore(found.texts[:1], mark.apply(core).state))
+        for piece, core, found in zip(pieces, cores, translated, strict=True)
+    ]
+    hypotheses = [found.hypotheses[0] for found in translated if found.hypotheses]
+    warnings = [warning for found in translated for warning in found.warnings]
+    return TranslatedPart([joined(hypotheses)], ["".join(texts)], warnings)
 
 
 def _is_readable(tokenizer: Tokenizer, text: str, ids: list[int], known: list[int]) -> bool:
@@ -97,23 +117,6 @@ def _is_readable(tokenizer: Tokenizer, text: str, ids: list[int], known: list[in
     """
     read = text if len(known) == len(ids) else tokenizer.decode([known])[0]
     return any(map(str.isalpha, read))
-
-
-def _translate_between(
-    engine: Engine, tokenizer: Tokenizer, part: str, options: SearchOptions
-) -> TranslatedPart:
-    """Translate the texts between placeholders one by one, so that no placeholder is lost."""
-    between = split_at_placeholders(part)
-    # White space at the ends stays where it is.
-    cores = [text.strip() or text for text in between]
-    pieces = translate_parts(engine, tokenizer, cores, replace(options, n_best=1))
-    texts = [
-        text.replace(core, piece.texts[0])
-        for text, core, piece in zip(between, cores, pieces, strict=True)
-    ]
-    hypotheses = [piece.hypotheses[0] for piece in pieces if piece.hypotheses]
-    warnings = [warning for piece in pieces for warning in piece.warnings]
-    return TranslatedPart([joined(hypotheses)], ["".join(texts)], warnings)
 
 
 def _unknown(tokenizer: Tokenizer, text: str, ids: list[int], done: str) -> list[str]:

@@ -5,6 +5,7 @@ are hard to copy letter by letter, and easy to copy as a whole (Luong et al. 201
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,8 +14,8 @@ from translator.text.casing import is_mixed, is_shifted, says_nothing
 from translator.text.lexicon import WORD, Lexicon, stem
 from translator.text.pipeline import Applied
 from translator.text.rewriting import Edit, rewrite
-from translator.text.spelling import swap_letters
-from translator.text.symbols import NAMES, OTHERS, PLACEHOLDERS, SYMBOLS
+from translator.text.spelling import correct_spelling
+from translator.text.symbols import NAMES, NUMBERS, PLACEHOLDERS, SYMBOLS, THINGS
 
 # With more spans of one kind, a text has to be translated in parts.
 MAX_SPANS = len(NAMES)
@@ -67,11 +68,11 @@ class Literal(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A span to protect, and whether it is a name."""
+    """A span to protect, and the placeholders for its kind: names, numbers or things."""
 
     begin: int
     end: int
-    is_name: bool
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -114,19 +115,21 @@ class Protection:
 
     def find(self, text: str) -> list[Found]:
         """Return the spans of a text that nobody translates, in order and not overlapping."""
-        found = []
+        found: list[Found] = []
         if _SUSPICIOUS.search(text):
-            found += [Found(*match.span(), False) for match in _SPANS.finditer(text)]
-        if self.alphabet and not self.alphabet.issuperset(text.lower()):
-            found += [Found(begin, end, False) for begin, end in self._unknown(text)]
+            found += [Found(*match.span(), _kind(match[0])) for match in _SPANS.finditer(text)]
+        rest = _blank(text, found)
+        if self.alphabet and not self.alphabet.issuperset(rest.lower()):
+            found += [Found(begin, end, THINGS) for begin, end in self._unknown(rest)]
+            rest = _blank(text, found)
         if not says_nothing(text, self.lexicon):
-            found += self._names(text)
-        return _without_overlaps(found)
+            found += self._names(rest)
+        return sorted(found)
 
     def fits(self, text: str) -> bool:
         """Whether there are placeholders enough for all spans of a text."""
-        names = [span.is_name for span in self.find(text)]
-        return max(names.count(True), names.count(False)) <= MAX_SPANS
+        counts = Counter(span.kind for span in self.find(text))
+        return max(counts.values(), default=0) <= MAX_SPANS
 
     def _unknown(self, text: str) -> Iterable[tuple[int, int]]:
         """Find words with an unknown letter, and runs of unknown signs."""
@@ -150,24 +153,24 @@ class Protection:
             if known or name == name.lower():
                 continue
             # At the beginning of a sentence, a misspelled word is capitalized as well.
-            if word.start() == first and swap_letters(name.lower(), self.lexicon):
+            if word.start() == first and correct_spelling(name, self.lexicon):
                 continue
             if begin >= 0 and text[end : word.start()] == " ":
                 end = word.start() + len(name)
                 continue
             if begin >= 0:
-                yield Found(begin, end, True)
+                yield Found(begin, end, NAMES)
             begin, end = word.start(), word.start() + len(name)
         if begin >= 0:
-            yield Found(begin, end, True)
+            yield Found(begin, end, NAMES)
 
     def _number(self, text: str, spans: Sequence[Found]) -> tuple[list[Edit], dict[str, Literal]]:
         """Give each span a placeholder."""
-        names, others = iter(NAMES), iter(OTHERS)
+        left = {kind: iter(kind) for kind in (NAMES, NUMBERS, THINGS)}
         edits = []
         literals = {}
-        for begin, end, is_name in spans:
-            placeholder = next(names if is_name else others, None)
+        for begin, end, kind in spans:
+            placeholder = next(left[kind], None)
             if placeholder is None:
                 continue
             # With a space between them, the letters keep the tokens that they usually have.
@@ -203,23 +206,26 @@ def split_at_placeholders(text: str) -> list[str]:
 def _with_bare_number(text: str, span: Found) -> list[Found]:
     """Return a span and, if it is a number with signs, the number alone: $5 can be "5 dólares"."""
     number = re.fullmatch(rf"\W*({_NUMBER})(?:\W*|st|nd|rd|th|s)", text[span.begin : span.end])
-    if span.is_name or number is None:
+    if number is None:
         return [span]
-    return [span, Found(span.begin + number.start(1), span.begin + number.end(1), False)]
+    return [span, Found(span.begin + number.start(1), span.begin + number.end(1), NUMBERS)]
 
 
 def _find_literal(text: str, literal: str, used: Sequence[Found]) -> Found | None:
     """Find a literal, not inside a word, where no other one was found."""
     for match in re.finditer(rf"(?<!\w){re.escape(literal)}(?!\w)", text):
         if all(match.end() <= span.begin or match.start() >= span.end for span in used):
-            return Found(*match.span(), False)
+            return Found(*match.span(), THINGS)
     return None
 
 
-def _without_overlaps(spans: Iterable[Found]) -> list[Found]:
-    """Return the spans in order; of two that overlap, the one that begins first, or the longer."""
-    kept: list[Found] = []
-    for span in sorted(spans, key=lambda span: (span.begin, -span.end)):
-        if not kept or span.begin >= kept[-1].end:
-            kept.append(span)
-    return kept
+def _kind(literal: str) -> str:
+    """Return the kind of a span that isn't a name: it is a number if it begins like one."""
+    return NUMBERS if re.match(r"[-+$€£¥( ]*\d", literal) else THINGS
+
+
+def _blank(text: str, spans: Iterable[Found]) -> str:
+    """Write spaces instead of spans."""
+    for begin, end, _ in spans:
+        text = text[:begin] + " " * (end - begin) + text[end:]
+    return text

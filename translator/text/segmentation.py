@@ -157,6 +157,25 @@ def split_long(text: str, fits: Callable[[str], bool]) -> list[str]:
     return split_long(text[:middle], fits) + split_long(text[middle:], fits)
 
 
+def split_in_halves(text: str) -> list[str]:
+    """Split a text in two, at the best place near its middle; white space stays with the first.
+
+    Returns:
+        The two halves; the text itself if it is a single word.
+    """
+    middle = len(text) // 2
+    # A place at a quarter or at three quarters of the text is as near as it must be.
+    near = range(len(text) // 4, len(text) - len(text) // 4 + 1)
+    for place in _PLACES:
+        ends = [match.end() for match in place.finditer(text)]
+        if place is not _PLACES[-1]:
+            ends = [end for end in ends if end in near]
+        if ends:
+            end = min(ends, key=lambda end: abs(end - middle))
+            return [text[:end], text[end:]]
+    return [text]
+
+
 def _join(fragments: list[str], fits: Callable[[str], bool]) -> list[str]:
     joined = [fragments[0]]
     for fragment in fragments[1:]:

@@ -2,8 +2,8 @@
 
 # Before a word: it is capitalized, or all in capitals; see `Casing`.
 CAPITALIZED, UPPERCASE = "⇧", "⇪"
-# Instead of a name, or of anything else that nobody translates; see `Protection`. They have no
-# case, and are neither letters nor digits.
-NAMES, OTHERS = "♔♕♖♗♘♙♚♛", "☰☱☲☳☴☵☶☷"
-PLACEHOLDERS = NAMES + OTHERS
+# Instead of a name, a number, or anything else that nobody translates; see `Protection`. They have
+# no case, and are neither letters nor digits: chess pieces, trigrams and hexagrams.
+NAMES, NUMBERS, THINGS = "♔♕♖♗♘♙♚♛", "☰☱☲☳☴☵☶☷", "䷀䷁䷂䷃䷄䷅䷆䷇"
+PLACEHOLDERS = NAMES + NUMBERS + THINGS
 SYMBOLS = CAPITALIZED + UPPERCASE + PLACEHOLDERS
