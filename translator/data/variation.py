@@ -52,11 +52,13 @@ class Signs:
         self.final_marks = {ids[mark] for mark in _FINAL_MARKS if mark in ids}
         self.period = [ids["."]] if "." in ids else []
         self.capitalized = {ids[f"▁{CAPITALIZED}"], ids[CAPITALIZED]}
-        # For each placeholder token, all tokens of its kind.
+        # For each placeholder token, its sign, and all tokens of its kind.
+        self.placeholders: dict[int, str] = {}
         self.kinds: dict[int, list[int]] = {}
         for signs in (NAMES, OTHERS):
             for space in ("▁", ""):
                 kind = [ids[space + sign] for sign in signs]
+                self.placeholders.update(zip(kind, signs, strict=True))
                 self.kinds.update(dict.fromkeys(kind, kind))
         self.names = {True: [ids[f"▁{sign}"] for sign in NAMES], False: [ids[s] for s in NAMES]}
         self.after_space = [piece.startswith("▁") for piece in pieces]
@@ -82,7 +84,11 @@ def hide_name(pair: Pair, signs: Signs, generator: np.random.Generator) -> Pair:
     there = [span for span in _names(tgt, signs) if tgt[span[0] + 1 : span[1]] == name]
     if len(there) != 1 or sum(src[b + 1 : e] == name for b, e in names) != 1:
         return pair
-    number = int(generator.integers(len(NAMES)))
+    used = _placeholders(src, signs)
+    free = [number for number, sign in enumerate(NAMES) if sign not in used]
+    if not free:
+        return pair
+    number = free[generator.integers(len(free))]
 
     def hidden(side: list[int], begin: int, end: int) -> list[int]:
         placeholder = signs.names[signs.after_space[side[begin]]][number]
@@ -99,6 +105,10 @@ def _names(side: list[int], signs: Signs) -> Iterator[tuple[int, int]]:
             while end < len(side) and signs.letters[side[end]] and not signs.after_space[side[end]]:
                 end += 1
             yield begin, end
+
+
+def _placeholders(side: list[int], signs: Signs) -> set[str]:
+    return {signs.placeholders[token] for token in side if token in signs.placeholders}
 
 
 def renumber(pair: Pair, signs: Signs, shift: int) -> Pair:
@@ -121,7 +131,7 @@ def join(pairs: list[Pair], signs: Signs, generator: np.random.Generator) -> Ite
     left = 0
     for next_src, next_tgt, _ in pairs:
         longer = max(len(src) + len(next_src), len(tgt) + len(next_tgt))
-        twice = signs.kinds.keys() & set(src) & set(next_src)
+        twice = _placeholders(src, signs) & _placeholders(next_src, signs)
         if left == 0 or longer > MAX_JOINED_TOKENS or twice:
             if src:
                 yield Pair(src, tgt)

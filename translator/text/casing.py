@@ -16,8 +16,8 @@ from translator.text.rewriting import Edit, rewrite
 from translator.text.symbols import CAPITALIZED, PLACEHOLDERS, UPPERCASE
 
 _MARKED = re.compile(f"([{CAPITALIZED}{UPPERCASE}]) ?({WORD.pattern})")
-# A marker that a model wrote before something else.
-_STRAY = re.compile(f" ?[{CAPITALIZED}{UPPERCASE}]")
+# A marker that a model wrote before something else, with one of the spaces around it.
+_STRAY = re.compile(f"^(?:[{CAPITALIZED}{UPPERCASE}] ?)+| ?[{CAPITALIZED}{UPPERCASE}]")
 # The first sign of a text that may have a case: not a letter if the text begins with a number or a
 # placeholder.
 _FIRST = re.compile(rf"[^\W_]|[{PLACEHOLDERS}]")
@@ -104,7 +104,7 @@ class Casing:
         [text] = parts
         text = _STRAY.sub("", _MARKED.sub(_raise, text))
         if always := _ALWAYS_CAPITALIZED.get(self.tgt_language):
-            text = WORD.sub(lambda w: w[0].capitalize() if stem(w[0]) == always else w[0], text)
+            text = WORD.sub(lambda w: _raise_first(w[0]) if stem(w[0]) == always else w[0], text)
         if state.uppercase:
             return text.upper()
         return capitalize_first(text) if state.capitalized else text
@@ -112,7 +112,11 @@ class Casing:
 
 def _raise(marked: re.Match[str]) -> str:
     marker, word = marked[1], marked[2]
-    return word.upper() if marker == UPPERCASE else word[:1].upper() + word[1:]
+    return word.upper() if marker == UPPERCASE else _raise_first(word)
+
+
+def _raise_first(word: str) -> str:
+    return word[:1].upper() + word[1:]
 
 
 def capitalize_first(text: str) -> str:

@@ -5,7 +5,7 @@ are hard to copy letter by letter, and easy to copy as a whole (Luong et al. 201
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -43,8 +43,8 @@ _SPANS = re.compile(
         ]
     )
 )
-# English endings of numbers (21st, 1990s), which other languages don't have.
-_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th|s)$")
+# Numbers with English endings (21st, 1990s), which other languages don't have.
+_ORDINAL = re.compile(rf"([-+$€£¥ ]*{_NUMBER})(?:st|nd|rd|th|s)")
 # Most texts have none of the signs of a span, which takes a tenth of the time to find out.
 _SUSPICIOUS = re.compile(rf"\d|[^\w\s,.?!'\"¿¡;:-]|\w\.\w|[{SYMBOLS}]")
 
@@ -93,20 +93,20 @@ class Protection:
 
     def pair_edits(self, src: str, tgt: str) -> tuple[list[Edit], list[Edit]]:
         """Return the changes to a pair, where a span is protected if both sides have it."""
-        src_spans, tgt_edits, kept = self.find(src), [], []
-        used: list[Found] = []
-        for span in src_spans:
+        kept: dict[Found, Found] = {}
+        for span in self.find(src):
             for inner in _with_bare_number(src, span):
-                there = _find_literal(tgt, src[inner.begin : inner.end], used)
+                there = _find_literal(tgt, src[inner.begin : inner.end], kept.values())
                 if there is not None:
-                    used.append(there)
-                    kept.append((inner, there))
+                    kept[inner] = there
                     break
-        src_edits, _ = self._number(src, [inner for inner, _ in kept])
-        tgt_edits = [
-            Edit(there.begin, there.end, edit.new)
-            for edit, (_, there) in zip(src_edits, kept, strict=True)
-        ]
+        src_edits, _ = self._number(src, list(kept))
+        # There may be more spans than placeholders.
+        targets = {inner.begin: there for inner, there in kept.items()}
+        tgt_edits = []
+        for edit in src_edits:
+            begin, end, _ = targets[edit.begin]
+            tgt_edits.append(Edit(begin, end, edit.new.strip()))
         return src_edits, sorted(tgt_edits)
 
     def find(self, text: str) -> list[Found]:
@@ -114,10 +114,11 @@ class Protection:
         found = []
         if _SUSPICIOUS.search(text):
             found += [Found(*match.span(), False) for match in _SPANS.finditer(text)]
+        if not says_nothing(text, self.lexicon):
+            # The letters of a span such as B2B are not words.
+            found += self._names(_without_letters(text, found))
         if self.alphabet and not self.alphabet.issuperset(text.lower()):
             found += [Found(begin, end, False) for begin, end in self._unknown(text)]
-        if not says_nothing(text, self.lexicon):
-            found += self._names(text)
         return _without_overlaps(found)
 
     def fits(self, text: str) -> bool:
@@ -166,21 +167,26 @@ class Protection:
             # With a space between them, the letters keep the tokens that they usually have.
             before, after = text[:begin][-1:].isalnum(), text[end:][:1].isalnum()
             edits.append(Edit(begin, end, " " * before + placeholder + " " * after))
-            literals[placeholder] = Literal(_ORDINAL.sub("", text[begin:end]), before, after)
+            ordinal = _ORDINAL.fullmatch(text, begin, end)
+            literal = ordinal[1] if ordinal else text[begin:end]
+            literals[placeholder] = Literal(literal, before, after)
         return edits, literals
 
     def restore(self, parts: Sequence[str], state: dict[str, Literal]) -> str:
         """Put the spans back."""
         [text] = parts
         left = dict(state)
-
-        def literal(match: re.Match[str]) -> str:
-            before, placeholder, after = match.groups()
-            found = left.pop(placeholder, Literal("", False, bool(before)))
-            return before[found.glued_before :] + found.text + after[found.glued_after :]
-
-        text = re.sub(rf"( ?)([{PLACEHOLDERS}])( ?)", literal, text)
-        return " ".join([text, *(found.text for found in left.values())])
+        pieces = split_at_placeholders(text)  # a placeholder is at each odd index
+        for i in range(1, len(pieces), 2):
+            # A surplus placeholder takes one of the spaces around it along.
+            is_first = not any(pieces[:i])
+            found = left.pop(pieces[i], Literal("", not is_first, is_first))
+            pieces[i] = found.text
+            if found.glued_before:
+                pieces[i - 1] = pieces[i - 1].removesuffix(" ")
+            if found.glued_after:
+                pieces[i + 1] = pieces[i + 1].removeprefix(" ")
+        return " ".join(["".join(pieces), *(found.text for found in left.values())])
 
 
 def placeholders(text: str) -> list[str]:
@@ -193,6 +199,11 @@ def split_at_placeholders(text: str) -> list[str]:
     return re.split(f"([{PLACEHOLDERS}])", text)
 
 
+def without_placeholders(text: str) -> str:
+    """Remove the placeholders from a text."""
+    return Protection(Lexicon()).restore([text], {})
+
+
 def _with_bare_number(text: str, span: Found) -> list[Found]:
     """Return a span and, if it is a number with signs, the number alone: $5 can be "5 dólares"."""
     number = re.fullmatch(rf"\W*({_NUMBER})(?:\W*|st|nd|rd|th|s)", text[span.begin : span.end])
@@ -201,12 +212,22 @@ def _with_bare_number(text: str, span: Found) -> list[Found]:
     return [span, Found(span.begin + number.start(1), span.begin + number.end(1), False)]
 
 
-def _find_literal(text: str, literal: str, used: Sequence[Found]) -> Found | None:
+def _find_literal(text: str, literal: str, used: Collection[Found]) -> Found | None:
     """Find a literal, not inside a word, where no other one was found."""
     for match in re.finditer(rf"(?<!\w){re.escape(literal)}(?!\w)", text):
         if all(match.end() <= span.begin or match.start() >= span.end for span in used):
             return Found(*match.span(), False)
     return None
+
+
+def _without_letters(text: str, spans: Sequence[Found]) -> str:
+    """Return a text of the same length with digits in these spans."""
+    if not spans:
+        return text
+    characters = list(text)
+    for begin, end, _ in spans:
+        characters[begin:end] = "0" * (end - begin)
+    return "".join(characters)
 
 
 def _without_overlaps(spans: Iterable[Found]) -> list[Found]:
