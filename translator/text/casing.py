@@ -136,7 +136,12 @@ def says_nothing(text: str, lexicon: Lexicon) -> bool:
     if text == text.lower() or _is_uppercase(text, lexicon):
         return True
     # Words that are capitalized everywhere, such as names, don't tell a title from a sentence.
-    usually_lower = [word for word in words[1:] if lexicon.true_form(word).islower()]
+    # Neither do unknown ones, since most of them are names.
+    usually_lower = [
+        word
+        for word in words[1:]
+        if stem(word) in lexicon.counts and lexicon.true_form(word).islower()
+    ]
     raised = sum(word[0].isupper() for word in usually_lower)
     return raised > 1 and bool(raised >= _TITLE_SHARE * len(usually_lower))
 

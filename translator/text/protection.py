@@ -5,6 +5,7 @@ are hard to copy letter by letter, and easy to copy as a whole (Luong et al. 201
 """
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,6 +22,8 @@ _PLACEHOLDER = re.compile(f"[{PLACEHOLDERS}]")
 
 # A number, with separators between its digits: 1,234.50, 5:30, 12/05/2023, 555-1234.
 _NUMBER = r"\d+(?:[.,:/'-]\d+)*"
+# A pattern that begins with a repetition starts only where that has its first character, so that a
+# long text takes linear time.
 _SPANS = re.compile(
     "|".join(
         [
@@ -28,17 +31,17 @@ _SPANS = re.compile(
             r"</?[a-zA-Z][^<>]*>|&#?\w+;",  # HTML and XML
             r"(?:https?|ftp|file)://[^\s<>\"]*[^\s<>\".,;:!?)\]']",
             r"www\.[^\s<>\"]*[^\s<>\".,;:!?)\]']",
-            r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",  # e-mail addresses
+            r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+",  # e-mail addresses
             r"(?<!\w)[@#]\w+",  # handles and tags
             r"\{\{[^{}]*\}\}|\$?\{[^{}\s]*\}",  # {{name}}, {0}, ${name}
-            r"%(?:\d+\$|\(\w+\))?[-+#0]*\d*(?:\.\d+)?[sdfgxc@]\b",  # %s, %1$s, %(name)s
+            r"%(?:\d{1,2}\$|\(\w+\))?[-+#0]{0,5}\d{0,3}(?:\.\d{1,3})?[sdfgxc@]\b",  # %s, %1$s, %(name)s
             r"(?<![\w/.])(?:~|\.{1,2})?/(?:[\w.+~-]+/)*[\w.+~-]*[\w/]",  # paths
             r"\b[A-Za-z]:\\[^\s\"<>|]*[\w\\]",
-            r"\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|info|io)\b(?:/[\w./~-]*\w)?",
-            r"\b[\w-]+\.(?:pdf|txt|md|csv|docx?|xlsx?|pptx?|jpe?g|png|gif|zip|py|html?|json)\b",
+            r"(?<![\w-])(?<!\w\.)[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|info|io)\b(?:/[\w./~-]*\w)?",
+            r"(?<![\w-])[\w-]+\.(?:pdf|txt|md|csv|docx?|xlsx?|pptx?|jpe?g|png|gif|zip|py|html?|json)\b",
             r"\+\d[\d ().-]{6,}\d|\(\d{3}\) ?\d{3}[ -]?\d{4}",  # telephone numbers
             rf"(?:(?<![\w)])[-+])?(?:[$€£¥] ?)?(?<!\w){_NUMBER}\w*(?:%| ?[€£¥°]\w*)?",
-            r"[^\W\d_]+\d\w*(?:[.-]\d\w*)*",  # B2B, mp3, v2.3.1
+            r"(?<![^\W\d_])[^\W\d_]+\d\w*(?:[.-]\d\w*)*",  # B2B, mp3, v2.3.1
             f"[{SYMBOLS}]+",  # the signs that this package uses
         ]
     )
@@ -128,11 +131,15 @@ class Protection:
 
     def _unknown(self, text: str) -> Iterable[tuple[int, int]]:
         """Find words with an unknown letter, and runs of unknown signs."""
-        unknown = "".join({c for c in text if not self.alphabet.issuperset(c.lower())} - {" "})
+        unknown = {c for c in text if not self.alphabet.issuperset(c.lower())} - {" "}
         if not unknown:
             return
-        unknown = f"[{re.escape(unknown)}]"
-        for match in re.finditer(rf"\w*{unknown}(?:\w|{unknown})*", text):
+        # Some scripts write vowels as marks, which are no letters to a pattern.
+        marks = "".join(c for c in unknown if unicodedata.category(c)[0] == "M")
+        in_word = rf"[\w{re.escape(marks)}]"
+        any_unknown = f"[{re.escape(''.join(unknown))}]"
+        word = rf"(?<!\w)\w*(?=\w){any_unknown}{in_word}*"
+        for match in re.finditer(rf"{word}|(?:(?!\w){any_unknown})+", text):
             yield match.span()
 
     def _names(self, text: str) -> Iterable[Found]:
@@ -231,9 +238,14 @@ def _without_letters(text: str, spans: Sequence[Found]) -> str:
 
 
 def _without_overlaps(spans: Iterable[Found]) -> list[Found]:
-    """Return the spans in order; of two that overlap, the one that begins first, or the longer."""
+    """Return the spans in order; where two overlap, the one that begins first, or the longer.
+
+    What the other one has beyond it, such as an emoji after an address, is a span of its own.
+    """
     kept: list[Found] = []
-    for span in sorted(spans, key=lambda span: (span.begin, -span.end)):
-        if not kept or span.begin >= kept[-1].end:
-            kept.append(span)
+    done = 0
+    for begin, end, is_name in sorted(spans, key=lambda span: (span.begin, -span.end)):
+        if end > done:
+            kept.append(Found(max(begin, done), end, is_name))
+            done = end
     return kept

@@ -10,6 +10,8 @@ from translator.text.rewriting import Edit, rewrite
 
 # A shorter word is near to many others. Swapped letters are the surest sign of a typing error.
 _MIN_LETTERS, _MIN_LETTERS_SWAPPED = 5, 3
+# A longer one is no word, and the search would take its square in memory.
+_MAX_LETTERS = 40
 # A rarer word is no safe guess.
 _MIN_COUNT = 5
 
@@ -35,6 +37,8 @@ class Spelling:
         for word in WORD.finditer(text):
             unknown = stem(word[0])
             if unknown in self.lexicon.counts or not word[0].startswith(unknown):
+                continue
+            if len(unknown) > _MAX_LETTERS:
                 continue
             correct = self._nearest(unknown)
             if correct:
