@@ -5,8 +5,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from translator.text.casing import (
-    Casing,
     CaseState,
+    Casing,
     capitalize_first,
     is_mixed,
     is_shifted,
@@ -15,7 +15,7 @@ from translator.text.casing import (
 from translator.text.lexicon import WORD, Lexicon
 from translator.text.symbols import CAPITALIZED, UPPERCASE
 
-KNOWN = "a the dog hen sees is old of in and hello i don here oslo nasa mcdonald café".split()
+KNOWN = WORD.findall("a the dog hen sees is old of in and hello i don here oslo nasa mcdonald café")
 LEXICON = Lexicon(
     dict.fromkeys(KNOWN, 50),
     {"i": "I", "oslo": "Oslo", "nasa": "NASA", "mcdonald": "McDonald"},

@@ -40,7 +40,11 @@ def test_only_the_most_frequent_words_are_kept(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_usual_form_is_the_most_frequent_one_inside_a_sentence() -> None:
     found = of_source(
-        "We fly to Oslo.", "See OSLO today.", "Now Oslo sleeps.", "The NASA rocket.", "A Big big big box."
+        "We fly to Oslo.",
+        "See OSLO today.",
+        "Now Oslo sleeps.",
+        "The NASA rocket.",
+        "A Big big big box.",
     )
     assert found.forms == {"oslo": "Oslo", "nasa": "NASA"}
 

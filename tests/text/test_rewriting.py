@@ -1,5 +1,7 @@
 """A rewritten text knows where each of its characters comes from, and can be undone."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ def edited_texts(draw: st.DrawFn) -> tuple[str, list[Edit]]:
     text = draw(st.text(LETTERS, min_size=1, max_size=20))
     cuts = sorted(draw(st.sets(st.integers(0, len(text)), max_size=8)))
     edits = []
-    for begin, end in zip(cuts, cuts[1:], strict=False):
+    for begin, end in pairwise(cuts):
         if draw(st.booleans()):
             new = draw(st.text(LETTERS, max_size=4))
             edits.append(Edit(begin, end, new + draw(st.sampled_from(["", text[begin:end]]))))
@@ -82,7 +84,5 @@ def test_origins_are_in_order_and_inside_their_edit(example: tuple[str, list[Edi
         ("İa", [Edit(0, 2, "i\u0307a")], "i\u0307a", [(0, 2)] * 3),
     ],
 )
-def test_origins_by_hand(
-    text: str, edits: list[Edit], rewritten: str, origin: list[Span]
-) -> None:
+def test_origins_by_hand(text: str, edits: list[Edit], rewritten: str, origin: list[Span]) -> None:
     assert rewrite(text, edits) == (rewritten, origin)
