@@ -53,7 +53,7 @@ PIECES = [
     *["$5", "21st", "{0}", "<b>", "</b>", "B2B", "HEllo", "McX", "😀", " ", " ", ". ", "¿", "'"],
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=10).map("".join) | st.text(
-    "aBÉñ '.5Iİ", max_size=15
+    "aBÉñ '.5I", max_size=15
 )
 
 
@@ -64,8 +64,7 @@ def assert_points_to_its_letters(located: Located, text: str) -> None:
     for character, (begin, end) in zip(located.text, located.origin, strict=True):
         assert 0 <= begin < end <= len(text)
         if character not in SYMBOLS + " ":
-            assert end - begin == 1
-            assert character.lower() in text[begin].lower()  # the lowercase of İ has two characters
+            assert text[begin:end].lower() == character.lower()
 
 
 @given(TEXTS, TEXTS)
