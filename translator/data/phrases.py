@@ -39,7 +39,7 @@ _MIN_PHRASE_SHARE = 0.3
 # A verb's translation is given in the infinitive, as dictionaries do, if that has at least this
 # share of the count of the most frequent form. The pattern knows Spanish.
 _INFINITIVE_SHARE = 0.2
-_INFINITIVE = {"es": re.compile(r"\w+(?:[aei]r|ír)(?:se)?")}
+_INFINITIVE = {"es": re.compile(r"\w*(?:[aei]r|ír)(?:se)?")}
 
 
 @dataclass(frozen=True)

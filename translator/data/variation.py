@@ -54,11 +54,13 @@ class Signs:
         self.final_marks = {ids[mark] for mark in _FINAL_MARKS if mark in ids}
         self.period = [ids["."]] if "." in ids else []
         self.capitalized = {ids[f"▁{CAPITALIZED}"], ids[CAPITALIZED]}
-        # For each placeholder token, all tokens of its kind.
+        # For each placeholder token, its sign, and all tokens of its kind.
+        self.placeholders: dict[int, str] = {}
         self.kinds: dict[int, list[int]] = {}
         for signs in (NAMES, NUMBERS, THINGS):
             for space in ("▁", ""):
                 kind = [ids[space + sign] for sign in signs]
+                self.placeholders.update(zip(kind, signs, strict=True))
                 self.kinds.update(dict.fromkeys(kind, kind))
         # What a name is hidden behind, by whether there is a space before it.
         hiding = NAMES * _NAMES_PER_THING + THINGS
@@ -86,7 +88,13 @@ def hide_name(pair: Pair, signs: Signs, generator: np.random.Generator) -> Pair:
     there = [span for span in _names(tgt, signs) if tgt[span[0] + 1 : span[1]] == name]
     if len(there) != 1 or sum(src[b + 1 : e] == name for b, e in names) != 1:
         return pair
-    number = int(generator.integers(len(signs.hiding[True])))
+    used = _placeholders(src, signs)
+    free = [
+        n for n, token in enumerate(signs.hiding[True]) if signs.placeholders[token] not in used
+    ]
+    if not free:
+        return pair
+    number = free[generator.integers(len(free))]
 
     def hidden(side: list[int], begin: int, end: int) -> list[int]:
         placeholder = signs.hiding[signs.after_space[side[begin]]][number]
@@ -103,6 +111,10 @@ def _names(side: list[int], signs: Signs) -> Iterator[tuple[int, int]]:
             while end < len(side) and signs.letters[side[end]] and not signs.after_space[side[end]]:
                 end += 1
             yield begin, end
+
+
+def _placeholders(side: list[int], signs: Signs) -> set[str]:
+    return {signs.placeholders[token] for token in side if token in signs.placeholders}
 
 
 def renumber(pair: Pair, signs: Signs, shift: int) -> Pair:
@@ -125,7 +137,7 @@ def join(pairs: list[Pair], signs: Signs, generator: np.random.Generator) -> Ite
     left = 0
     for next_src, next_tgt, _ in pairs:
         longer = max(len(src) + len(next_src), len(tgt) + len(next_tgt))
-        twice = signs.kinds.keys() & set(src) & set(next_src)
+        twice = _placeholders(src, signs) & _placeholders(next_src, signs)
         if left == 0 or longer > MAX_JOINED_TOKENS or twice:
             if src:
                 yield Pair(src, tgt)

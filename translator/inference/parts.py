@@ -7,7 +7,7 @@ from itertools import compress, islice
 from translator.data.tokenizer import UNK_ID, Tokenizer
 from translator.inference.engine import Engine, Hypothesis, joined
 from translator.inference.loop_guard import cut_loops, is_degenerate
-from translator.text.protection import placeholders, split_at_placeholders
+from translator.text.protection import placeholders, split_at_placeholders, without_placeholders
 from translator.text.segmentation import split_in_halves
 from translator.text.structure import FinalMark
 
@@ -45,8 +45,9 @@ def translate_parts(
 
     A part without a letter that the model knows is copied. A hypothesis that lacks a placeholder of
     the part, or has one too many, is dropped. If that leaves none, the texts between the
-    placeholders are translated one by one. With the loop guard, a part whose best hypothesis is
-    degenerate (see `is_degenerate`) is translated in two halves.
+    placeholders are translated one by one. If the part has no placeholder, those of a hypothesis
+    are removed. With the loop guard, a part whose best hypothesis is degenerate (see
+    `is_degenerate`) is translated in two halves.
 
     Args:
         engine: searches
@@ -76,13 +77,14 @@ def translate_parts(
             continue
         hypotheses = next(left)
         texts = list(islice(decoded, len(hypotheses)))
+        if not placeholders(part):
+            texts = list(map(without_placeholders, texts))
         whole = [placeholders(text) == placeholders(part) for text in texts]
-        if any(whole):
-            hypotheses, texts = list(compress(hypotheses, whole)), list(compress(texts, whole))
-        elif placeholders(part):
+        if not any(whole):
             pieces = split_at_placeholders(part)
             translated.append(_translate_pieces(engine, tokenizer, pieces, options))
             continue
+        hypotheses, texts = list(compress(hypotheses, whole)), list(compress(texts, whole))
         if options.loop_guard and is_degenerate(hypotheses[0].ids, src):
             pieces = split_in_halves(part)
             if len(pieces) > 1:

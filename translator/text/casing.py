@@ -16,8 +16,8 @@ from translator.text.rewriting import Edit, rewrite
 from translator.text.symbols import CAPITALIZED, PLACEHOLDERS, UPPERCASE
 
 _MARKED = re.compile(f"([{CAPITALIZED}{UPPERCASE}]) ?({WORD.pattern})")
-# A marker that a model wrote before something else.
-_STRAY = re.compile(f" ?[{CAPITALIZED}{UPPERCASE}]")
+# A marker that a model wrote before something else, with one of the spaces around it.
+_STRAY = re.compile(f"^(?:[{CAPITALIZED}{UPPERCASE}] ?)+| ?[{CAPITALIZED}{UPPERCASE}]")
 # The first sign of a text that may have a case: not a letter if the text begins with a number or a
 # placeholder.
 _FIRST = re.compile(rf"[^\W_]|[{PLACEHOLDERS}]")
@@ -104,7 +104,7 @@ class Casing:
         [text] = parts
         text = _STRAY.sub("", _MARKED.sub(_raise, text))
         if always := _ALWAYS_CAPITALIZED.get(self.tgt_language):
-            text = WORD.sub(lambda w: w[0].capitalize() if stem(w[0]) == always else w[0], text)
+            text = WORD.sub(lambda w: _raise_first(w[0]) if stem(w[0]) == always else w[0], text)
         if state.uppercase:
             return text.upper()
         return capitalize_first(text) if state.capitalized else text
@@ -112,7 +112,11 @@ class Casing:
 
 def _raise(marked: re.Match[str]) -> str:
     marker, word = marked[1], marked[2]
-    return word.upper() if marker == UPPERCASE else word[:1].upper() + word[1:]
+    return word.upper() if marker == UPPERCASE else _raise_first(word)
+
+
+def _raise_first(word: str) -> str:
+    return word[:1].upper() + word[1:]
 
 
 def capitalize_first(text: str) -> str:
@@ -132,7 +136,12 @@ def says_nothing(text: str, lexicon: Lexicon) -> bool:
     if text == text.lower() or _is_uppercase(text, lexicon):
         return True
     # Words that are capitalized everywhere, such as names, don't tell a title from a sentence.
-    usually_lower = [word for word in words[1:] if lexicon.true_form(word).islower()]
+    # Neither do unknown ones, since most of them are names.
+    usually_lower = [
+        word
+        for word in words[1:]
+        if stem(word) in lexicon.counts and lexicon.true_form(word).islower()
+    ]
     raised = sum(word[0].isupper() for word in usually_lower)
     return raised > 1 and bool(raised >= _TITLE_SHARE * len(usually_lower))
 

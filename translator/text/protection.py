@@ -5,8 +5,9 @@ are hard to copy letter by letter, and easy to copy as a whole (Luong et al. 201
 """
 
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ _PLACEHOLDER = re.compile(f"[{PLACEHOLDERS}]")
 
 # A number, with separators between its digits: 1,234.50, 5:30, 12/05/2023, 555-1234.
 _NUMBER = r"\d+(?:[.,:/'-]\d+)*"
+# A pattern that begins with a repetition starts only where that has its first character, so that a
+# long text takes linear time.
 _SPANS = re.compile(
     "|".join(
         [
@@ -30,25 +33,25 @@ _SPANS = re.compile(
             r"</?[a-zA-Z][^<>]*>|&#?\w+;",  # HTML and XML
             r"(?:https?|ftp|file)://[^\s<>\"]*[^\s<>\".,;:!?)\]']",
             r"www\.[^\s<>\"]*[^\s<>\".,;:!?)\]']",
-            r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",  # e-mail addresses
+            r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+",  # e-mail addresses
             r"(?<!\w)[@#]\w+",  # handles and tags
             r"\{\{[^{}]*\}\}|\$?\{[^{}\s]*\}",  # {{name}}, {0}, ${name}
-            r"%(?:\d+\$|\(\w+\))?[-+#0]*\d*(?:\.\d+)?[sdfgxc@]\b",  # %s, %1$s, %(name)s
+            r"%(?:\d{1,2}\$|\(\w+\))?[-+#0]{0,5}\d{0,3}(?:\.\d{1,3})?[sdfgxc@]\b",  # %s, %1$s, %(name)s
             r"(?<![\w/.])(?:~|\.{1,2})?/(?:[\w.+~-]+/)*[\w.+~-]*[\w/]",  # paths
             r"\b[A-Za-z]:\\[^\s\"<>|]*[\w\\]",
-            r"\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|info|io)\b(?:/[\w./~-]*\w)?",
-            r"\b[\w-]+\.(?:pdf|txt|md|csv|docx?|xlsx?|pptx?|jpe?g|png|gif|zip|py|html?|json)\b",
+            r"(?<![\w-])(?<!\w\.)[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|info|io)\b(?:/[\w./~-]*\w)?",
+            r"(?<![\w-])[\w-]+\.(?:pdf|txt|md|csv|docx?|xlsx?|pptx?|jpe?g|png|gif|zip|py|html?|json)\b",
             r"\+\d[\d ().-]{6,}\d|\(\d{3}\) ?\d{3}[ -]?\d{4}",  # telephone numbers
             rf"(?:(?<![\w)])[-+])?(?:[$€£¥] ?)?(?<!\w){_NUMBER}\w*(?:%| ?[€£¥°]\w*)?",
-            r"[^\W\d_]+\d\w*(?:[.-]\d\w*)*",  # B2B, mp3, v2.3.1
+            r"(?<![^\W\d_])[^\W\d_]+\d\w*(?:[.-]\d\w*)*",  # B2B, mp3, v2.3.1
             f"[{SYMBOLS}]+",  # the signs that this package uses
         ]
     )
 )
 # Signs that may stand before the first word of a sentence.
 _OPENING = "\"'([«¿¡ "
-# English endings of numbers (21st, 1990s), which other languages don't have.
-_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th|s)$")
+# Numbers with English endings (21st, 1990s), which other languages don't have.
+_ORDINAL = re.compile(rf"([-+$€£¥ ]*{_NUMBER})(?:st|nd|rd|th|s)")
 # Most texts have none of the signs of a span, which takes a tenth of the time to find out.
 _SUSPICIOUS = re.compile(rf"\d|[^\w\s,.?!'\"¿¡;:-]|\w\.\w|[{SYMBOLS}]")
 
@@ -97,20 +100,20 @@ class Protection:
 
     def pair_edits(self, src: str, tgt: str) -> tuple[list[Edit], list[Edit]]:
         """Return the changes to a pair, where a span is protected if both sides have it."""
-        src_spans, tgt_edits, kept = self.find(src), [], []
-        used: list[Found] = []
-        for span in src_spans:
+        kept: dict[Found, Found] = {}
+        for span in self.find(src):
             for inner in _with_bare_number(src, span):
-                there = _find_literal(tgt, src[inner.begin : inner.end], used)
+                there = _find_literal(tgt, src[inner.begin : inner.end], kept.values())
                 if there is not None:
-                    used.append(there)
-                    kept.append((inner, there))
+                    kept[inner] = there
                     break
-        src_edits, _ = self._number(src, [inner for inner, _ in kept])
-        tgt_edits = [
-            Edit(there.begin, there.end, edit.new)
-            for edit, (_, there) in zip(src_edits, kept, strict=True)
-        ]
+        src_edits, _ = self._number(src, list(kept))
+        # There may be more spans than placeholders.
+        targets = {inner.begin: there for inner, there in kept.items()}
+        tgt_edits = []
+        for edit in src_edits:
+            begin, end, _ = targets[edit.begin]
+            tgt_edits.append(Edit(begin, end, edit.new.strip()))
         return src_edits, sorted(tgt_edits)
 
     def find(self, text: str) -> list[Found]:
@@ -118,12 +121,12 @@ class Protection:
         found: list[Found] = []
         if _SUSPICIOUS.search(text):
             found += [Found(*match.span(), _kind(match[0])) for match in _SPANS.finditer(text)]
-        rest = _blank(text, found)
-        if self.alphabet and not self.alphabet.issuperset(rest.lower()):
-            found += [Found(begin, end, THINGS) for begin, end in self._unknown(rest)]
-            rest = _blank(text, found)
+        if self.alphabet and not self.alphabet.issuperset(text.lower()):
+            unknown = self._unknown(_fill(text, found, " "))
+            found += [Found(begin, end, THINGS) for begin, end in unknown]
         if not says_nothing(text, self.lexicon):
-            found += self._names(rest)
+            # The letters of a span such as B2B are not words.
+            found += self._names(_fill(text, found, "0"))
         return sorted(found)
 
     def fits(self, text: str) -> bool:
@@ -133,11 +136,15 @@ class Protection:
 
     def _unknown(self, text: str) -> Iterable[tuple[int, int]]:
         """Find words with an unknown letter, and runs of unknown signs."""
-        unknown = "".join({c for c in text if not self.alphabet.issuperset(c.lower())} - {" "})
+        unknown = {c for c in text if not self.alphabet.issuperset(c.lower())} - {" "}
         if not unknown:
             return
-        unknown = f"[{re.escape(unknown)}]"
-        for match in re.finditer(rf"\w*{unknown}(?:\w|{unknown})*", text):
+        # Some scripts write vowels as marks, which are no letters to a pattern.
+        marks = "".join(c for c in unknown if unicodedata.category(c)[0] == "M")
+        in_word = rf"[\w{re.escape(marks)}]"
+        any_unknown = f"[{re.escape(''.join(unknown))}]"
+        word = rf"(?<!\w)\w*(?=\w){any_unknown}{in_word}*"
+        for match in re.finditer(rf"{word}|(?:(?!\w){any_unknown})+", text):
             yield match.span()
 
     def _names(self, text: str) -> Iterable[Found]:
@@ -176,21 +183,26 @@ class Protection:
             # With a space between them, the letters keep the tokens that they usually have.
             before, after = text[:begin][-1:].isalnum(), text[end:][:1].isalnum()
             edits.append(Edit(begin, end, " " * before + placeholder + " " * after))
-            literals[placeholder] = Literal(_ORDINAL.sub("", text[begin:end]), before, after)
+            ordinal = _ORDINAL.fullmatch(text, begin, end)
+            literal = ordinal[1] if ordinal else text[begin:end]
+            literals[placeholder] = Literal(literal, before, after)
         return edits, literals
 
     def restore(self, parts: Sequence[str], state: dict[str, Literal]) -> str:
         """Put the spans back."""
         [text] = parts
         left = dict(state)
-
-        def literal(match: re.Match[str]) -> str:
-            before, placeholder, after = match.groups()
-            found = left.pop(placeholder, Literal("", False, bool(before)))
-            return before[found.glued_before :] + found.text + after[found.glued_after :]
-
-        text = re.sub(rf"( ?)([{PLACEHOLDERS}])( ?)", literal, text)
-        return " ".join([text, *(found.text for found in left.values())])
+        pieces = split_at_placeholders(text)  # a placeholder is at each odd index
+        for i in range(1, len(pieces), 2):
+            # A surplus placeholder takes one of the spaces around it along.
+            is_first = not any(pieces[:i])
+            found = left.pop(pieces[i], Literal("", not is_first, is_first))
+            pieces[i] = found.text
+            if found.glued_before:
+                pieces[i - 1] = pieces[i - 1].removesuffix(" ")
+            if found.glued_after:
+                pieces[i + 1] = pieces[i + 1].removeprefix(" ")
+        return " ".join(["".join(pieces), *(found.text for found in left.values())])
 
 
 def placeholders(text: str) -> list[str]:
@@ -203,6 +215,11 @@ def split_at_placeholders(text: str) -> list[str]:
     return re.split(f"([{PLACEHOLDERS}])", text)
 
 
+def without_placeholders(text: str) -> str:
+    """Remove the placeholders from a text."""
+    return Protection(Lexicon()).restore([text], {})
+
+
 def _with_bare_number(text: str, span: Found) -> list[Found]:
     """Return a span and, if it is a number with signs, the number alone: $5 can be "5 dólares"."""
     number = re.fullmatch(rf"\W*({_NUMBER})(?:\W*|st|nd|rd|th|s)", text[span.begin : span.end])
@@ -211,7 +228,7 @@ def _with_bare_number(text: str, span: Found) -> list[Found]:
     return [span, Found(span.begin + number.start(1), span.begin + number.end(1), NUMBERS)]
 
 
-def _find_literal(text: str, literal: str, used: Sequence[Found]) -> Found | None:
+def _find_literal(text: str, literal: str, used: Collection[Found]) -> Found | None:
     """Find a literal, not inside a word, where no other one was found."""
     for match in re.finditer(rf"(?<!\w){re.escape(literal)}(?!\w)", text):
         if all(match.end() <= span.begin or match.start() >= span.end for span in used):
@@ -224,8 +241,11 @@ def _kind(literal: str) -> str:
     return NUMBERS if re.match(r"[-+$€£¥( ]*\d", literal) else THINGS
 
 
-def _blank(text: str, spans: Iterable[Found]) -> str:
-    """Write spaces instead of spans."""
+def _fill(text: str, spans: Sequence[Found], sign: str) -> str:
+    """Return a text of the same length with a sign at each place in these spans."""
+    if not spans:
+        return text
+    characters = list(text)
     for begin, end, _ in spans:
-        text = text[:begin] + " " * (end - begin) + text[end:]
-    return text
+        characters[begin:end] = sign * (end - begin)
+    return "".join(characters)
