@@ -1,5 +1,6 @@
 """Guided alignment: training one attention head on given links."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from translator.pipeline import train
 from translator.runs.run import Run
 from translator.text.lexicon import LEXICON_FILE
 from translator.text.model_text import ModelText
-from translator.text.symbols import CAPITALIZED, UPPERCASE
+from translator.text.symbols import CAPITALIZED, PLACEHOLDERS, UPPERCASE
 from translator.training.objectives import guided_alignment_loss
 
 
@@ -61,9 +62,9 @@ def model_text(prepared: Prepared) -> ModelText:
 def words_of_tokens(text: str, spans: list[tuple[int, int]]) -> list[int | None]:
     """Return the number of each token's word in a model text; None for a space before a word.
 
-    The marker of a capital belongs to the word after it.
+    The marker of a capital belongs to the word after it, and a placeholder stands for one word.
     """
-    words = split_words(text)
+    words = split_words(re.sub(f"[{PLACEHOLDERS}]", "x", text))
     numbers = [0]
     for word in words.words:
         numbers.append(numbers[-1] + (word not in (CAPITALIZED, UPPERCASE)))

@@ -175,12 +175,14 @@ def test_evaluate_on_own_files_agrees_with_sacrebleu(
 ) -> None:
     """Both score the output of `translate`."""
     options = ["--run-dir", str(trained_run), "--beam-size", "3"]
-    (tmp_path / "src").write_text("\n".join(SENTENCES) + "\n", encoding="utf-8")
-    translated = cli("translate", *options, stdin="\n".join(SENTENCES)).stdout
+    # Copied names make a line long enough for a score.
+    sources = [*SENTENCES, "Ana, Luis, Pablo, Marta and Eva sing."]
+    (tmp_path / "src").write_text("\n".join(sources) + "\n", encoding="utf-8")
+    translated = cli("translate", *options, stdin="\n".join(sources)).stdout
     (tmp_path / "hyp").write_text(translated, encoding="utf-8")
     # The references resemble the translations, since two scores of 0 would prove little.
     lines = translated.splitlines()
-    references = [[f"{line} Fin." for line in lines], [*lines[:1], "Rosas.", "¿De dónde?"]]
+    references = [[f"{line} Fin." for line in lines], [*lines[:1], "Rosas.", "¿De dónde?", "No."]]
     for name, reference in zip(("ref1", "ref2"), references, strict=True):
         (tmp_path / name).write_text("\n".join(reference) + "\n", encoding="utf-8")
 
@@ -193,7 +195,7 @@ def test_evaluate_on_own_files_agrees_with_sacrebleu(
     assert (round(ours["bleu"], 9), round(ours["chrf"], 9)) == (bleu["score"], chrf["score"])
     assert ours["bleu_signature"] == bleu["signature"]
     assert ours["chrf_signature"] == chrf["signature"]
-    assert (ours["sentences"], ours["references"]) == (3, 6)
+    assert (ours["sentences"], ours["references"]) == (4, 8)
 
 
 # --- translate ------------------------------------------------------------------------------------

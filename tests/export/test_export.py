@@ -16,6 +16,7 @@ from conftest import Cli, assert_one_clear_line, tiny_config
 from helpers import everyday_lines
 
 from translator import load
+from translator.config import NO_VARIATION
 from translator.data.tokenizer import EOS_ID
 from translator.errors import TranslatorError
 from translator.export.ctranslate2 import export_ctranslate2
@@ -32,10 +33,11 @@ SENTENCES = [english for english, *_ in everyday_lines()[1:30]]
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An exported run that has learned enough to end its sentences."""
+    """An exported run that has learned enough to end its sentences, and not to be undecided."""
     folder = tmp_path_factory.mktemp("exported")
     run = Run(folder / "runs" / "tiny")
-    train(tiny_config(folder / "data", max_steps=400), run)
+    config = tiny_config(folder / "data", max_steps=400)
+    train(replace(config, variation=NO_VARIATION), run)
     export_ctranslate2(run)
     return run.path
 

@@ -7,7 +7,7 @@ from itertools import compress, islice
 from translator.data.tokenizer import UNK_ID, Tokenizer
 from translator.inference.engine import Engine, Hypothesis, joined
 from translator.inference.loop_guard import cut_loops
-from translator.text.protection import placeholders, split_at_placeholders
+from translator.text.protection import placeholders, remove_placeholders, split_at_placeholders
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ def translate_parts(
 
     A part without a letter that the model knows is copied. A hypothesis that lacks a placeholder of
     the part, or has one too many, is dropped; if that leaves none, the texts between the
-    placeholders are translated one by one.
+    placeholders are translated one by one. If the part has no placeholder, those of a hypothesis
+    are removed.
 
     Args:
         engine: searches
@@ -78,6 +79,8 @@ def translate_parts(
             continue
         hypotheses = next(left)
         texts = list(islice(decoded, len(hypotheses)))
+        if not placeholders(part):
+            texts = list(map(remove_placeholders, texts))
         whole = [placeholders(text) == placeholders(part) for text in texts]
         if not any(whole):
             translated.append(_translate_between(engine, tokenizer, part, options))

@@ -188,6 +188,11 @@ def placeholders(text: str) -> list[str]:
     return sorted(_PLACEHOLDER.findall(text))
 
 
+def remove_placeholders(text: str) -> str:
+    """Remove all placeholders, each with the space before it."""
+    return re.sub(f" ?[{PLACEHOLDERS}]", "", text)
+
+
 def split_at_placeholders(text: str) -> list[str]:
     """Split a text into its placeholders and the texts between them."""
     return re.split(f"([{PLACEHOLDERS}])", text)

@@ -10,6 +10,8 @@ from translator.text.rewriting import Edit, rewrite
 
 # A shorter word is near to many others. Swapped letters are the surest sign of a typing error.
 _MIN_LETTERS, _MIN_LETTERS_SWAPPED = 5, 3
+# A longer one is not a word, and the search takes time and memory in the square of its length.
+_MAX_LETTERS = 30
 # A rarer word is no safe guess.
 _MIN_COUNT = 5
 
@@ -49,6 +51,8 @@ class Spelling:
 
     def _nearest(self, word: str) -> str | None:
         """Return the most frequent known word at a distance of one error, swapped letters first."""
+        if len(word) > _MAX_LETTERS:
+            return None
         counts = self.lexicon.counts
         for least, candidates in (
             (_MIN_LETTERS_SWAPPED, _swapped(word)),
