@@ -227,7 +227,10 @@ def test_invalid_search_options_are_refused(
 
 
 def test_alternatives_are_distinct_and_the_best_comes_first(translator: Translator) -> None:
-    [translation] = translator.translate(["The boat leaves at noon."], beam_size=4, n_best=4)
+    # A weak model's hypotheses are loops of different lengths, which the guard makes equal.
+    [translation] = translator.translate(
+        ["The boat leaves at noon."], beam_size=4, n_best=4, loop_guard=False
+    )
     scores = [score for _, score in translation.alternatives]
     assert translation.alternatives[0] == (translation.text, translation.score)
     assert scores == sorted(scores, reverse=True)
