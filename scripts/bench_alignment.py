@@ -81,7 +81,7 @@ def eflomal_links(training: Sequence[Pair], gold: Sequence[GoldPair]) -> list[Li
 
 def seconds_of_pass(aligner: Aligner, pairs: Sequence[Pair]) -> float:
     """Seconds of a teacher-forced pass from text to log-probabilities, with parallel batches."""
-    engine, tokenizer = aligner.translator.engine, aligner.translator.tokenizer
+    engine, translator = aligner.translator.engine, aligner.translator
     assert isinstance(engine, PyTorchEngine)
     model = engine.model
     workers = Workers(torch.get_num_threads())
@@ -94,7 +94,8 @@ def seconds_of_pass(aligner: Aligner, pairs: Sequence[Pair]) -> float:
         model.decoder.logits(states[batch.tgt[:, 1:] != PAD_ID]).log_softmax(dim=-1)
 
     started = time.perf_counter()
-    src, tgt = (tokenizer.encode([pair[side].text for pair in pairs]) for side in (0, 1))
+    texts = [translator.model_text.pair(src.text, tgt.text) for src, tgt in pairs]
+    src, tgt = (translator.tokenizer.encode(list(side)) for side in zip(*texts, strict=True))
     ids = PairIds(Ragged.from_lists(src), Ragged.from_lists(tgt))
     rows = group_by_length(ids, BATCH_POSITIONS, np.random.default_rng(0))
     workers.map(forward, [make_batch(ids, batch_rows) for batch_rows in rows])

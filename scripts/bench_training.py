@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 from benchmarking.flops import batch_flops, matrix_rate, orthogonalization_flops
+from benchmarking.model_steps import load_model_text, model_steps
 from benchmarking.options import ScriptParser, require_new, require_positive
 from benchmarking.records import Record, print_table, records_of, write_records
 from benchmarking.training import train_as_user
@@ -32,6 +33,7 @@ from translator.data.tokenizer import Tokenizer
 from translator.errors import exit_on_user_error
 from translator.evaluation.metrics import score
 from translator.model.transformer import Transformer
+from translator.pipeline import pairs_of_epoch
 from translator.runs.figures import save_figure
 from translator.runs.measurements import read_measurements
 from translator.runs.run import Run
@@ -92,12 +94,12 @@ def train_ours(options: list[str], folder: Path) -> tuple[Run, Curve]:
     assert progress is not None
     config = run.load_config()
     prepared = prepare(config)
+    tokenizer = Tokenizer(run.tokenizer)
+    vocab_size = tokenizer.vocab_size
     # The mean time and FLOPs of a batch, over one epoch.
-    stream = BatchStream(
-        encoded_pairs(prepared.tokenizer_dir), config.training.batch_tokens, config.seed
-    )
-    vocab_size = Tokenizer(run.tokenizer).vocab_size
+    pairs = pairs_of_epoch(config, prepared, tokenizer)
     started = time.perf_counter()
+    stream = BatchStream(pairs, config.training.batch_tokens, config.seed)
     batches = [stream.next() for _ in stream.batches]
     input_seconds = (time.perf_counter() - started) / len(batches)
     flops = statistics.fmean(batch_flops(config.model, vocab_size, batch) for batch in batches)
@@ -118,15 +120,27 @@ def train_ours(options: list[str], folder: Path) -> tuple[Run, Curve]:
 
 
 def train_joeynmt(python: Path, run: Run, folder: Path, trial_steps: int, steps: int) -> Curve:
-    """Choose JoeyNMT's learning rate, train with it, and measure the training."""
+    """Choose JoeyNMT's learning rate, train with it, and measure the training.
+
+    It learns from the same texts as our model, but they are the same in each epoch.
+    """
     config = run.load_config()
     prepared = prepare(config)
     tokenizer = Tokenizer(run.tokenizer)
-    write_data(config, prepared, tokenizer, folder / "data")
+    model_text = load_model_text(run)
+    write_data(config, prepared, model_text, tokenizer, folder / "data")
     peer = Peer(python, config, run.tokenizer.absolute(), (folder / "data").absolute())
     lr = peer.best_lr(folder / "trials", trial_steps)
     notes = peer.train(folder / "training", lr, steps, every=max(1, steps // 5), dev="dev")
-    references = [example.references for example in read_examples(run.held_out("dev"))]
+    examples = read_examples(run.held_out("dev"))
+    conversion = model_steps(model_text)
+    states = [conversion.apply(example.src).state for example in examples]
+
+    def dev_bleu(translations: list[str]) -> float:
+        pairs = zip(translations, states, strict=True)
+        lines = [conversion.restore([translation], state) for translation, state in pairs]
+        return score(lines, [example.references for example in examples]).bleu
+
     last = notes[-1]
     # A target token takes as many FLOPs as in our batches, up to padding.
     stream = BatchStream(encoded_pairs(prepared.tokenizer_dir), config.training.batch_tokens, 0)
@@ -136,7 +150,7 @@ def train_joeynmt(python: Path, run: Run, folder: Path, trial_steps: int, steps:
         flops / sum(b.tgt_tokens for b in batches) * last["tgt_tokens"] / last["seconds"]
     )
     return Curve(
-        points=[(note["seconds"], score(note["translations"], references).bleu) for note in notes],
+        points=[(note["seconds"], dev_bleu(note["translations"])) for note in notes],
         tgt_tokens_per_second=last["tgt_tokens"] / last["seconds"],
         flops_per_second=flops_per_second,
         model_flops_per_second=flops_per_second,

@@ -9,7 +9,9 @@ own process, one after the other on this machine:
 
 The other systems are CTranslate2 with the exported model, called without our code; `transformers`
 with a model of the same shape but random weights, and so without a score; and JoeyNMT with the
-model that `bench_training.py` has trained. A system that is not installed is skipped.
+model that `bench_training.py` has trained. A system that is not installed is skipped. They get the
+sentences in the form of the model (see `ModelText`), and their translations are converted back,
+neither of which counts as their time.
 """
 
 import importlib.util
@@ -24,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarking.model_steps import load_model_text, model_steps
 from benchmarking.options import ScriptParser
 from benchmarking.records import print_table, records_of, write_records
 
@@ -59,6 +62,7 @@ class System:
         name: in the table and the records
         command: starts a process that answers a request (see `peers.measuring`)
         single: translates one sentence, for the cold start; None to use `command`
+        ours: converts texts for the model itself
         tries: how often to translate the test sentences
         random_weights: the translations have no meaning, so they have no score
         skipped: why the system can't be measured here; None if it can
@@ -67,6 +71,7 @@ class System:
     name: str
     command: list[str]
     single: list[str] | None = None
+    ours: bool = False
     tries: int = _TRIES
     random_weights: bool = False
     skipped: str | None = None
@@ -80,6 +85,7 @@ def our_system(name: str, engine: str, run: Run, skipped: str | None = None) -> 
         name,
         [sys.executable, "-m", "benchmarking.engine", path, engine],
         single=[sys.executable, "-m", "translator", *single],
+        ours=True,
         skipped=skipped,
     )
 
@@ -158,9 +164,12 @@ def measure(systems: list[System], run: Run) -> dict[str, dict[str, float | None
     examples = read_examples(run.held_out("test"))
     references = [example.references for example in examples]
     tokenizer = Tokenizer(run.tokenizer)
+    model_text = load_model_text(run)
+    steps = model_steps(model_text)
+    texts = [example.src for example in examples]
+    converted = [steps.apply(text) for text in texts]
     lengths: dict[str, list[int]] = {}
     request: dict[str, Any] = {
-        "texts": [example.src for example in examples],
         "beam_sizes": _BEAM_SIZES,
         "warming": _WARMING,
         "lengths": lengths,
@@ -168,12 +177,19 @@ def measure(systems: list[System], run: Run) -> dict[str, dict[str, float | None
     measured: dict[str, dict[str, float | None]] = {}
     for system in systems:
         print(f"measuring {system.name} …", file=sys.stderr)
-        output, _ = ask(system.command, request | {"tries": system.tries})
+        asked = texts if system.ours else [text for result in converted for text in result.parts]
+        output, _ = ask(system.command, request | {"texts": asked, "tries": system.tries})
         answered = json.loads(output.splitlines()[-1])
         values: dict[str, float | None] = {"peak_memory_bytes": answered["peak_memory_bytes"]}
         for name, translated in answered["translated"].items():
             seconds, lines = translated["seconds"], translated["lines"]
-            counts = [len(ids) + 1 for ids in tokenizer.encode(lines)]  # with eos
+            if not system.ours:
+                lines = [
+                    steps.restore([line], result.state)
+                    for line, result in zip(lines, converted, strict=True)
+                ]
+            written = [model_text.pair(*pair)[1] for pair in zip(texts, lines, strict=True)]
+            counts = [len(ids) + 1 for ids in tokenizer.encode(written)]  # with eos
             lengths.setdefault(name, counts)
             tokens = sum(lengths[name] if system.random_weights else counts)
             values[f"sentences_per_second_{name}"] = len(lines) / seconds

@@ -62,10 +62,8 @@ def attention_measures(aligner: Aligner, run: Run) -> dict[str, float]:
     """
     translator = aligner.translator
     examples = read_examples(run.held_out("dev"))[:_PAIRS]
-    src, tgt = (
-        translator.tokenizer.encode(texts)
-        for texts in ([e.src for e in examples], [e.references[0] for e in examples])
-    )
+    pairs = [translator.model_text.pair(e.src, e.references[0]) for e in examples]
+    src, tgt = (translator.tokenizer.encode(list(side)) for side in zip(*pairs, strict=True))
     layer = aligner.model.decoder_layers - 1
     found = [
         weights[0].double().numpy()

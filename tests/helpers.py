@@ -11,6 +11,9 @@ from translator.data.batching import PairIds
 from translator.data.tokenizer import EOS_ID, PAD_ID
 from translator.model.memory import Memory
 from translator.model.transformer import Transformer
+from translator.text.lexicon import count_words
+from translator.text.model_text import ModelText
+from translator.text.normalization import normalize
 
 SMALL = ModelConfig(d_model=16, n_heads=2, encoder_layers=2, decoder_layers=2, d_ff=24)
 
@@ -18,6 +21,12 @@ SMALL = ModelConfig(d_model=16, n_heads=2, encoder_layers=2, decoder_layers=2, d
 def everyday_lines() -> list[list[str]]:
     """Return the columns of each line of the test corpus: English, Spanish, attribution."""
     return [line.split("\t") for line in PAIRS.read_text(encoding="utf-8").splitlines()]
+
+
+def everyday_model_text() -> ModelText:
+    """Return the conversion from English to Spanish that knows the words of the test corpus."""
+    pairs = [(normalize(english), normalize(spanish)) for english, spanish, _ in everyday_lines()]
+    return ModelText("en", "es", count_words(pairs))
 
 
 def random_model(vocab_size: int) -> Transformer:

@@ -151,7 +151,7 @@ def translated(trained_run: Path) -> Target:
 CHANGE = st.tuples(st.sampled_from(range(5)), st.integers(0, 2**24 - 1), st.binary(max_size=6))
 
 
-@pytest.mark.parametrize("file", range(8))
+@pytest.mark.parametrize("file", range(9))
 @FEW
 @given(changes=st.lists(CHANGE, min_size=1, max_size=3))
 def test_a_changed_run_is_refused_or_gives_the_same(

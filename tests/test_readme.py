@@ -143,7 +143,7 @@ def test_every_option_is_described(command: str, capsys: pytest.CaptureFixture[s
     options = set(re.findall(r"--([a-z][\w.-]*)", usage))
     assert options
     # These options read a whole section from a file; the READMEs do not describe them.
-    options -= {"corpus", "tokenizer", "model", "training"}
+    options -= {"corpus", "tokenizer", "variation", "model", "training"}
     # The READMEs may name a setting without dashes, as in a configuration file.
     written = {option: re.escape(option if "." in option else f"--{option}") for option in options}
     missing = {
@@ -155,7 +155,8 @@ def test_every_option_is_described(command: str, capsys: pytest.CaptureFixture[s
 
 
 def test_every_setting_in_the_readmes_exists() -> None:
-    named = set(re.findall(r"(?<![\w/.])(?:corpus|tokenizer|model|training)\.[a-z]\w*", EVERYTHING))
+    sections = "corpus|tokenizer|variation|model|training"
+    named = set(re.findall(rf"(?<![\w/.])(?:{sections})\.[a-z]\w*", EVERYTHING))
     assert len(named) > 30
     files = {"corpus.json", "tokenizer.model"}
     assert named - files - set(flatten(Config())) == set()

@@ -134,8 +134,8 @@ def _batch_maker(
     config: Config, prepared: Prepared, tokenizer: Tokenizer
 ) -> Callable[[], BatchStream]:
     """Return a function that makes a new `BatchStream`, at its first batch."""
-    pairs_of_epoch = _pairs_of_epoch(config, prepared, tokenizer)
-    return lambda: BatchStream(pairs_of_epoch, config.training.batch_tokens, config.seed)
+    pairs = pairs_of_epoch(config, prepared, tokenizer)
+    return lambda: BatchStream(pairs, config.training.batch_tokens, config.seed)
 
 
 def _open_or_start_run(
@@ -319,9 +319,10 @@ def _start_run(
     return manifest
 
 
-def _pairs_of_epoch(
+def pairs_of_epoch(
     config: Config, prepared: Prepared, tokenizer: Tokenizer
 ) -> Callable[[int], PairIds]:
+    """Return a function that returns the pairs of an epoch, varied as configured."""
     base = _base_pairs(config, prepared, tokenizer)
     if config.variation == NO_VARIATION:
         return base

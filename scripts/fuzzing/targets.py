@@ -6,6 +6,7 @@ instrument it.
 
 import gzip
 import lzma
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from translator.errors import TranslatorError
 if TYPE_CHECKING:
     from translator.inference.engine import Hypothesis
 
+_ENDING = re.compile(r"(?<=\d)(?:st|nd|rd|th|s)(?!\w)")
 # Takes an input. It may raise a TranslatorError; any other exception is a finding.
 Target = Callable[[bytes], None]
 
@@ -64,7 +66,7 @@ def config(folder: Path) -> Target:
     from translator.config.parsing import add_config_options, load_config, make_config
 
     path = folder / "settings.yaml"
-    keys = [*flatten(Config()), "corpus", "tokenizer", "model", "training"]
+    keys = [*flatten(Config()), "corpus", "tokenizer", "variation", "model", "training"]
 
     def target(data: bytes) -> None:
         if data[:1] < b"\x80":
@@ -129,6 +131,7 @@ def run(path: Path) -> Target:
         cached.metrics: use,
         cached.weights: translate,
         cached.tokenizer: translate,
+        cached.lexicon: translate,
         cached.state: lambda: plain(load_state(cached.state)),
         cached.held_out("dev"): lambda: held_out("dev"),
         cached.held_out("test"): lambda: held_out("test"),
@@ -191,13 +194,13 @@ class Echo:
 
 
 def text(path: Path) -> Target:
-    """Translate texts; with the `Echo` engine only white space may change."""
+    """Translate texts; with the `Echo` engine only the form of signs and white space may change."""
     from translator.inference.translator import Translator, load_translator
     from translator.runs.run import Run
     from translator.text.normalization import normalize
 
     searching = load_translator(Run(path), "cpu")
-    echoing = Translator(Echo(), searching.tokenizer, src_lang="en", tgt_lang="es")
+    echoing = Translator(Echo(), searching.tokenizer, searching.model_text)
 
     def target(data: bytes) -> None:
         how = data[0] if data else 0
@@ -214,11 +217,16 @@ def text(path: Path) -> Target:
             "\n".join(
                 [*said.warnings, *(alternative for alternative, _ in said.alternatives)]
             ).encode()
-            assert said.text == said.text.strip()
-            assert asked.strip() or not said.text
+            # A last line that is empty doesn't count, so both get a letter more.
+            assert len(f"{said.text}a".splitlines()) == len(f"{asked}a".splitlines())
+            leading = asked[: len(asked) - len(asked.lstrip())]
+            assert said.text.startswith(leading)
+            if not any(map(str.isalpha, asked)):
+                assert said.text == asked
             plain = normalize(asked)
             if not (searched or said.warnings or any(map(str.isupper, plain))):
-                assert said.text.split() == plain.split()
+                # English endings of numbers (21st, 1990s) are left out on purpose.
+                assert _ENDING.sub("", normalize(said.text)) == _ENDING.sub("", plain)
 
     return target
 
@@ -238,7 +246,7 @@ SEEDS: dict[str, list[bytes]] = {
     + [b"\0" + gzip.compress(_SENTENCES), b"\0" + lzma.compress(_SENTENCES)],
     "config": [b"\0corpus:\n  files: [a.en, a.es]\ntraining:\n  max_steps: 1e3\nseed: null\n"]
     + [bytes([0x80, key]) + b"2\n\x02[en, es]" for key in range(45)],
-    "run": [bytes([file, how % 5, 0, how, 77]) + b"0" for file in range(8) for how in range(10)],
+    "run": [bytes([file, how % 5, 0, how, 77]) + b"0" for file in range(9) for how in range(10)],
     "text": [bytes([how]) + _SENTENCES + b"\0A 1.\n\n\xc2\xa1NO!" for how in range(24)],
 }
 

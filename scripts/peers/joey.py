@@ -10,6 +10,7 @@ from typing import Any
 
 import datasets
 import yaml
+from benchmarking.model_steps import model_steps
 
 from translator.config import Config
 from translator.corpus.held_out import read_examples
@@ -17,6 +18,7 @@ from translator.data.prepare import Prepared
 from translator.data.tokenizer import EOS_ID, Tokenizer
 from translator.errors import TranslatorError
 from translator.system.files import write_text
+from translator.text.model_text import ModelText
 
 _DRIVER = Path(__file__).with_name("joey_driver.py")
 # Peak learning rates to choose from, around the one in its documented settings for small data.
@@ -28,16 +30,24 @@ _TRIAL_SENTENCES = 300
 _VALIDATION = re.compile(r"Steps: (\d+).*?\bloss: +([\d.]+)")
 
 
-def write_data(config: Config, prepared: Prepared, tokenizer: Tokenizer, data: Path) -> None:
-    """Write our pairs and vocabulary in JoeyNMT's format; a source keeps its first reference."""
+def write_data(
+    config: Config, prepared: Prepared, model_text: ModelText, tokenizer: Tokenizer, data: Path
+) -> None:
+    """Write our pairs and vocabulary in JoeyNMT's format; a source keeps its first reference.
+
+    The pairs have the form of `ModelText`. The sources of dev are converted as for a translation,
+    without a look at their references.
+    """
     train = datasets.load_from_disk(prepared.corpus_dir / "train")
+    train_src, train_tgt = zip(*map(model_text.pair, train["src"], train["tgt"]), strict=True)
     dev = read_examples(prepared.corpus_dir / "dev.jsonl")
+    steps = model_steps(model_text)
     src, tgt = config.corpus.src_lang, config.corpus.tgt_lang
     files = {
-        f"train.{src}": train["src"],
-        f"train.{tgt}": train["tgt"],
-        f"dev.{src}": [example.src for example in dev],
-        f"dev.{tgt}": [example.references[0] for example in dev],
+        f"train.{src}": list(train_src),
+        f"train.{tgt}": list(train_tgt),
+        f"dev.{src}": [part for example in dev for part in steps.apply(example.src).parts],
+        f"dev.{tgt}": [model_text.pair(e.src, e.references[0])[1] for e in dev],
         "vocabulary.txt": tokenizer.pieces(list(range(EOS_ID + 1, tokenizer.vocab_size))),
     }
     for language in (src, tgt):

@@ -1,5 +1,6 @@
 """Guided alignment: training one attention head on given links."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from conftest import tiny_config
 from translator.alignment.aligner import load_aligner
 from translator.alignment.guided_links import add_guided_links
 from translator.alignment.scoring import GoldPair, parse_links, score_links
-from translator.alignment.words import Words, split_words
+from translator.alignment.words import split_words
 from translator.data.arrays import Ragged
 from translator.data.batching import LINK_BASE, PairIds, encoded_pairs, make_batch
 from translator.data.prepare import Prepared, prepare
@@ -21,6 +22,9 @@ from translator.errors import TranslatorError
 from translator.model.alignment_head import guided_head
 from translator.pipeline import train
 from translator.runs.run import Run
+from translator.text.lexicon import LEXICON_FILE
+from translator.text.model_text import ModelText
+from translator.text.symbols import CAPITALIZED, PLACEHOLDERS, UPPERCASE
 from translator.training.objectives import guided_alignment_loss
 
 
@@ -50,28 +54,48 @@ def links_file(prepared: Prepared, training_pairs: list[tuple[str, str]]) -> Pat
     return path
 
 
+@pytest.fixture(scope="module")
+def model_text(prepared: Prepared) -> ModelText:
+    return ModelText.load(prepared.tokenizer_dir / LEXICON_FILE, "en", "es")
+
+
+def words_of_tokens(text: str, spans: list[tuple[int, int]]) -> list[int | None]:
+    """Return the number of each token's word in a model text; None for a space before a word.
+
+    The marker of a capital belongs to the word after it, and a placeholder stands for one word.
+    """
+    words = split_words(re.sub(f"[{PLACEHOLDERS}]", "x", text))
+    numbers = [0]
+    for word in words.words:
+        numbers.append(numbers[-1] + (word not in (CAPITALIZED, UPPERCASE)))
+    ends = [end for _, end in words.spans]
+    return [
+        next(numbers[w] for w, end in enumerate(ends) if span[1] <= end)
+        if text[slice(*span)].strip()
+        else None
+        for span in spans
+    ]
+
+
 def test_links_of_words_become_links_of_their_tokens(
-    prepared: Prepared, training_pairs: list[tuple[str, str]], links_file: Path
+    prepared: Prepared,
+    training_pairs: list[tuple[str, str]],
+    links_file: Path,
+    model_text: ModelText,
 ) -> None:
     tokenizer = Tokenizer(prepared.tokenizer_dir / "tokenizer.model")
     fixed = encoded_pairs(prepared.tokenizer_dir)(0)
-    pairs = add_guided_links(fixed, links_file, prepared.corpus_dir, tokenizer)
+    pairs = add_guided_links(fixed, links_file, prepared.corpus_dir, model_text, tokenizer)
     assert pairs.links is not None
-    for row, (src, tgt) in enumerate(training_pairs):
-        src_words, tgt_words = split_words(src), split_words(tgt)
-        [(src_ids, src_spans), (tgt_ids, tgt_spans)] = tokenizer.encode_with_spans([src, tgt])
-
-        def word_of(words: Words, span: tuple[int, int]) -> int | None:
-            """Return None for a token that is only the space before a word."""
-            if not words.text[slice(*span)].strip():
-                return None
-            return next(w for w, (_, end) in enumerate(words.spans) if span[1] <= end)
-
+    for row, pair in enumerate(training_pairs):
+        texts = list(model_text.pair(*pair))
+        [(_, src_spans), (_, tgt_spans)] = tokenizer.encode_with_spans(texts)
+        src_words, tgt_words = map(words_of_tokens, texts, (src_spans, tgt_spans))
         expected = {
             t * LINK_BASE + s
-            for t in range(len(tgt_ids))
-            for s in range(len(src_ids))
-            if word_of(tgt_words, tgt_spans[t]) == word_of(src_words, src_spans[s]) is not None
+            for t, tgt_word in enumerate(tgt_words)
+            for s, src_word in enumerate(src_words)
+            if tgt_word == src_word is not None
         }
         found = pairs.links.values[pairs.links.offsets[row] : pairs.links.offsets[row + 1]]
         assert set(found.tolist()) == expected
@@ -145,14 +169,18 @@ def test_resuming_with_changed_links_is_refused(
     ],
 )
 def test_a_links_file_that_does_not_fit_the_corpus_is_refused(
-    tmp_path: Path, prepared: Prepared, links_file: Path, change, said: str
+    tmp_path: Path, prepared: Prepared, links_file: Path, model_text: ModelText, change, said: str
 ) -> None:
     path = tmp_path / "links"
     path.write_text("".join(f"{line}\n" for line in change(links_file.read_text().splitlines())))
     tokenizer = Tokenizer(prepared.tokenizer_dir / "tokenizer.model")
     with pytest.raises(TranslatorError, match=said):
         add_guided_links(
-            encoded_pairs(prepared.tokenizer_dir)(0), path, prepared.corpus_dir, tokenizer
+            encoded_pairs(prepared.tokenizer_dir)(0),
+            path,
+            prepared.corpus_dir,
+            model_text,
+            tokenizer,
         )
 
 

@@ -197,6 +197,11 @@ MISTAKES = [
         ("model.dropout must be at most 0.996",),
     ),
     Mistake(
+        "every pair varied",
+        command("train", "--variation.names=1"),
+        ("variation.names", "less than 1"),
+    ),
+    Mistake(
         "everything dropped",
         command("train", "--model.dropout=1"),
         ("model.dropout", "less than 1"),
@@ -444,6 +449,16 @@ MISTAKES = [
         "a tokenizer cut off",
         on_run("translate", "Hello.", damage=cut_in_half("tokenizer.model")),
         ("tokenizer.model", "SentencePiece"),
+    ),
+    Mistake(
+        "words cut off",
+        on_run("translate", "Hello.", damage=cut_in_half("lexicon.json")),
+        ("lexicon.json", "damaged", "train again"),
+    ),
+    Mistake(
+        "words gone",
+        on_run("translate", "Hello.", damage=without("lexicon.json")),
+        ("lexicon.json",),
     ),
     Mistake(
         "a run's configuration gone",

@@ -113,8 +113,8 @@ def plant_archive(path: Path) -> None:
 
 # The files of a finished run and of its data. A test below fails for a file in neither list.
 RUN_FILES = [
-    "config.yaml", "run.json", "tokenizer.model", "weights.safetensors", "training_state.pt",
-    "metrics.jsonl", "dev.jsonl", "test.jsonl", "attention/step-0000030.png",
+    "config.yaml", "run.json", "tokenizer.model", "lexicon.json", "weights.safetensors",
+    "training_state.pt", "metrics.jsonl", "dev.jsonl", "test.jsonl", "attention/step-0000030.png",
     "attention/step-0000060.png",
     "ctranslate2/SHA256SUMS", "ctranslate2/float32/tokenizer.model",
     "ctranslate2/float32/model.bin",
@@ -123,8 +123,9 @@ RUN_FILES = [
 DATA_FILES = [
     "report.json", "SHA256SUMS", "dev.jsonl", "test.jsonl", "train/state.json",
     "train/dataset_info.json", "train/data-00000-of-00001.arrow", "tokenizer/tokenizer.model",
-    "tokenizer/report.json", "tokenizer/SHA256SUMS", "tokenizer/src-ids.npy",
-    "tokenizer/src-offsets.npy", "tokenizer/tgt-ids.npy", "tokenizer/tgt-offsets.npy",
+    "tokenizer/lexicon.json", "tokenizer/report.json", "tokenizer/SHA256SUMS",
+    *(f"tokenizer/{side}-{kind}.npy" for side in ("src", "tgt", "phrases-src", "phrases-tgt")
+      for kind in ("ids", "offsets")),
 ]  # fmt: skip
 # For people and other programs. A training overwrites them when it ends.
 NEVER_READ = ["report.md", "attention.png", "curves.png"]

@@ -14,6 +14,7 @@ from translator.config import (
     ModelConfig,
     TokenizerConfig,
     TrainingConfig,
+    VariationConfig,
     default_settings,
     differing_keys,
     flatten,
@@ -260,6 +261,10 @@ def test_exactly_two_languages_and_columns_are_required(key: str, names: list[st
     ("section", "key"),
     [
         (TokenizerConfig, "bpe_dropout"),
+        (VariationConfig, "marks"),
+        (VariationConfig, "names"),
+        (VariationConfig, "joined"),
+        (VariationConfig, "phrases"),
         (ModelConfig, "dropout"),
         (TrainingConfig, "label_smoothing"),
         (TrainingConfig, "ema_decay"),

@@ -17,6 +17,7 @@ from translator.config import Config, CorpusConfig, TokenizerConfig
 from translator.corpus import parallel_map as steps
 from translator.corpus.parallel_map import filter_rows, map_batches
 from translator.corpus.sources import Source
+from translator.data import encoding
 from translator.data import prepare as preparing
 from translator.data.prepare import Prepared, load_pairs, prepare
 from translator.errors import TranslatorError
@@ -166,22 +167,23 @@ def test_a_killed_process_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
         map_batches(pairs, die, "die")
 
 
-def test_the_tokenizer_learns_from_blocks_all_over_a_large_corpus(
+def test_words_and_tokens_are_learned_from_blocks_all_over_a_large_corpus(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pairs = Dataset.from_dict(
         {"src": [f"s{n}" for n in range(95)], "tgt": [f"t{n}" for n in range(95)]}
     )
-    monkeypatch.setattr(preparing, "_BLOCK", 10)
+    monkeypatch.setattr(encoding, "_BLOCK", 10)
 
     def numbers() -> list[int]:
-        return [int(text[1:]) for text in preparing._sentences(pairs)]
+        found = list(encoding._sample(pairs))
+        assert [src[1:] for src, _ in found] == [tgt[1:] for _, tgt in found]
+        return [int(src[1:]) for src, _ in found]
 
-    monkeypatch.setattr(preparing, "_MAX_TOKENIZER_PAIRS", 95)
-    assert sorted(numbers()) == sorted([*range(95)] * 2)
-    monkeypatch.setattr(preparing, "_MAX_TOKENIZER_PAIRS", 94)  # every second block
-    blocks = [n for n in range(95) if n // 10 % 2 == 0]
-    assert sorted(numbers()) == sorted(blocks * 2)
+    monkeypatch.setattr(encoding, "_MAX_PAIRS", 95)
+    assert sorted(numbers()) == [*range(95)]
+    monkeypatch.setattr(encoding, "_MAX_PAIRS", 94)  # every second block
+    assert sorted(numbers()) == [n for n in range(95) if n // 10 % 2 == 0]
 
 
 def test_lines_as_long_as_documents_come_in_small_batches(

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from helpers import everyday_lines, pairs_of
+from helpers import everyday_lines, everyday_model_text, pairs_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +28,9 @@ from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, Tokenizer, train_t
 from translator.errors import TranslatorError
 
 LINES = everyday_lines()
+MODEL_TEXT = everyday_model_text()
+# As the model reads and writes them.
+TEXTS = [MODEL_TEXT.pair(english, spanish) for english, spanish, _ in LINES]
 
 Rows = list[list[int]]
 
@@ -203,7 +206,7 @@ def fixed(tmp_path_factory: pytest.TempPathFactory) -> PairsOfEpoch:
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
-    train_tokenizer([text for line in LINES for text in line[:2]], 300, path)
+    train_tokenizer([text for pair in TEXTS for text in pair], 300, path)
     return Tokenizer(path)
 
 
@@ -212,7 +215,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> P
     folder = tmp_path_factory.mktemp("sampled")
     src, tgt = [line[0] for line in LINES[:60]], [line[1] for line in LINES[:60]]
     datasets.Dataset.from_dict({"src": src, "tgt": tgt}).save_to_disk(folder / "train")
-    return bpe_dropout_pairs(folder, tokenizer, dropout=0.2, seed=5)
+    return bpe_dropout_pairs(folder, MODEL_TEXT, tokenizer, dropout=0.2, seed=5)
 
 
 @pytest.fixture(params=["fixed", "sampled"])
@@ -293,7 +296,9 @@ def test_another_epoch_groups_the_pairs_differently(fixed: PairsOfEpoch) -> None
 def test_stream_uses_the_tokens_of_each_epoch(sampled: PairsOfEpoch) -> None:
     stream = BatchStream(sampled, 100, seed=1)
     for epoch in range(3):
-        rows = [row for _ in stream.batches for row in stream.next().tgt.tolist()]
+        rows = stream.next().tgt.tolist()  # opens the epoch, which has batches of its own
+        while stream.index < len(stream.batches):
+            rows += stream.next().tgt.tolist()
         found = sorted(row[1 : row.index(EOS_ID)] for row in rows)
         tgt = sampled(epoch).tgt
         assert found == sorted(part.tolist() for part in np.split(tgt.values, tgt.offsets[1:-1]))
@@ -310,7 +315,7 @@ def test_bpe_dropout_splits_the_same_text_into_other_tokens_each_epoch(
 ) -> None:
     assert sampled(0).tgt.values.tolist() != sampled(1).tgt.values.tolist()
     for epoch in (0, 1):
-        assert texts_of_epoch(sampled, tokenizer, epoch) == [line[1] for line in LINES[:60]]
+        assert texts_of_epoch(sampled, tokenizer, epoch) == [tgt for _, tgt in TEXTS[:60]]
 
 
 @given(st.integers(1, 9), st.integers(1, 5))

@@ -59,7 +59,7 @@ def test_data_prepared_by_another_process_in_the_meantime_is_used(
 
     monkeypatch.setattr(Path, "exists", not_at_first)
     monkeypatch.setattr(preparing, "_make_corpus", prepare_again)
-    monkeypatch.setattr(preparing, "_make_tokenizer", prepare_again)
+    monkeypatch.setattr(preparing, "write_encoded", prepare_again)
     assert prepare(tiny_config(tmp_path)) == prepared
 
 

@@ -15,6 +15,7 @@ from translator.errors import TranslatorError
 from translator.inference.engine import Hypothesis
 from translator.inference.pytorch import PyTorchEngine
 from translator.inference.translator import Translator
+from translator.text.symbols import UPPERCASE
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ SENTENCES = [
     "She sings.",
     "We have no milk, no bread and no time.",
     "Does your uncle still live in that old house near the river?",
-    "Yes.",
+    "Good.",
     "He opened the window because the room was too hot for all of us.",
     "It works.",
     "The two girls found a shiny coin under the bridge yesterday.",
@@ -54,10 +55,15 @@ SENTENCES = [
 @example("ﬁ Å Å e\u0301")
 @example("İSTANBUL ŞİİR")
 @example("STRASSE ß ŉ")
-def test_a_translation_has_no_more_lines_than_its_text(translator: Translator, text: str) -> None:
+@example(" \r\n - One.\n\n\tTwo. \n")
+def test_a_translation_has_the_lines_and_the_margins_of_its_text(
+    translator: Translator, text: str
+) -> None:
     [translation] = translator.translate([text], beam_size=2)
-    assert len(translation.text.splitlines()) <= len(text.splitlines())
-    assert translation.text == translation.text.strip()
+    # The letter is there because a last line that is empty doesn't count.
+    assert len(f"{translation.text}a".splitlines()) == len(f"{text}a".splitlines())
+    assert translation.text.startswith(text[: len(text) - len(text.lstrip())])
+    assert translation.text.endswith(text[len(text.rstrip()) :])
     translation.text.encode("utf-8")
     assert all("\n" not in warning for warning in translation.warnings)
 
@@ -117,23 +123,23 @@ def test_uppercase_gives_the_same_translation_in_uppercase(translator: Translato
 
 
 def test_a_short_abbreviation_does_not_count_as_uppercase(translator: Translator) -> None:
-    [translation] = translator.translate(["TV"], beam_size=1)
-    assert not translation.text.isupper()
+    applied = translator.pipeline.apply("TV")
+    assert applied.parts == [f"{UPPERCASE} tv"]
+    assert translator.pipeline.restore(["televisión"], applied.state) == "Televisión"
 
 
-def test_unknown_characters_are_named(translator: Translator) -> None:
-    [translation] = translator.translate(["The cat and the 猫 and the ж."], beam_size=1)
-    [warning] = [w for w in translation.warnings if "never seen" in w]
-    assert warning.endswith(": 猫 ж")
+def test_words_with_unknown_characters_are_copied(translator: Translator) -> None:
+    [translation] = translator.translate(["The cat and the 猫 and the жук."], beam_size=1)
+    assert translation.text.count("猫") == translation.text.count("жук") == 1
+    assert not any("never seen" in warning for warning in translation.warnings)
 
 
 def test_a_text_of_unknown_characters_only_is_copied(translator: Translator) -> None:
     [translation] = translator.translate(["猫 ж"], beam_size=2)
-    assert (translation.text, translation.score) == ("猫 ж", 0.0)
-    assert translation.warnings == ["characters that the model has never seen are copied: 猫 ж"]
+    assert (translation.text, translation.score, translation.warnings) == ("猫 ж", 0.0, [])
 
 
-@pytest.mark.parametrize("text", ["1984", "3.50 + 4 = 7.50", "?!", "…"])
+@pytest.mark.parametrize("text", ["1984", "3.50 + 4 = 7.50", "?!", "…", " −5 \n\t½ "])
 def test_a_text_without_letters_is_copied(translator: Translator, text: str) -> None:
     assert translator.translate([text])[0].text == text
 
@@ -153,33 +159,35 @@ def test_the_model_never_reads_an_unknown_token(
     monkeypatch.setattr(PyTorchEngine, "search", note)
     translator.translate(["The 猫 sleeps."])
     assert UNK_ID in translator.tokenizer.encode(["The 猫 sleeps."])[0]
-    assert UNK_ID not in read[0]
+    assert read
+    assert not any(UNK_ID in ids for ids in read)
 
 
 def test_a_translation_found_twice_is_listed_once_with_its_better_score(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two hypotheses can split the same text into different tokens."""
-    whole, other = translator.tokenizer.encode(["Sí.", "¿"])
+    whole, other = translator.tokenizer.encode(["sí.", "¿"])
     found = [
         Hypothesis(whole, -1.0, 1, True),
         Hypothesis(other, -2.0, 1, True),
         Hypothesis(whole[:], -3.0, 1, True),
     ]
     monkeypatch.setattr(PyTorchEngine, "search", lambda *arguments, **with_scores: [found])
-    [translation] = translator.translate(["Yes."], n_best=3)
+    [translation] = translator.translate(["Good."], n_best=3)
     assert translation.alternatives == [("Sí.", -1.0), ("¿", -2.0)]
 
 
-def test_known_characters_give_no_warning(translator: Translator) -> None:
+def test_sentences_without_errors_give_no_warning(translator: Translator) -> None:
     translations = translator.translate(SENTENCES, beam_size=1)
-    assert not any("never seen" in w for t in translations for w in t.warnings)
+    said = ("never seen", "is read as")
+    assert not any(part in w for t in translations for w in t.warnings for part in said)
 
 
 def test_warnings_belong_to_their_text(translator: Translator) -> None:
-    first, second, third = translator.translate(["Why?", "The 猫.", "Yes."], beam_size=1)
-    assert any("猫" in warning for warning in second.warnings)
-    assert not any("猫" in warning for warning in first.warnings + third.warnings)
+    first, second, third = translator.translate(["Why?", "The huose.", "Good."], beam_size=1)
+    assert '"huose" is read as "house"' in second.warnings
+    assert not any("huose" in warning for warning in first.warnings + third.warnings)
 
 
 def test_order_and_other_texts_do_not_change_the_result(translator: Translator) -> None:
@@ -191,9 +199,9 @@ def test_order_and_other_texts_do_not_change_the_result(translator: Translator) 
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t ", "\u200b\ufeff", "\x00"])
-def test_an_empty_text_gives_an_empty_translation(translator: Translator, text: str) -> None:
-    empty, full = translator.translate([text, "Yes."])
-    assert (empty.text, empty.alternatives, empty.warnings) == ("", [], [])
+def test_a_blank_text_is_copied(translator: Translator, text: str) -> None:
+    blank, full = translator.translate([text, "Good."])
+    assert (blank.text, blank.alternatives, blank.warnings) == (text, [(text, 0.0)], [])
     assert full.text
 
 
@@ -215,11 +223,14 @@ def test_invalid_search_options_are_refused(
     translator: Translator, options: dict[str, float]
 ) -> None:
     with pytest.raises(TranslatorError, match="beam_size"):
-        translator.translate(["Yes."], **options)  # type: ignore[arg-type]
+        translator.translate(["Good."], **options)  # type: ignore[arg-type]
 
 
 def test_alternatives_are_distinct_and_the_best_comes_first(translator: Translator) -> None:
-    [translation] = translator.translate(["The boat leaves at noon."], beam_size=4, n_best=4)
+    # A weak model's hypotheses are loops of different lengths, which the guard makes equal.
+    [translation] = translator.translate(
+        ["The boat leaves at noon."], beam_size=4, n_best=4, loop_guard=False
+    )
     scores = [score for _, score in translation.alternatives]
     assert translation.alternatives[0] == (translation.text, translation.score)
     assert scores == sorted(scores, reverse=True)
@@ -229,8 +240,8 @@ def test_alternatives_are_distinct_and_the_best_comes_first(translator: Translat
 def test_cross_attention_is_a_distribution_for_each_target_token(translator: Translator) -> None:
     src, tgt, layers = translator.cross_attention("The boat leaves at noon.", "El barco sale.")
     assert src[-1] == tgt[-1] == "</s>"
-    assert "".join(src[:-1]).replace("▁", " ").strip() == "The boat leaves at noon."
-    assert "".join(tgt[:-1]).replace("▁", " ").strip() == "El barco sale."
+    assert "".join(src[:-1]).replace("▁", " ").strip() == "the boat leaves at noon."
+    assert "".join(tgt[:-1]).replace("▁", " ").strip() == "el barco sale."
     assert [layer.shape for layer in layers] == [(2, len(tgt), len(src))] * 2  # layers of 2 heads
     for layer in layers:
         assert (layer >= 0).all()

@@ -80,7 +80,7 @@ def _hint_at_dashes(parser: Parser, argv: list[str]) -> str:
 
 
 def _print_alternatives(translation: "Translation", number: int, options: Namespace) -> None:
-    for text, score in translation.alternatives or [("", 0.0)]:
+    for text, score in translation.alternatives:
         fields = [str(number)] if options.n_best > 1 else []
         fields += [f"{score:.4f}"] if options.scores else []
         print("\t".join([*fields, text]))

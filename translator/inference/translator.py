@@ -12,7 +12,7 @@ from translator.inference.engine import ENGINES, Engine, Hypothesis, joined
 from translator.inference.parts import SearchOptions, TranslatedPart, translate_parts
 from translator.runs.run import Run
 from translator.text.model_text import ModelText
-from translator.text.normalization import Normalization, normalize
+from translator.text.normalization import SURROGATES, Normalization, normalize
 from translator.text.pipeline import Applied, Pipeline, PipelineState
 from translator.text.segmentation import Length, Sentences
 from translator.text.spelling import Spelling
@@ -37,8 +37,8 @@ class Translation:
     """The translation of a text.
 
     Attributes:
-        text: as many lines as the text had; empty for an empty text, or if the model found nothing
-            to say
+        text: as many lines as the text had, with the white space around them; a line is blank if
+            the model found nothing to say
         score: log-probability divided by length ** length_penalty (see `Hypothesis.score`), not
             counting copied parts; 0 if nothing was translated; NaN after a greedy search without
             scores
@@ -126,7 +126,7 @@ class Translator:
         _check_arguments(texts, beam_size, length_penalty, n_best)
 
         options = SearchOptions(beam_size, length_penalty, n_best, with_scores, self.loop_guard)
-        applied = [self.pipeline.apply(text) for text in texts]
+        applied = [self.pipeline.apply(text.translate(SURROGATES)) for text in texts]
         # The parts of all texts together, so that the engine can make batches of similar length.
         parts = [part for result in applied for part in result.parts]
         left = iter(translate_parts(self.engine, self.tokenizer, parts, options))

@@ -14,9 +14,10 @@ _INVISIBLE = dict.fromkeys(
     [0xAD, 0x61C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF]
 )
 # Other control characters have no meaning inside a sentence; white space among them is handled
-# by str.split. Half of a surrogate pair can't be encoded, so it becomes the replacement character.
+# by str.split.
 _CONTROL = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
-_SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+# Half of a surrogate pair can't be encoded, so it becomes the replacement character.
+SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 _LIGATURES = ("ff", "fi", "fl", "ffi", "ffl", "st", "st")
 # Signs in another form are the same sign: keyboards type the straight quotes and the hyphen, and
 # word processors and fonts change them. «» and – are signs of their own in Spanish and English.
@@ -30,7 +31,7 @@ _SIGNS = {
     **dict(zip("\ufb00\ufb01\ufb02\ufb03\ufb04\ufb05\ufb06", _LIGATURES, strict=True)),
     **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},  # full-width ASCII
 }
-_TABLE = str.maketrans({**_INVISIBLE, **_CONTROL, **_SURROGATES, **_SIGNS})
+_TABLE = str.maketrans({**_INVISIBLE, **_CONTROL, **SURROGATES, **_SIGNS})
 # Between letters a backtick is an apostrophe; elsewhere it may enclose code. The backtick comes
 # first in the pattern since a search for one character is fast.
 _BACKTICK = re.compile(r"`(?<=[^\W\d_]`)(?=[^\W\d_])")

@@ -8,8 +8,8 @@ from translator.text.lexicon import WORD, Lexicon
 from translator.text.pipeline import Applied
 from translator.text.rewriting import Edit, rewrite
 
-# A shorter word is near to many others.
-_MIN_LETTERS = 3
+# A shorter word is near to many others, and a longer one is no word.
+_MIN_LETTERS, _MAX_LETTERS = 3, 30
 # A rarer word is no safe guess.
 _MIN_COUNT = 5
 # British spellings, and the American ones of the default corpus. ("theatre" swaps two letters, and
@@ -60,7 +60,7 @@ def correct_spelling(word: str, lexicon: Lexicon) -> str | None:
         lexicon: the known words
     """
     lower = word.lower()
-    if lower in lexicon.counts or len(word) < _MIN_LETTERS:
+    if lower in lexicon.counts or not _MIN_LETTERS <= len(word) <= _MAX_LETTERS:
         return None
     if word == lower:
         near = [*_swapped(word), *_doubled(word), *_american(word)]
