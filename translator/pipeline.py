@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,9 +21,7 @@ from translator.config import (
     NO_VARIATION,
     Config,
     TrainingConfig,
-    differing_keys,
     save_config,
-    shape_keys,
 )
 from translator.data.batching import (
     BatchStream,
@@ -63,6 +62,13 @@ from translator.training.distributed import World, process_group
 from translator.training.embedding_init import init_from_cooccurrence
 from translator.training.learner import Learner, estimate_steps
 from translator.training.objectives import Objective, make_objective
+from translator.training.run_checks import (
+    base_run,
+    given_tokenizer,
+    init_from_sha256,
+    open_run,
+    refuse_other_data,
+)
 from translator.training.tensorboard import require_tensorboard
 from translator.training.trainer import Trainer
 
@@ -84,7 +90,7 @@ def train(config: Config, run: Run) -> None:
     device = pick_device(config.training.device)
     with ExitStack() as until_all_is_written:
         with process_group(device) as world:
-            manifest = _open_run(config, run)
+            manifest = open_run(config, run)
             if manifest and manifest.state == "finished":
                 world.log(f"{run.path} is finished: see {run.path / 'report.md'}")
                 return
@@ -101,7 +107,7 @@ def _train(config: Config, run: Run, device: torch.device, world: World) -> Trai
     """Prepare the data, start or resume the run, and train up to its last step."""
     _set_up_process(config)
     with world.main_process_first():
-        prepared = prepare(config, world.is_first_on_machine, _given_tokenizer(config, run))
+        prepared = prepare(config, world.is_first_on_machine, given_tokenizer(config, run))
     tokenizer = Tokenizer(prepared.tokenizer_dir / "tokenizer.model")
     torch.manual_seed(config.seed)
     model = Transformer(config.model, tokenizer.vocab_size).to(device)
@@ -148,7 +154,7 @@ def _open_or_start_run(
 ) -> Manifest:
     """Open the run in all processes; if it is new, the main process starts it first."""
     with world.main_process_first():
-        manifest = _open_run(config, run)
+        manifest = open_run(config, run)
         if manifest is None and world.is_main:
             world.log(prepared.report.table())
             manifest = _start_run(config, run, prepared, model, make_batches())
@@ -157,7 +163,7 @@ def _open_or_start_run(
             f"process {world.rank}: no {run.path} here: it must be on a file system that all "
             "machines of a training share"
         )
-    _refuse_other_data(config, run, manifest, prepared)
+    refuse_other_data(config, run, manifest, prepared)
     return manifest
 
 
@@ -201,83 +207,13 @@ def _initialize(
     """
     started = time.perf_counter()
     if not run.state.exists():
-        base = _base_run(config)
+        base = base_run(config)
         if base:
             set_weights(model, get_weights(load_model(base)))
         elif config.training.embedding_init:
             init_from_cooccurrence(model, batches.pairs)
         world.broadcast(list(model.parameters()))  # other machines may round differently
     return time.perf_counter() - started
-
-
-def _base_run(config: Config) -> Run | None:
-    """Return the run in `training.init_from`; None if that is not set."""
-    init_from = config.training.init_from
-    return None if init_from is None else Run(Path(init_from))
-
-
-def _given_tokenizer(config: Config, run: Run) -> Path | None:
-    """Return the tokenizer of the run in `training.init_from`; None if that is not set.
-
-    A run that was already started has its own copy, which is used instead.
-
-    Raises:
-        TranslatorError: the weights of that run don't fit the configuration.
-    """
-    base = _base_run(config)
-    if base is None:
-        return None
-    if run.tokenizer.is_file():
-        return run.tokenizer
-    base.require_own_tokenizer()
-    wanted, there = shape_keys(config), shape_keys(base.load_config())
-    differing = [f"{key} ({there[key]} there)" for key in wanted if wanted[key] != there[key]]
-    if differing:
-        raise TranslatorError(
-            f"training.init_from {base.path}: its weights don't fit this configuration, which "
-            f"differs in {', '.join(differing)}; leave these keys out to take them from there"
-        )
-    return base.tokenizer
-
-
-def _open_run(config: Config, run: Run) -> Manifest | None:
-    """Read the manifest of a run and check its configuration; return None for a new run."""
-    if run.path.name in ("", ".."):
-        raise TranslatorError(f"--run-dir {run.path}: give the run a folder of its own")
-    if not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir())):
-        return None
-    manifest = run.read_manifest()
-    changed = differing_keys(run.load_config(), config)
-    if changed:
-        raise TranslatorError(
-            f"{run.path} was started with another configuration: {', '.join(changed)} "
-            f"{'differs' if len(changed) == 1 else 'differ'}; go on with --config "
-            f"{run.config}, or train into another --run-dir"
-        )
-    return manifest
-
-
-def _refuse_other_data(config: Config, run: Run, manifest: Manifest, prepared: Prepared) -> None:
-    """Check that the data are the same as when the run was started."""
-    guidance = config.training.guided_alignment
-    changed = None
-    if manifest.corpus.hashes != prepared.report.hashes:
-        changed = f"{run.path}: the corpus"
-    elif guidance and manifest.guided_alignment_sha256 != sha256_of(Path(guidance)):
-        changed = f"{run.path}: {guidance}"
-    # Once a state is saved, the run no longer needs the weights that it started from.
-    elif not run.state.exists() and manifest.init_from_sha256 != _init_from_sha256(config):
-        changed = f"{run.path}: {config.training.init_from}"
-    if changed:
-        raise TranslatorError(
-            f"{changed} has changed since this run was started; restore it, or train into another "
-            "--run-dir"
-        )
-
-
-def _init_from_sha256(config: Config) -> str | None:
-    base = _base_run(config)
-    return sha256_of(base.weights) if base else None
 
 
 def _start_run(
@@ -299,7 +235,7 @@ def _start_run(
         machine=describe_machine(device),
         precision=pick_precision(config.training.precision, device),
         guided_alignment_sha256=sha256_of(Path(links)) if links else None,
-        init_from_sha256=_init_from_sha256(config),
+        init_from_sha256=init_from_sha256(config),
     )
     remove_temporaries(run.path.parent, run.path.name)
     with atomic_path(run.path, replace=False) as temporary:
@@ -327,7 +263,9 @@ def pairs_of_epoch(
     if config.variation == NO_VARIATION:
         return base
     phrases = open_phrases(prepared.tokenizer_dir, prepared.report.words)
-    return Variation(config.variation, base, phrases, tokenizer, config.seed)
+    count = prepared.report.train_pairs
+    variation = Variation(config.variation, base, count, phrases, tokenizer, config.seed)
+    return lru_cache(maxsize=1)(variation)  # several streams ask for the first epoch
 
 
 def _base_pairs(

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -61,12 +60,6 @@ class Ragged:
         """Return a row."""
         ids: list[int] = self.values[self.offsets[index] : self.offsets[index + 1]].tolist()
         return ids
-
-    def to_lists(self) -> list[list[int]]:
-        """Return all rows."""
-        values = self.values.tolist()
-        bounds = self.offsets.tolist()
-        return [values[begin:end] for begin, end in pairwise(bounds)]
 
     def padded(self, rows: Ints, *, bos: bool) -> Ints:
         """Return some rows as a matrix: bos if `bos` is true, the ids, eos, then padding.

@@ -6,7 +6,8 @@ step changes some pairs. It works on token ids, so that an epoch takes a second:
 the seed and its number, and a resumed training gets the same one.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,8 @@ class Pair(NamedTuple):
     links: list[int] = []  # noqa: RUF012
 
 
+# As many pairs take about a second to vary and 200 MB of memory.
+_MAX_PAIRS = 200_000
 # The marks that end a sentence.
 _FINAL_MARKS = ".?!"
 # Joined sentences: how many, and the most tokens of a side. Longer sentences are split before they
@@ -150,12 +153,17 @@ def join(pairs: list[Pair], signs: Signs, generator: np.random.Generator) -> Ite
 
 
 class Variation:
-    """Changes the pairs of each epoch, by the shares of a `VariationConfig`."""
+    """Changes the pairs of each epoch, by the shares of a `VariationConfig`.
+
+    An epoch is in memory. So a corpus of more than `_MAX_PAIRS` pairs is shuffled and divided, and
+    what is called an epoch here is one of the parts.
+    """
 
     def __init__(
         self,
         config: VariationConfig,
         pairs_of_epoch: Callable[[int], PairIds],
+        count: int,
         phrases: PhraseTable,
         tokenizer: Tokenizer,
         seed: int,
@@ -165,22 +173,24 @@ class Variation:
         Args:
             config: how many pairs each step changes
             pairs_of_epoch: returns the pairs before they are changed
+            count: number of these pairs
             phrases: words and short phrases to add
             tokenizer: the tokenizer of the pairs
             seed: seed of all choices
         """
         self._config = config
         self._pairs_of_epoch = pairs_of_epoch
+        self._count = count
         self._phrases = phrases
         self._signs = Signs(tokenizer)
         self._seed = seed
 
     def __call__(self, epoch: int) -> PairIds:
         """Return the pairs of an epoch."""
-        pairs = self._pairs_of_epoch(epoch)
         generator = np.random.default_rng([self._seed, epoch])
-        sides = [side.to_lists() for side in (pairs.src, pairs.tgt, pairs.links) if side]
-        varied = list(map(Pair, *sides))
+        pairs, rows = self._part(epoch)
+        sides = [side for side in (pairs.src, pairs.tgt, pairs.links) if side]
+        varied = [Pair(*(side.row(i) for side in sides)) for i in rows]
         self._change_names(varied, generator)
         varied = self._join(varied, generator)
         for i in _draw(len(varied), self._config.marks, generator):
@@ -188,6 +198,15 @@ class Variation:
         varied += self._draw_phrases(len(varied), generator)
         src, tgt, links = (Ragged.from_lists(side) for side in zip(*varied, strict=True))
         return PairIds(src, tgt, links if pairs.links else None)
+
+    def _part(self, epoch: int) -> tuple[PairIds, Sequence[int]]:
+        """Return the pairs that an epoch takes its pairs from, and which of them it takes."""
+        parts = math.ceil(self._count / _MAX_PAIRS)
+        if parts == 1:
+            return self._pairs_of_epoch(epoch), range(self._count)
+        number, part = divmod(epoch, parts)
+        order = np.random.default_rng([self._seed, number]).permutation(self._count)
+        return self._pairs_of_epoch(number), order[part::parts].tolist()
 
     def _change_names(self, pairs: list[Pair], generator: np.random.Generator) -> None:
         if not self._config.names:

@@ -35,8 +35,11 @@ class Lexicon:
     forms: dict[str, str] = field(default_factory=dict)
 
     def merged_with(self, other: "Lexicon") -> "Lexicon":
-        """Return the words of both; where both know a form, that of `other` is taken."""
-        counts = dict(Counter(self.counts) + Counter(other.counts))
+        """Return the words of both, with the higher count, and the form of `other` if it has one.
+
+        To merge the result with `other` again changes nothing.
+        """
+        counts = dict(Counter(self.counts) | Counter(other.counts))
         return Lexicon(counts, {**self.forms, **other.forms})
 
     def true_form(self, word: str) -> str:
