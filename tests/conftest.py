@@ -9,8 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from translator.config import Config, CorpusConfig, ModelConfig, TokenizerConfig, TrainingConfig
+
+# A deadline would measure how busy the machine is.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 PAIRS = Path(__file__).parent / "everyday.tsv"
 
