@@ -27,7 +27,7 @@ from translator.data.variation import (
     renumber,
 )
 from translator.text.protection import placeholders
-from translator.text.symbols import NAMES, OTHERS
+from translator.text.symbols import NAMES, NUMBERS, THINGS
 
 TEMPLATES = [
     ("⇧ {} sees the old boat.", "⇧ {} ve el barco viejo."),
@@ -199,7 +199,7 @@ def test_placeholders_are_renumbered_within_their_kind(
     pair = pair_of(tokenizer, text, " ".join(reversed(words)), [7])
     varied = renumber(pair, signs, shift)
     moved = str.maketrans(
-        {kind[i]: kind[(i + shift) % 8] for kind in (NAMES, OTHERS) for i in range(8)}
+        {kind[i]: kind[(i + shift) % 8] for kind in (NAMES, NUMBERS, THINGS) for i in range(8)}
     )
     expected = text.translate(moved), " ".join(reversed(words)).translate(moved)
     assert texts_of(tokenizer, varied) == expected
@@ -224,7 +224,7 @@ def test_joined_pairs_are_whole_pairs_in_order(
     tokenizer: Tokenizer, signs: Signs, shapes: list[tuple[int, int, str]], seed: int
 ) -> None:
     pieces = {piece: i for i, piece in enumerate(tokenizer.pieces(list(range(180))))}
-    sign_of = {pieces[space + sign]: sign for sign in NAMES + OTHERS for space in ("", "▁")}
+    sign_of = {pieces[space + sign]: sign for sign in NAMES + NUMBERS + THINGS for space in ("", "▁")}
     given_pairs = []
     for n, (src_length, tgt_length, sign) in enumerate(shapes):
         hidden = [pieces[sign]] if sign else []
@@ -344,7 +344,7 @@ def test_the_share_of_names_is_kept(
         used.update(placeholders(after))
     assert_share(hidden, with_name, 0.4)
     # All placeholders are trained, not only the first ones.
-    for kind in (NAMES, OTHERS):
+    for kind in (NAMES, NUMBERS, THINGS):
         total = sum(used[sign] for sign in kind)
         for sign in kind:
             assert_share(used[sign], total, 1 / 8)
