@@ -141,19 +141,17 @@ class VariationConfig:
         marks: share of the pairs whose source loses its final mark
         names: share of the pairs in which a name that both sides have becomes a placeholder, so
             that the model learns to copy names it has never seen
-        joined: share of the pairs that are joined into longer ones, of two to four sentences
         phrases: number of words and phrases to add, as a share of the number of pairs; they come
             from word alignments of the corpus
     """
 
     marks: float = 0.1
     names: float = 0.4
-    joined: float = 0.1
     phrases: float = 0.1
 
     def __post_init__(self) -> None:
         """Check ranges and combinations, which types can't express."""
-        for name in ("marks", "names", "joined", "phrases"):
+        for name in ("marks", "names", "phrases"):
             _require_fraction("variation", self, name)
 
 
@@ -403,4 +401,4 @@ def _require_choice(section: str, config: object) -> None:
 
 
 # What `variation: off` stands for.
-NO_VARIATION = VariationConfig(marks=0, names=0, joined=0, phrases=0)
+NO_VARIATION = VariationConfig(marks=0, names=0, phrases=0)

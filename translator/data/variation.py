@@ -1,8 +1,8 @@
 """Vary the training pairs in each epoch, so that the model learns to translate what people type.
 
 The sentences of a corpus are whole, with a final mark, and full of the same few names. What people
-type is also words and phrases, text without a final mark, other names, and long sentences. Each
-step changes some pairs. It works on token ids, so that an epoch takes a second: it depends only on
+type is also words and phrases, text without a final mark, and other names. Each step changes some
+pairs. It works on token ids, so that an epoch takes a second: it depends only on
 the seed and its number, and a resumed training gets the same one.
 """
 
@@ -35,10 +35,6 @@ class Pair(NamedTuple):
 _MAX_PAIRS = 200_000
 # The marks that end a sentence.
 _FINAL_MARKS = ".?!"
-# Joined sentences: how many, and the most tokens of a side. Longer sentences are split before they
-# are translated; see `Length`.
-_MAX_JOINED = 4
-MAX_JOINED_TOKENS = 60
 # A hidden name is a thing now and then, since corpora of sentences hardly have addresses and tags.
 _NAMES_PER_THING = 3
 # Share of the phrases that get a final mark on both sides.
@@ -130,28 +126,6 @@ def renumber(pair: Pair, signs: Signs, shift: int) -> Pair:
     return Pair([*map(other, pair.src)], [*map(other, pair.tgt)], pair.links)
 
 
-def join(pairs: list[Pair], signs: Signs, generator: np.random.Generator) -> Iterator[Pair]:
-    """Join pairs into longer ones, of two to four sentences and at most `MAX_JOINED_TOKENS`.
-
-    No joined source has a placeholder twice.
-    """
-    src: list[int] = []
-    tgt: list[int] = []
-    left = 0
-    for next_src, next_tgt, _ in pairs:
-        longer = max(len(src) + len(next_src), len(tgt) + len(next_tgt))
-        twice = _placeholders(src, signs) & _placeholders(next_src, signs)
-        if left == 0 or longer > MAX_JOINED_TOKENS or twice:
-            if src:
-                yield Pair(src, tgt)
-            src, tgt = [], []
-            left = int(generator.integers(2, _MAX_JOINED + 1))
-        src, tgt = src + next_src, tgt + next_tgt
-        left -= 1
-    if src:
-        yield Pair(src, tgt)
-
-
 class Variation:
     """Changes the pairs of each epoch, by the shares of a `VariationConfig`.
 
@@ -192,7 +166,6 @@ class Variation:
         sides = [side for side in (pairs.src, pairs.tgt, pairs.links) if side]
         varied = [Pair(*(side.row(i) for side in sides)) for i in rows]
         self._change_names(varied, generator)
-        varied = self._join(varied, generator)
         for i in _draw(len(varied), self._config.marks, generator):
             varied[i] = drop_final_mark(varied[i], self._signs)
         varied += self._draw_phrases(len(varied), generator)
@@ -216,13 +189,6 @@ class Variation:
         for i, pair in enumerate(pairs):
             if not self._signs.kinds.keys().isdisjoint(pair.src):
                 pairs[i] = renumber(pair, self._signs, int(generator.integers(len(NAMES))))
-
-    def _join(self, pairs: list[Pair], generator: np.random.Generator) -> list[Pair]:
-        chosen = _draw(len(pairs), self._config.joined, generator)
-        generator.shuffle(chosen)
-        joined = join([pairs[i] for i in chosen], self._signs, generator)
-        taken = set(chosen)
-        return [*(pair for i, pair in enumerate(pairs) if i not in taken), *joined]
 
     def _draw_phrases(self, pairs: int, generator: np.random.Generator) -> Iterator[Pair]:
         """Draw words and phrases, some of them with a final mark."""

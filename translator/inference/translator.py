@@ -21,9 +21,11 @@ from translator.text.structure import FinalMark, Frame, Lines
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Longer sentences are split. A quickstart scored 12.2 BLEU on parliament sentences of over 25 words
-# with this limit, and 11.1 with 60. It has learned from joined sentences of up to 60 tokens.
-_MAX_PART_TOKENS = 40
+# Longer sentences are split, since the default corpus hardly has any, and a model stops early or
+# loops on them. A quickstart's BLEU (chrF) on dev sentences joined with "and", 26 to 45 words, was
+# 35 (58) with this limit and 30 (51) with 40; on parliament sentences of 26 to 60 words 11.9 (42.2)
+# and 12.2 (40.7).
+_MAX_PART_TOKENS = 25
 # With more, a search takes minutes and memory, and finds nothing better.
 _MAX_BEAM_SIZE = 1000
 # With more, nothing but the length counts.
