@@ -448,7 +448,7 @@ MISTAKES = [
     Mistake(
         "a tokenizer cut off",
         on_run("translate", "Hello.", damage=cut_in_half("tokenizer.model")),
-        ("tokenizer.model", "SentencePiece"),
+        ("tokenizer.model", "damaged", "train again"),
     ),
     Mistake(
         "words cut off",

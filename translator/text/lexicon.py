@@ -35,9 +35,10 @@ class Lexicon:
     forms: dict[str, str] = field(default_factory=dict)
 
     def merged_with(self, other: "Lexicon") -> "Lexicon":
-        """Return the words of both, with the higher count, and the form of `other` if it has one.
+        """Return the words of both, with the larger count and the form that `other` has.
 
-        To merge the result with `other` again changes nothing.
+        To merge the result with `other` again changes nothing, so that a resumed training gets the
+        words that it was started with.
         """
         counts = dict(Counter(self.counts) | Counter(other.counts))
         return Lexicon(counts, {**self.forms, **other.forms})
