@@ -45,13 +45,8 @@ class Lexicon:
 
     def true_form(self, word: str) -> str:
         """Return the form that a word usually has inside a sentence; unknown words in lowercase."""
-        lower = word.lower()
-        return self.forms.get(stem(lower), lower) if "'" not in lower else self._contracted(lower)
-
-    def _contracted(self, lower: str) -> str:
-        """Return the usual form of a word with an apostrophe, such as Tom's or I'm."""
-        first = stem(lower)
-        return self.forms.get(first, first) + lower[len(first) :]
+        first = stem(word)  # of Tom's or I'm
+        return self.forms.get(first, first) + word[len(first) :].lower()
 
 
 @dataclass(frozen=True)
