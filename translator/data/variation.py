@@ -2,8 +2,8 @@
 
 The sentences of a corpus are whole, with a final mark, and full of the same few names. What people
 type is also words and phrases, text without a final mark, and other names. Each step changes some
-pairs. It works on token ids, so that an epoch takes a second: it depends only on
-the seed and its number, and a resumed training gets the same one.
+pairs. The steps work on token ids, so that an epoch of the default corpus takes a second. An epoch
+depends only on the seed and its number, and a resumed training gets the same one.
 """
 
 import math

@@ -1,9 +1,9 @@
 """Write capitals as marker tokens, so that "The", "the" and "THE" are one word to the model.
 
-This is inline casing (Bérard et al. 2019, WMT robustness task; Etchegoyhen & Gete 2020): words are in
-lowercase, and a marker stands before a word that is capitalized inside a sentence ("⇧ tom") or that
-is all in capitals ("⇪ usa"). The first word of a sentence has its usual case instead: its capital
-says nothing about the word, and is put back afterwards.
+This is inline casing (Bérard et al. 2019, WMT robustness task; Etchegoyhen & Gete 2020). Words are
+in lowercase, and a marker stands before a word that is capitalized inside a sentence ("⇧ tom") or
+that is all in capitals ("⇪ usa"). The first word of a sentence has its usual case instead: its
+capital says nothing about the word, and is put back afterwards.
 """
 
 import re
