@@ -224,7 +224,9 @@ def test_joined_pairs_are_whole_pairs_in_order(
     tokenizer: Tokenizer, signs: Signs, shapes: list[tuple[int, int, str]], seed: int
 ) -> None:
     pieces = {piece: i for i, piece in enumerate(tokenizer.pieces(list(range(180))))}
-    sign_of = {pieces[space + sign]: sign for sign in NAMES + NUMBERS + THINGS for space in ("", "▁")}
+    sign_of = {
+        pieces[space + sign]: sign for sign in NAMES + NUMBERS + THINGS for space in ("", "▁")
+    }
     given_pairs = []
     for n, (src_length, tgt_length, sign) in enumerate(shapes):
         hidden = [pieces[sign]] if sign else []

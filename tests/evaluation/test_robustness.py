@@ -15,6 +15,7 @@ from translator.evaluation.robustness import (
     is_loop,
     measure_robustness,
     variants,
+    with_other_names,
     with_typo,
     without_final_mark,
 )
@@ -182,6 +183,35 @@ def test_long_sentences_are_measured_if_there_are_enough() -> None:
     assert rows["sentences of 16 to 25 words"].count == 15
     assert "sentences of over 25 words" not in rows
     assert rows["clean, folded BLEU"].count == 15
+
+
+def test_names_of_both_sides_are_replaced_by_the_same_made_up_name() -> None:
+    example = Example(
+        "Ann says Ann knows Rome.", ["Ann dice que Ann conoce Roma.", "Ann, Roma."], []
+    )
+    changed = with_other_names(example, random.Random(1))
+    assert changed is not None
+    name = changed.src.split()[0]
+    assert name not in ("Ann", "Rome")
+    assert changed.src == f"{name} says {name} knows Rome."
+    assert changed.references == [f"{name} dice que {name} conoce Roma.", f"{name}, Roma."]
+    assert with_other_names(Example("I see Rome.", ["Veo Roma."], []), random.Random(1)) is None
+
+
+def test_sentences_with_names_are_measured_with_both_names() -> None:
+    examples = [
+        Example(f"Ann sees {i} red boats", [f"Ann sees {i} red boats"], []) for i in range(20)
+    ]
+    rows = measure(copy, examples)
+    for name in ("sentences with names", "the same with made-up names"):
+        assert rows[name].value == pytest.approx(100)
+        assert rows[name].count == 20
+    known = measure(
+        lambda texts: [text if text.startswith("Ann") else "x" for text in texts], examples
+    )
+    assert known["sentences with names"].value == pytest.approx(100)
+    assert known["the same with made-up names"].value < 1
+    assert "sentences with names" not in measure(copy, examples, short=True)
 
 
 def test_no_examples_are_refused() -> None:

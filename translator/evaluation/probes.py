@@ -162,7 +162,7 @@ _MAKERS: dict[str, Callable[[random.Random], list[str]]] = {
 
 def _name_probes(rng: random.Random) -> Iterator[Probe]:
     people = [template for template, kind in NAME_TEMPLATES if kind == "person"]
-    unusual = [*RARE_NAMES, *(_invented_name(rng) for _ in range(_INVENTED_NAMES))]
+    unusual = [*RARE_NAMES, *(invented_name(rng) for _ in range(_INVENTED_NAMES))]
     for k, name in enumerate(unusual):
         yield Probe("unusual names kept", people[k % len(people)].format(name), _contains([name]))
     for k, (name, kind, *other_forms) in enumerate(COMMON_NAMES):
@@ -171,7 +171,7 @@ def _name_probes(rng: random.Random) -> Iterator[Probe]:
         yield Probe("common names kept", src, _contains([name, *other_forms]))
 
 
-def _invented_name(rng: random.Random) -> str:
+def invented_name(rng: random.Random) -> str:
     """Join two or three syllables of a consonant and a vowel, and a last consonant."""
     syllables = [
         rng.choice("bdfgklmnrstvz") + rng.choice("aeiou") for _ in range(rng.choice([2, 3]))

@@ -8,10 +8,11 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from translator.corpus.held_out import Example
 from translator.evaluation.metrics import score
-from translator.evaluation.probes import Probe, english_spanish_probes
+from translator.evaluation.probes import Probe, english_spanish_probes, invented_name
 from translator.inference.translator import Translator
 from translator.runs.manifest import RobustnessRow
 from translator.text.normalization import fold
@@ -27,7 +28,7 @@ _LONG = {
     "sentences of over 25 words": range(26, sys.maxsize),
 }
 # BLEU of fewer sentences says little.
-_MIN_LONG_SENTENCES = 20
+_MIN_GROUP = 20
 _MAX_LOOP_WORDS = 4
 # The measures of the short form, which a report has room for.
 _SHORT = {
@@ -38,6 +39,7 @@ _FINAL_MARKS = ".!?… "
 _OPENING_MARKS = "¿¡"
 # Letters after the first one, at least three of them.
 _LONG_WORD = re.compile(r"(?<=[^\W\d_])[^\W\d_]{3,}")
+_NAME = re.compile(r"(?<![\w'’])[A-Z][a-z]{2,}(?!\w)")
 _FIRST_LETTER = re.compile(r"(?<![\w'’])\w")
 
 
@@ -80,6 +82,24 @@ def variants(sources: Sequence[str]) -> dict[str, list[str]]:
         "Title Case": [_FIRST_LETTER.sub(lambda m: m[0].upper(), text) for text in sources],
         "one typo": [with_typo(text, rng) for text in sources],
     }
+
+
+def with_other_names(example: Example, rng: random.Random) -> Example | None:
+    """Replace the names that the source and all references have by made-up ones.
+
+    Returns:
+        The changed example; None if it has no such name.
+    """
+    texts = [example.src, *example.references]
+    names = [
+        name
+        for name in dict.fromkeys(_NAME.findall(example.src))
+        if all(re.search(rf"\b{name}\b", text) for text in texts)
+    ]
+    for name in names:
+        other = invented_name(rng)
+        texts = [re.sub(rf"\b{name}\b", other, text) for text in texts]
+    return replace(example, src=texts[0], references=texts[1:]) if names else None
 
 
 def has_loop(text: str) -> bool:
@@ -128,8 +148,9 @@ def measure_robustness(
     """Translate held-out sentences changed in several ways, and probes, and score them.
 
     The scores of changed sentences are folded: they ignore case and punctuation, which the change
-    has removed. The scores of long sentences are not folded. The shares of loops and early stops
-    are those of all these sentences together. There are probes for English to Spanish only.
+    has removed. The scores of long sentences and of those with names are not folded. The shares of
+    loops and early stops are those of all these sentences together. There are probes for English to
+    Spanish only.
 
     Args:
         translate: returns the translation of each text, in order
@@ -145,15 +166,17 @@ def measure_robustness(
     """
     chosen = evenly_spread(examples, max_examples)
     changed = variants([example.src for example in chosen])
-    long = _long_sentences(examples, max_examples)
+    groups = _long_sentences(examples, max_examples)
     probes = english_spanish_probes() if (src_lang, tgt_lang) == ("en", "es") else []
     if short:
         changed = {name: texts for name, texts in changed.items() if name in _SHORT}
         probes = [probe for probe in probes if probe.measure in _SHORT]
+    else:
+        groups |= _sentences_with_names(examples, max_examples)
     held_out = list(
         dict.fromkeys(
             [text for texts in changed.values() for text in texts]
-            + [example.src for group in long.values() for example in group]
+            + [example.src for group in groups.values() for example in group]
         )
     )
     # All at once, so that a translator can make batches of similar length.
@@ -166,7 +189,7 @@ def measure_robustness(
         folded = score([fold(translations[text]) for text in variant], references)
         rows.append(RobustnessRow(f"{name}, folded BLEU", folded.bleu, "BLEU", len(chosen)))
         rows.append(RobustnessRow(f"{name}, folded chrF", folded.chrf, "chrF", len(chosen)))
-    for name, group in long.items():
+    for name, group in groups.items():
         plain = score([translations[e.src] for e in group], [e.references for e in group])
         rows.append(RobustnessRow(name, plain.bleu, "BLEU", len(group)))
     for name, is_one in (("loops", is_loop), ("early stops", is_early_stop)):
@@ -188,7 +211,19 @@ def _long_sentences(examples: Sequence[Example], limit: int) -> dict[str, list[E
     return {
         name: evenly_spread(group, limit)
         for name, group in groups.items()
-        if len(group) >= _MIN_LONG_SENTENCES
+        if len(group) >= _MIN_GROUP
+    }
+
+
+def _sentences_with_names(examples: Sequence[Example], limit: int) -> dict[str, list[Example]]:
+    rng = random.Random(_SEED)
+    renamed = [(example, with_other_names(example, rng)) for example in examples]
+    found = [(example, other) for example, other in renamed if other is not None][:limit]
+    if len(found) < _MIN_GROUP:
+        return {}
+    return {
+        "sentences with names": [example for example, _ in found],
+        "the same with made-up names": [other for _, other in found],
     }
 
 
