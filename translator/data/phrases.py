@@ -5,6 +5,7 @@ pairs are aligned with IBM model 1 (Brown et al. 1993) in both directions, phras
 with the alignment are extracted (Koehn et al. 2003), and the best translation of each is kept.
 """
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ _ITERATIONS = 5
 # Words that translate each other tend to be at the same relative position. The weight exp(-4 · d)
 # for a distance d is that of fast_align (Dyer et al. 2013), which calls the 4 its tension.
 _TENSION = 4.0
+# Combinations of a source and a target word of the same pair, which are in memory together: about
+# 100 bytes each. The default corpus has 6 million, not counting punctuation.
+_MAX_COMBINATIONS = 10_000_000
 # A combination that is less probable, by both directions together, is no link.
 _MIN_LINK = 0.01
 # Words of a source phrase, and of its translation.
@@ -98,7 +102,7 @@ def extract_phrases(
     Returns:
         Words with their translations, and phrases of two or three words with theirs.
     """
-    src_texts, tgt_texts = zip(*pairs, strict=True)
+    src_texts, tgt_texts = zip(*_within_memory(list(pairs)), strict=True)
     src, tgt = _Side.read(src_texts), _Side.read(tgt_texts)
     keys = np.concatenate(_phrase_keys(src, tgt, *_links(src, tgt)))
     different, counts = np.unique(keys, axis=0, return_counts=True)
@@ -116,6 +120,12 @@ def extract_phrases(
         elif best_count >= max(_MIN_PHRASE_COUNT, _MIN_PHRASE_SHARE * total):
             phrases.append((source, best))
     return words, phrases
+
+
+def _within_memory(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return all pairs, or every second, third … of them: see `_MAX_COMBINATIONS`."""
+    combinations = sum(len(src.split()) * len(tgt.split()) for src, tgt in pairs)
+    return pairs[:: max(1, math.ceil(combinations / _MAX_COMBINATIONS))]
 
 
 def _text(ids: Sequence[int], vocabulary: Sequence[str]) -> str:
