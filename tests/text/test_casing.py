@@ -121,6 +121,7 @@ def test_small_words_of_a_title_may_be_in_lowercase() -> None:
         ("The Old Dog is here and old and here", False),
         ("The dog of Oslo and McDonald", False),  # names are always capitalized
         ("Hello I Oslo I Oslo", False),
+        ("Hello Zora Quillon", False),  # unknown words are mostly names
         ("The dog", False),
     ],
 )
