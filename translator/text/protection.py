@@ -7,7 +7,7 @@ are hard to copy letter by letter, and easy to copy as a whole (Luong et al. 201
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -96,25 +96,31 @@ class Protection:
 
     def apply(self, text: str) -> Applied[dict[str, Literal]]:
         """Replace the spans; the state is what each placeholder stands for."""
-        edits, spans = self._number(text, self.find(text))
-        return Applied([rewrite(text, edits)[0]], spans)
+        edits = []
+        literals = {}
+        for span, placeholder in self._number(self.find(text)):
+            edit = _edit(text, span, placeholder)
+            edits.append(edit)
+            ordinal = _ORDINAL.fullmatch(text, span.begin, span.end)
+            literals[placeholder] = Literal(
+                ordinal[1] if ordinal else text[span.begin : span.end],
+                glued_before=edit.new.startswith(" "),
+                glued_after=edit.new.endswith(" "),
+            )
+        return Applied([rewrite(text, edits)[0]], literals)
 
     def pair_edits(self, src: str, tgt: str) -> tuple[list[Edit], list[Edit]]:
         """Return the changes to a pair, where a span is protected if both sides have it."""
         kept: dict[Found, Found] = {}
         for span in self.find(src):
-            for inner in _with_bare_number(src, span):
-                there = _find_literal(tgt, src[inner.begin : inner.end], kept.values())
+            for inner, literal in _readings(src, span):
+                there = _find_literal(tgt, literal, kept.values())
                 if there is not None:
                     kept[inner] = there
                     break
-        src_edits, _ = self._number(src, list(kept))
-        # There may be more spans than placeholders.
-        targets = {inner.begin: there for inner, there in kept.items()}
-        tgt_edits = []
-        for edit in src_edits:
-            begin, end, _ = targets[edit.begin]
-            tgt_edits.append(Edit(begin, end, edit.new.strip()))
+        numbered = self._number(list(kept))
+        src_edits = [_edit(src, span, placeholder) for span, placeholder in numbered]
+        tgt_edits = [_edit(tgt, kept[span], placeholder) for span, placeholder in numbered]
         return src_edits, sorted(tgt_edits)
 
     def find(self, text: str) -> list[Found]:
@@ -172,22 +178,11 @@ class Protection:
         if begin >= 0:
             yield Found(begin, end, NAMES)
 
-    def _number(self, text: str, spans: Sequence[Found]) -> tuple[list[Edit], dict[str, Literal]]:
-        """Give each span a placeholder."""
+    def _number(self, spans: Sequence[Found]) -> list[tuple[Found, str]]:
+        """Give each span a placeholder, as long as there are any."""
         left = {kind: iter(kind) for kind in (NAMES, NUMBERS, THINGS)}
-        edits = []
-        literals = {}
-        for begin, end, kind in spans:
-            placeholder = next(left[kind], None)
-            if placeholder is None:
-                continue
-            # With a space between them, the letters keep the tokens that they usually have.
-            before, after = text[:begin][-1:].isalnum(), text[end:][:1].isalnum()
-            edits.append(Edit(begin, end, " " * before + placeholder + " " * after))
-            ordinal = _ORDINAL.fullmatch(text, begin, end)
-            literal = ordinal[1] if ordinal else text[begin:end]
-            literals[placeholder] = Literal(literal, before, after)
-        return edits, literals
+        numbered = ((span, next(left[span.kind], "")) for span in spans)
+        return [(span, placeholder) for span, placeholder in numbered if placeholder]
 
     def restore(self, parts: Sequence[str], state: dict[str, Literal]) -> str:
         """Put the spans back."""
@@ -221,17 +216,34 @@ def without_placeholders(text: str) -> str:
     return Protection(Lexicon()).restore([text], {})
 
 
-def _with_bare_number(text: str, span: Found) -> list[Found]:
-    """Return a span and, if it is a number with signs, the number alone: $5 can be "5 dólares"."""
-    number = re.fullmatch(rf"\W*({_NUMBER})(?:\W*|st|nd|rd|th|s)", text[span.begin : span.end])
-    if number is None:
-        return [span]
-    return [span, Found(span.begin + number.start(1), span.begin + number.end(1), NUMBERS)]
+def _edit(text: str, span: Found, placeholder: str) -> Edit:
+    """Return the change of a span to its placeholder.
+
+    With a space between them, the letters beside it keep the tokens that they usually have.
+    """
+    before, after = text[: span.begin][-1:].isalnum(), text[span.end :][:1].isalnum()
+    return Edit(span.begin, span.end, " " * before + placeholder + " " * after)
+
+
+def _readings(text: str, span: Found) -> Iterator[tuple[Found, str]]:
+    """Yield what to protect in a source for a span, and what the target must have for it.
+
+    A target may have only the number of $5 (5 dólares) and of 21st (21).
+    """
+    literal = text[span.begin : span.end]
+    yield span, literal
+    if ordinal := _ORDINAL.fullmatch(literal):
+        yield span, ordinal[1]
+    elif number := re.fullmatch(rf"\W*({_NUMBER})\W*", literal):
+        begin, end = number.span(1)
+        yield Found(span.begin + begin, span.begin + end, NUMBERS), number[1]
 
 
 def _find_literal(text: str, literal: str, used: Collection[Found]) -> Found | None:
     """Find a literal, not inside a word, where no other one was found."""
-    for match in re.finditer(rf"(?<!\w){re.escape(literal)}(?!\w)", text):
+    before = r"(?<!\w)" if literal[0].isalnum() else ""
+    after = r"(?!\w)" if literal[-1].isalnum() else ""
+    for match in re.finditer(before + re.escape(literal) + after, text):
         if all(match.end() <= span.begin or match.start() >= span.end for span in used):
             return Found(*match.span(), THINGS)
     return None
