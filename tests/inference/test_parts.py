@@ -333,7 +333,12 @@ class Echo(Dictionary):
 
 
 UNIQUE = st.lists(
-    st.sampled_from("we see. the old boat at noon, don't it ♔ ☰ (䷀) no! bcd".split()),
+    st.sampled_from(
+        [
+            *["we", "see.", "the", "old", "boat", "at", "noon,", "don't", "it", "no!", "bcd"],
+            *["♔", "☰.", "䷀,"],
+        ]
+    ),
     min_size=1,
     unique=True,
 ).map(" ".join)
