@@ -147,8 +147,23 @@ def is_american(one: str, other: str) -> bool:
 SHORT = st.text("abc", min_size=1, max_size=6) | st.text("aeo", min_size=1, max_size=6)
 
 
-@given(st.dictionaries(SHORT, st.integers(1, 9), max_size=12), SHORT)
-def test_corrections_equal_those_of_trying_all_words(counts: dict[str, int], word: str) -> None:
+@st.composite
+def words_with_neighbors(draw: st.DrawFn) -> tuple[str, dict[str, int]]:
+    """A word, and counts of words most of which differ from it in one or two letters."""
+    word = draw(SHORT)
+    near = set()
+    for begin in range(len(word) + 1):
+        for end in range(begin, min(len(word), begin + 2) + 1):
+            old = word[begin:end]
+            for new in ("", "a", "b", "e", old[::-1], old[:1] * 2, old[:1] * 3):
+                near.add(word[:begin] + new + word[end:])
+    known = st.sampled_from(sorted(near - {""})) | SHORT
+    return word, draw(st.dictionaries(known, st.integers(1, 9), max_size=12))
+
+
+@given(words_with_neighbors())
+def test_corrections_equal_those_of_trying_all_words(example: tuple[str, dict[str, int]]) -> None:
+    word, counts = example
     common = [w for w in counts if counts[w] >= 5]
     known = word in counts or len(word) < 3
     swapped = [w for w in common if is_swapped(word, w)]
