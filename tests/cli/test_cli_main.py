@@ -16,8 +16,10 @@ from conftest import PAIRS, TINY_OPTIONS, Cli, assert_one_clear_line, contents
 
 from translator import load
 from translator.cli import COMMANDS, main
-from translator.config import save_config
+from translator.config import NO_VARIATION, save_config
 from translator.config.parsing import load_config
+from translator.errors import TranslatorError
+from translator.inference import translator as inference
 from translator.runs.listing import describe_age, list_runs
 from translator.runs.run import Run
 
@@ -217,6 +219,27 @@ def test_translate_takes_texts_as_arguments(cli: Cli, trained_run: Path) -> None
     result = cli("translate", *SENTENCES, "--run-dir", str(trained_run))
     expected = [translation.text for translation in load(trained_run).translate(SENTENCES)]
     assert result.stdout.splitlines() == expected
+
+
+@pytest.mark.parametrize(
+    "command", [["translate", "Good."], ["evaluate", "--src=a.txt", "--ref=a.txt"]]
+)
+@pytest.mark.parametrize("options", [[], ["--no-loop-guard"]])
+def test_the_loop_guard_can_be_switched_off(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: list[str], options: list[str]
+) -> None:
+    guards = []
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("Good.\n", encoding="utf-8")
+
+    def note(*arguments: object, loop_guard: bool) -> None:
+        guards.append(loop_guard)
+        raise TranslatorError("nothing is loaded")
+
+    monkeypatch.setattr(inference, "load_translator", note)
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, "--run-dir=any", *options])
+    assert guards == [not options]
 
 
 def test_alternatives_have_the_number_of_their_line_and_a_score(
@@ -445,6 +468,33 @@ def test_settings_of_the_model_do_not_collide_with_the_time_budget(
     model = printed_settings(capsys, *options)["model"]
     assert (model["d_ff"], model["dropout"]) == (512, 0.0)
     assert model["d_model"] % (2 * model["n_heads"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "changed"),
+    [
+        (["--variation", "off"], {}),
+        (["--variation=off"], {}),
+        (["--variation=off", "--variation.names=0.2"], {"names": 0.2}),  # the later one counts
+        (["--variation.names=0.2", "--variation", "off"], {}),
+        (["--config=off.yaml"], {}),
+        (["--variation.names=0.2", "--config=off.yaml"], {"names": 0.2}),  # options win
+    ],
+    ids=" ".join,
+)
+def test_variation_can_be_switched_off(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    options: list[str],
+    changed: dict[str, float],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "off.yaml").write_text("variation: off\n", encoding="utf-8")
+    usual = printed_settings(capsys)
+    printed = printed_settings(capsys, *options)
+    assert printed == usual | {"variation": asdict(NO_VARIATION) | changed}
+    assert usual["variation"] != printed["variation"]
 
 
 def test_printed_settings_are_those_of_a_training(

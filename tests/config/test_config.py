@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from translator.config import (
+    NO_VARIATION,
     Config,
     CorpusConfig,
     ModelConfig,
@@ -120,6 +121,22 @@ def test_numbers_can_have_an_exponent(tmp_path: Path) -> None:
 )
 def test_corpus_files_can_be_one_or_two(tmp_path: Path, text: str, files: str | list[str]) -> None:
     assert load_config(write(tmp_path, f"corpus:\n  files: {text}\n")).corpus.files == files
+
+
+@pytest.mark.parametrize("text", ["variation: off\n", "seed: 3\nvariation: false\n"])
+def test_variation_can_be_off(tmp_path: Path, text: str) -> None:
+    config = load_config(write(tmp_path, text))
+    assert config == Config(variation=NO_VARIATION, seed=config.seed)
+    assert set(asdict(config.variation).values()) == {0}
+    save_config(config, tmp_path / "saved.yaml")
+    assert load_config(tmp_path / "saved.yaml") == config
+    assert load_config(write(tmp_path, "variation:\n  names: 0\n")).variation != NO_VARIATION
+
+
+@pytest.mark.parametrize("value", ["on", "offf", "0", "[]"])
+def test_variation_can_be_nothing_but_off(tmp_path: Path, value: str) -> None:
+    with pytest.raises(TranslatorError, match="variation"):
+        load_config(write(tmp_path, f"variation: {value}\n"))
 
 
 def test_a_missing_configuration_file_is_named(tmp_path: Path) -> None:

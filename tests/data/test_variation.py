@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from translator.config import NO_VARIATION, VariationConfig
+from translator.data import variation as variation_module
 from translator.data.arrays import Ragged
 from translator.data.batching import LINK_BASE, BatchStream, PairIds
 from translator.data.phrases import PhraseTable
@@ -77,6 +78,10 @@ def encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> Ragged:
     ids = tokenizer.encode(list(texts))
     assert not any(UNK_ID in row for row in ids)
     return Ragged.from_lists(ids)
+
+
+def lists(rows: Ragged) -> list[list[int]]:
+    return [rows.row(i) for i in range(len(rows.lengths))]
 
 
 def pair_of(tokenizer: Tokenizer, src: str, tgt: str, links: Sequence[int] = ()) -> Pair:
@@ -158,7 +163,7 @@ def test_a_name_of_both_sides_becomes_a_placeholder(
     found = set()
     used = set()
     pair = pair_of(tokenizer, src, tgt)
-    for seed in range(60):
+    for seed in range(400):
         one, other = texts_of(tokenizer, hide_name(pair, signs, generator(seed)))
         assert placeholders(one) == placeholders(other)
         for sign in placeholders(one):
@@ -166,7 +171,7 @@ def test_a_name_of_both_sides_becomes_a_placeholder(
             one, other = one.replace(sign, "X"), other.replace(sign, "X")
         found.add(f"{one}|{other}")
     assert found == set(expected)
-    assert used == (set(NAMES) if "X" in expected[0] else set())
+    assert used == ({*NAMES, *THINGS} if "X" in expected[0] else set())
 
 
 def test_a_new_placeholder_is_another_one_than_those_of_the_pair(
@@ -174,14 +179,27 @@ def test_a_new_placeholder_is_another_one_than_those_of_the_pair(
 ) -> None:
     pair = pair_of(tokenizer, "(♔) ⇧ tom sees ♛ ☰", "(♔) ⇧ tom ve ♛ ☰")
     seen = set()
-    for seed in range(60):
+    for seed in range(400):
         src, _ = texts_of(tokenizer, hide_name(pair, signs, generator(seed)))
         assert len(set(placeholders(src))) == 4
         seen |= set(placeholders(src))
-    assert seen == {*NAMES, "☰"}
+    assert seen == {*NAMES, *THINGS, "☰"}
     full = " ".join(NAMES)
     pair = pair_of(tokenizer, f"{full} ⇧ tom", f"{full} ⇧ tom")
+    src, tgt = texts_of(tokenizer, hide_name(pair, signs, generator()))
+    assert src == tgt
+    assert src.removeprefix(f"{full} ") in {*THINGS}
+    full = " ".join(NAMES + THINGS)
+    pair = pair_of(tokenizer, f"{full} ⇧ tom", f"{full} ⇧ tom")
     assert hide_name(pair, signs, generator()) == pair
+
+
+def test_three_names_in_four_become_names(tokenizer: Tokenizer, signs: Signs) -> None:
+    pair = pair_of(tokenizer, "⇧ tom sings", "⇧ tom canta")
+    hidden = [texts_of(tokenizer, hide_name(pair, signs, generator(n)))[0] for n in range(2000)]
+    names = sum(src[0] in NAMES for src in hidden)
+    assert names + sum(src[0] in THINGS for src in hidden) == 2000
+    assert_share(names, 2000, 3 / 4)
 
 
 def test_links_are_dropped_with_a_name(tokenizer: Tokenizer, signs: Signs) -> None:
@@ -191,7 +209,10 @@ def test_links_are_dropped_with_a_name(tokenizer: Tokenizer, signs: Signs) -> No
     assert hide_name(pair, signs, generator()).links == [0]
 
 
-@given(st.lists(st.sampled_from([*"♔♕♛☰☷", "a", "(♔", "(☰"]), max_size=8), st.integers(0, 7))
+@given(
+    st.lists(st.sampled_from([*"♔♕♛☰☷䷀䷇", "a", "(♔", "(☰", "(䷀"]), max_size=8),
+    st.integers(0, 7),
+)
 def test_placeholders_are_renumbered_within_their_kind(
     tokenizer: Tokenizer, signs: Signs, words: list[str], shift: int
 ) -> None:
@@ -215,7 +236,7 @@ def pairs_to_join(draw: st.DrawFn) -> list[tuple[int, int, str]]:
     """Lengths of sources and targets, and a placeholder with or without a space, if any."""
     long = draw(st.booleans())
     length = st.integers(1, 80 if long else 12)
-    sign = st.sampled_from(["", "", "♔", "▁♔", "▁♕", "☰", "▁☰"])
+    sign = st.sampled_from(["", "", "♔", "▁♔", "▁♕", "☰", "▁☰", "䷀", "▁䷀"])
     return draw(st.lists(st.tuples(length, length, sign), max_size=15))
 
 
@@ -272,14 +293,15 @@ def variation(
     seed: int = 1,
 ) -> Variation:
     config = replace(NO_VARIATION, **shares)
-    return Variation(config, lambda epoch: pairs, table, tokenizer, seed)
+    count = len(pairs.src.lengths)
+    return Variation(config, lambda epoch: pairs, count, table, tokenizer, seed)
 
 
 ALL_STEPS = {"marks": 0.2, "names": 0.5, "joined": 0.3, "phrases": 0.003}
 
 
 def rows(pairs: PairIds) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    sides = zip(pairs.src.to_lists(), pairs.tgt.to_lists(), strict=True)
+    sides = zip(lists(pairs.src), lists(pairs.tgt), strict=True)
     return [(tuple(src), tuple(tgt)) for src, tgt in sides]
 
 
@@ -316,8 +338,63 @@ def test_each_step_differs_between_epochs(
 
 def test_the_pairs_of_each_epoch_are_varied(table: PhraseTable, tokenizer: Tokenizer) -> None:
     epochs = [encoded(tokenizer, ["a boat"]), encoded(tokenizer, ["a hat"])]
-    varied = Variation(NO_VARIATION, lambda n: PairIds(epochs[n], epochs[n]), table, tokenizer, 1)
-    assert tokenizer.decode(varied(1).src.to_lists()) == ["a hat"]
+    varied = Variation(
+        NO_VARIATION, lambda n: PairIds(epochs[n], epochs[n]), 1, table, tokenizer, 1
+    )
+    assert tokenizer.decode(lists(varied(1).src)) == ["a hat"]
+
+
+@pytest.mark.parametrize(("count", "parts"), [(30, 1), (31, 2), (89, 3), (120, 4)])
+def test_the_parts_of_a_pass_have_each_pair_once(
+    monkeypatch: pytest.MonkeyPatch,
+    table: PhraseTable,
+    tokenizer: Tokenizer,
+    count: int,
+    parts: int,
+) -> None:
+    monkeypatch.setattr(variation_module, "_MAX_PAIRS", 30)
+    src, tgt, links = (
+        Ragged.from_lists([[first + n] for n in range(count)]) for first in (1000, 2000, 3000)
+    )
+    asked = []
+
+    def pairs_of_pass(number: int) -> PairIds:
+        asked.append(number)
+        return PairIds(src, tgt, links)
+
+    varied = Variation(NO_VARIATION, pairs_of_pass, count, table, tokenizer, 1)
+    orders = []
+    for number in range(3):
+        order = []
+        for part in range(parts):
+            pairs = varied(number * parts + part)
+            sides = [lists(side) for side in (pairs.src, pairs.tgt, pairs.links) if side]
+            rows = [
+                (s - 1000, t - 2000, link - 3000) for [s], [t], [link] in zip(*sides, strict=True)
+            ]
+            assert all(len(set(row)) == 1 for row in rows)  # sides and links belong together
+            assert count // parts <= len(rows) <= 30
+            order += [row[0] for row in rows]
+        assert sorted(order) == list(range(count))
+        orders.append(order)
+    assert asked == [number for number in range(3) for _ in range(parts)]
+    if parts == 1:
+        assert orders[0] == sorted(orders[0])  # batches are shuffled later
+    else:
+        assert all(order != sorted(order) for order in orders)
+        assert orders[0] != orders[1] != orders[2] != orders[0]
+
+
+def test_a_part_depends_on_its_number_and_the_seed_only(
+    monkeypatch: pytest.MonkeyPatch, pairs: PairIds, table: PhraseTable, tokenizer: Tokenizer
+) -> None:
+    monkeypatch.setattr(variation_module, "_MAX_PAIRS", COUNT // 4)
+    varied = variation(pairs, table, tokenizer, ALL_STEPS)
+    parts = [rows(varied(epoch)) for epoch in range(5)]
+    assert len({str(part) for part in parts}) == 5
+    assert rows(variation(pairs, table, tokenizer, ALL_STEPS)(4)) == parts[4]
+    assert rows(varied(1)) == parts[1]
+    assert rows(variation(pairs, table, tokenizer, ALL_STEPS, seed=2)(1)) != parts[1]
 
 
 def test_the_share_of_marks_is_kept(
@@ -348,6 +425,7 @@ def test_the_share_of_names_is_kept(
     # All placeholders are trained, not only the first ones.
     for kind in (NAMES, NUMBERS, THINGS):
         total = sum(used[sign] for sign in kind)
+        assert total > 100
         for sign in kind:
             assert_share(used[sign], total, 1 / 8)
 
@@ -438,10 +516,10 @@ def test_links_point_to_the_same_words_as_before(
 ) -> None:
     varied = variation(linked_pairs, table, tokenizer, shares)(0)
     assert varied.links is not None
-    lists = (side.to_lists() for side in (varied.src, varied.tgt, varied.links))
+    sides = [lists(side) for side in (varied.src, varied.tgt, varied.links)]
     originals = set(rows(linked_pairs))
     kept = 0
-    for src, tgt, links in zip(*lists, strict=True):
+    for src, tgt, links in zip(*sides, strict=True):
         for target, source in (divmod(link, LINK_BASE) for link in links):
             assert src[source] == tgt[target]
         if (tuple(src), tuple(tgt)) in originals:

@@ -1,10 +1,12 @@
-"""Loops are cut to their first round, and ordinary repetitions stay."""
+"""Loops and stumps are found, loops are cut to their first round, and ordinary repetitions stay."""
+
+import string
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from translator.inference.loop_guard import cut_loops
+from translator.inference.loop_guard import cut_loops, is_degenerate
 
 MAX_PERIOD = 8
 
@@ -112,3 +114,58 @@ def test_no_loop_is_left_and_cutting_again_changes_nothing(text: str) -> None:
 @given(TEXTS, TEXTS)
 def test_the_source_decides_whether_loops_are_cut(text: str, src: str) -> None:
     assert cut(text, src) == (text if loops(src) else cut(text))
+
+
+# --- degenerate hypotheses ------------------------------------------------------------------------
+
+
+def degenerate(text: str, src: str = "") -> bool:
+    return is_degenerate([*map(ord, text)], [*map(ord, src)])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", False),
+        ("aa", False),  # twice is ordinary language
+        ("aaa", True),
+        ("xabab", False),
+        ("xabababy", True),
+        ("12345678" * 2, False),
+        ("12345678" * 3, True),
+        ("123456789" * 3, True),  # too long a round, but four tokens are in three places
+        ("abc1abc2abc3abc", False),  # three tokens may be a name
+        ("abcd1abcd", False),
+        ("abcd1abcd2abcd", True),
+        ("1abcd23abcdabcd4", True),
+        ("abcd1abdc2abcd", False),
+    ],
+)
+def test_loops_by_hand(text: str, expected: bool) -> None:
+    assert degenerate(text) == expected
+    assert degenerate(text, src="xyz") == expected
+    # In whichever way the source repeats itself, the translation may as well.
+    for src in ("nonono", "efgh1efgh2efgh"):
+        assert not degenerate(text, src)
+
+
+@pytest.mark.parametrize(
+    ("length", "src_length", "expected"),
+    [(7, 20, True), (8, 20, False), (0, 20, True), (0, 19, False), (19, 50, True), (20, 50, False)],
+)
+def test_stumps_of_long_sources(length: int, src_length: int, expected: bool) -> None:
+    letters = string.ascii_letters
+    assert degenerate(letters[:length], letters[:src_length]) == expected
+    assert degenerate(letters[:length], "n" * src_length) == expected
+
+
+def has_loop(text: str) -> bool:
+    phrases = [text[i : i + 4] for i in range(len(text) - 3)]
+    return bool(loops(text)) or any(phrases.count(phrase) > 2 for phrase in phrases)
+
+
+@given(TEXTS, TEXTS)
+def test_degenerate_texts_equal_those_of_trying_all(text: str, src: str) -> None:
+    stump = len(src) >= 20 and len(text) / len(src) < 0.4
+    assert degenerate(text, src) == (stump or (has_loop(text) and not has_loop(src)))
+    assert not degenerate(text, text)  # a copy of the source

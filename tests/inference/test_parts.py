@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
+from helpers import everyday_lines, everyday_model_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from translator.data.tokenizer import UNK_ID, Tokenizer, train_tokenizer
 from translator.inference.engine import Hypothesis
 from translator.inference.parts import SearchOptions, TranslatedPart, translate_parts
+from translator.inference.translator import Translation, Translator
 from translator.text.protection import placeholders
 
 OPTIONS = SearchOptions(
@@ -21,7 +23,10 @@ OPTIONS = SearchOptions(
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
-    texts = ["we see the old boat at noon, don't we?", "vemos el barco viejo, ¿no? a 5! bcdfghijk"]
+    texts = [
+        "we see the old boat at noon, don't we?",
+        "vemos el barco viejo, ¡no! ¿no? a 5. bcdfghijk",
+    ]
     train_tokenizer(texts, 90, path)
     return Tokenizer(path)
 
@@ -89,10 +94,20 @@ def translate(
         "vemos ♔ a ☰ ☰",
         "vemos ♔ ♕ a ☰",
         "vemos ♕ a ☰",
+        "vemos ♔ a ䷀",
         "",
         "☰ ♔ ☱",
     ],
-    ids=["lost", "other lost", "doubled", "invented", "exchanged", "nothing", "one too many"],
+    ids=[
+        "lost",
+        "other lost",
+        "doubled",
+        "invented",
+        "exchanged",
+        "of another kind",
+        "nothing",
+        "one too many",
+    ],
 )
 def test_with_a_wrong_placeholder_the_texts_between_are_translated(
     tokenizer: Tokenizer, wrong: str
@@ -143,9 +158,9 @@ def test_invented_placeholders_are_removed(tokenizer: Tokenizer) -> None:
     assert part.texts == ["vemos el"]
     assert len(part.hypotheses) == 1
     assert len(engine.searches) == 1
-    # A hypothesis without one is better.
-    [part], _ = translate(tokenizer, {"we see": ["vemos ♔", "el"]}, "we see")
-    assert part.texts == ["el"]
+    [part], _ = translate(tokenizer, {"we see": ["vemos ♔", "䷀ el"]}, "we see")
+    assert part.texts == ["vemos", "el"]
+    assert [h.log_prob for h in part.hypotheses] == [-1, -2]
     # Between placeholders too.
     [part], engine = translate(tokenizer, {"we see ♔": ["el"], "we see": ["♔ vemos"]}, "we see ♔")
     assert part.texts == ["vemos ♔"]
@@ -153,7 +168,7 @@ def test_invented_placeholders_are_removed(tokenizer: Tokenizer) -> None:
 
 
 WORDS = st.lists(
-    st.sampled_from(["we", "♔", "♕", "☰", "(☱)", "boat,", "5"]), min_size=1, max_size=6
+    st.sampled_from(["we", "♔", "♕", "☰", "(☱)", "䷀", "boat,", "5"]), min_size=1, max_size=6
 )
 
 
@@ -174,7 +189,7 @@ def test_each_placeholder_is_there_as_often_as_in_the_part(
 # --- parts that are copied ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("part", ["♔", "☰ 5!", "5, 5", "", "?!", "♔ ♕", "⇧"])
+@pytest.mark.parametrize("part", ["♔", "䷀", "☰ 5!", "5, 5", "", "?!", "♔ ♕", "⇧"])
 def test_a_part_without_letters_is_copied(tokenizer: Tokenizer, part: str) -> None:
     [translated], engine = translate(tokenizer, {}, part)
     assert translated == TranslatedPart([], [part], [])
@@ -208,15 +223,161 @@ def test_no_parts_give_nothing(tokenizer: Tokenizer) -> None:
     assert translate(tokenizer, {})[0] == []
 
 
-def test_loops_are_cut_unless_it_is_switched_off(tokenizer: Tokenizer) -> None:
-    known = {"we see": ["el barco barco barco barco viejo"]}
-    [part], _ = translate(tokenizer, known, "we see")
-    assert part.texts == ["el barco viejo"]
-    assert tokenizer.decode([part.hypotheses[0].ids]) == part.texts
-    [part], _ = translate(tokenizer, known, "we see", options=replace(OPTIONS, loop_guard=False))
-    assert part.texts == known["we see"]
+NO_GUARD = replace(OPTIONS, loop_guard=False)
+LOOP = "el barco barco barco barco viejo"
+
+
+def test_a_part_with_a_loop_is_translated_in_halves(tokenizer: Tokenizer) -> None:
+    known = {"we see": [LOOP, "no"], "we": ["vemos", "el"], "see": ["viejo"]}
+    [part], engine = translate(tokenizer, known, "we see")
+    assert part.texts == ["vemos viejo"]
+    assert engine.searches == [["we see"], ["we", "see"]]
+    assert engine.n_best == [2, 1]
+    # The hypothesis is that of the halves, one after the other.
+    [hypothesis] = part.hypotheses
+    assert tokenizer.decode([hypothesis.ids]) == part.texts
+    assert hypothesis.log_prob == -2
+    [part], engine = translate(tokenizer, known, "we see", options=NO_GUARD)
+    assert part.texts == [LOOP, "no"]
+    assert engine.searches == [["we see"]]
+
+
+def test_the_loops_of_a_single_word_are_cut(tokenizer: Tokenizer) -> None:
+    known = {"we": [LOOP, "el el el"]}
+    [part], engine = translate(tokenizer, known, "we")
+    assert part.texts == ["el barco viejo", "el"]
+    assert engine.searches == [["we"]]
+    assert tokenizer.decode([part.hypotheses[0].ids]) == [LOOP]
+    [part], _ = translate(tokenizer, known, "we", options=NO_GUARD)
+    assert part.texts == known["we"]
+    # A placeholder that it invents is removed all the same.
+    assert translate(tokenizer, {"we": ["el el el ♔"]}, "we")[0][0].texts == ["el"]
+    # The loops of a half are cut too.
+    known = {"we see": [LOOP], "we": [LOOP], "see": ["no"]}
+    assert translate(tokenizer, known, "we see")[0][0].texts == ["el barco viejo no"]
+
+
+def test_a_loop_of_the_source_is_translated(tokenizer: Tokenizer) -> None:
     known = {"no no no": ["el el el"]}
-    assert translate(tokenizer, known, "no no no")[0][0].texts == ["el el el"]
+    [part], engine = translate(tokenizer, known, "no no no")
+    assert part.texts == ["el el el"]
+    assert len(engine.searches) == 1
+
+
+def test_a_stump_of_a_long_part_is_replaced(tokenizer: Tokenizer) -> None:
+    text = "we see the boat at noon, don't we see it"
+    half = "vemos el barco a no, no"
+    known = {text: ["no"], "we see the boat at noon,": [half], "don't we see it": ["no, no vemos"]}
+    [part], engine = translate(tokenizer, known, text)
+    assert part.texts == [f"{half} no, no vemos"]
+    assert len(engine.searches) == 2
+    assert translate(tokenizer, known, text, options=NO_GUARD)[0][0].texts == ["no"]
+
+
+def test_only_the_best_hypothesis_decides(tokenizer: Tokenizer) -> None:
+    [part], engine = translate(tokenizer, {"we see": ["el", LOOP]}, "we see")
+    assert part.texts == ["el", LOOP]
+    assert len(engine.searches) == 1
+
+
+def test_a_half_has_a_final_mark_if_its_source_has_one(tokenizer: Tokenizer) -> None:
+    known = {"we see": ["vemos."], "the boat": ["¡el barco!"], "the boat!": ["¡el barco!"]}
+    for whole, expected in (
+        ("we see the boat", "vemos el barco"),
+        ("we see the boat!", "vemos ¡el barco!"),
+    ):
+        [part], _ = translate(tokenizer, {**known, whole: [LOOP]}, whole)
+        assert part.texts == [expected]
+
+
+def test_halves_with_placeholders_keep_them(tokenizer: Tokenizer) -> None:
+    known = {
+        "we see ♔ at ☰": ["♔ ☰ el el el el"],
+        "we see": ["vemos"],
+        "♔ at ☰": ["♔ el el el ☰"],
+        "at ☰": ["☰ a ☰"],  # one too many
+        "at": ["a"],
+    }
+    [part], _ = translate(tokenizer, known, "we see ♔ at ☰")
+    assert part.texts == ["vemos ♔ a ☰"]
+
+
+def test_warnings_of_halves_are_kept(tokenizer: Tokenizer) -> None:
+    [part], _ = translate(tokenizer, {"we bcd": [LOOP], "we": [""]}, "we bcd")
+    assert part.warnings == [
+        'the model has nothing to say to "we"',
+        "the model found no end; its translation is stopped",
+    ]
+
+
+class Echo(Dictionary):
+    """An engine that returns its source if that has few words, and else loops."""
+
+    def __init__(self, tokenizer: Tokenizer, max_words: int) -> None:
+        super().__init__(tokenizer, {})
+        self.max_words = max_words
+
+    def search(
+        self,
+        src: Sequence[list[int]],
+        beam_size: int,
+        length_penalty: float,
+        n_best: int,
+        *,
+        with_scores: bool = True,
+    ) -> list[list[Hypothesis]]:
+        texts = self.tokenizer.decode(list(src)) if src else []
+        loops = {text: [LOOP] for text in texts if len(text.split()) > self.max_words}
+        self.known = {text: [text, "el"] for text in texts} | loops
+        return super().search(src, beam_size, length_penalty, n_best, with_scores=with_scores)
+
+
+UNIQUE = st.lists(
+    st.sampled_from(
+        [
+            *["we", "see.", "the", "old", "boat", "at", "noon,", "don't", "it", "no!", "bcd"],
+            *["♔", "☰.", "䷀,"],
+        ]
+    ),
+    min_size=1,
+    unique=True,
+).map(" ".join)
+
+
+@settings(max_examples=50)
+@given(text=UNIQUE, max_words=st.integers(1, 4))
+def test_any_text_is_halved_until_nothing_loops(
+    tokenizer: Tokenizer, text: str, max_words: int
+) -> None:
+    [part] = translate_parts(Echo(tokenizer, max_words), tokenizer, [text], OPTIONS)
+    assert part.texts[0] == text
+
+
+@settings(max_examples=50)
+@given(texts=st.lists(UNIQUE, max_size=5))
+def test_without_loops_the_guard_changes_nothing(tokenizer: Tokenizer, texts: list[str]) -> None:
+    guarded, free = Echo(tokenizer, 100), Echo(tokenizer, 100)
+    expected = translate_parts(free, tokenizer, texts, NO_GUARD)
+    assert translate_parts(guarded, tokenizer, texts, OPTIONS) == expected
+    assert guarded.searches == free.searches
+    assert len(guarded.searches) == 1
+
+
+def test_without_loops_a_translator_gives_the_same_texts(tokenizer: Tokenizer) -> None:
+    model_text = everyday_model_text()
+    clean = [english for english, _, _ in everyday_lines()]
+
+    def translations(texts: list[str], max_words: int, *, loop_guard: bool) -> list[Translation]:
+        engine = Echo(tokenizer, max_words)
+        return Translator(engine, tokenizer, model_text, loop_guard=loop_guard).translate(texts)
+
+    guarded = translations(clean, 100, loop_guard=True)
+    assert guarded == translations(clean, 100, loop_guard=False)
+    assert len({translation.text for translation in guarded}) > 100
+    # It does with loops.
+    looping = translations(clean[:20], 3, loop_guard=True)
+    assert [t.text for t in looping] == [t.text for t in guarded[:20]]
+    assert looping != translations(clean[:20], 3, loop_guard=False)
 
 
 def test_warnings_are_those_of_the_best_hypothesis(tokenizer: Tokenizer) -> None:

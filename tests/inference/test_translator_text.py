@@ -14,7 +14,8 @@ from translator.data.tokenizer import UNK_ID
 from translator.errors import TranslatorError
 from translator.inference.engine import Hypothesis
 from translator.inference.pytorch import PyTorchEngine
-from translator.inference.translator import Translator
+from translator.inference.translator import Translator, load_translator
+from translator.runs.run import Run
 from translator.text.symbols import UPPERCASE
 
 
@@ -226,11 +227,10 @@ def test_invalid_search_options_are_refused(
         translator.translate(["Good."], **options)  # type: ignore[arg-type]
 
 
-def test_alternatives_are_distinct_and_the_best_comes_first(translator: Translator) -> None:
-    # A weak model's hypotheses are loops of different lengths, which the guard makes equal.
-    [translation] = translator.translate(
-        ["The boat leaves at noon."], beam_size=4, n_best=4, loop_guard=False
-    )
+def test_alternatives_are_distinct_and_the_best_comes_first(trained_run: Path) -> None:
+    # A weak model's hypotheses are loops, and their replacement has no alternatives.
+    translator = load_translator(Run(trained_run), loop_guard=False)
+    [translation] = translator.translate(["The boat leaves at noon."], beam_size=4, n_best=4)
     scores = [score for _, score in translation.alternatives]
     assert translation.alternatives[0] == (translation.text, translation.score)
     assert scores == sorted(scores, reverse=True)

@@ -139,26 +139,35 @@ def test_names_of_the_target_language_stay_words() -> None:
 # --- two lexicons ---------------------------------------------------------------------------------
 
 
-def test_merged_lexicons_add_their_counts_and_the_other_form_counts() -> None:
-    mine = Lexicon({"sun": 2, "mars": 1}, {"mars": "Mars", "us": "US"})
-    other = Lexicon({"sun": 3, "moon": 4}, {"us": "us", "io": "Io"})
+def test_merged_lexicons_have_the_higher_count_and_the_other_form() -> None:
+    mine = Lexicon({"sun": 2, "mars": 5}, {"mars": "Mars", "us": "US"})
+    other = Lexicon({"sun": 3, "mars": 1, "moon": 4}, {"us": "us", "io": "Io"})
     merged = mine.merged_with(other)
     assert merged == Lexicon(
-        {"sun": 5, "mars": 1, "moon": 4}, {"mars": "Mars", "us": "us", "io": "Io"}
+        {"sun": 3, "mars": 5, "moon": 4}, {"mars": "Mars", "us": "us", "io": "Io"}
     )
-    assert mine.counts == {"sun": 2, "mars": 1}
+    assert mine.counts == {"sun": 2, "mars": 5}
 
 
 def test_both_languages_are_merged() -> None:
     mine = Lexicons(Lexicon({"a": 1}), Lexicon({"b": 1}))
     assert mine.merged_with(Lexicons(Lexicon({"a": 2}), Lexicon({"c": 2}))) == Lexicons(
-        Lexicon({"a": 3}), Lexicon({"b": 1, "c": 2})
+        Lexicon({"a": 2}), Lexicon({"b": 1, "c": 2})
     )
 
 
 @given(st.lists(st.lists(st.sampled_from(["red", "old", "Oslo", "hen's"]), min_size=1), min_size=2))
-def test_counts_of_two_halves_add_up(rows: list[list[str]]) -> None:
+def test_merging_again_changes_nothing(rows: list[list[str]]) -> None:
     pairs = [(" ".join(row), "nada") for row in rows]
-    merged = count_words(pairs[:1]).merged_with(count_words(pairs[1:]))
-    truth = Counter(word.partition("'")[0].lower() for row in rows for word in row)
-    assert merged.src.counts == count_words(pairs).src.counts == dict(truth)
+    one, other = count_words(pairs[:1]), count_words(pairs[1:])
+    merged = one.merged_with(other)
+    truths = [
+        Counter(word.partition("'")[0].lower() for row in half for word in row)
+        for half in (rows[:1], rows[1:], rows)
+    ]
+    assert count_words(pairs).src.counts == truths[2]
+    words = {"red", "old", "oslo", "hen"}
+    higher = {word: max(truths[0][word], truths[1][word]) for word in words}
+    assert merged.src.counts == {word: count for word, count in higher.items() if count}
+    assert merged.merged_with(other) == merged
+    assert merged.merged_with(merged) == merged

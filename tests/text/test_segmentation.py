@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translator.text.segmentation import split_long, split_sentences
+from translator.text.segmentation import split_in_halves, split_long, split_sentences
 
 WORDS = st.text("ab1é.,;!?…”)—", min_size=1, max_size=12)
 TEXTS = st.lists(WORDS, min_size=1, max_size=30).map(" ".join)
@@ -81,6 +81,58 @@ def test_sentences_that_fit_are_joined_but_never_cut(sentences: list[str], limit
 )  # fmt: skip
 def test_text_is_split_at_the_best_position(text: str, limit: int, parts: list[str]) -> None:
     assert split_long(text, at_most(limit)) == parts
+
+
+# --- halves ---------------------------------------------------------------------------------------
+
+SPACED = st.lists(WORDS | st.sampled_from([" ", "\n", "a", "a"]), max_size=30).map(" ".join)
+
+
+@given(text=SPACED)
+def test_two_halves_are_the_text(text: str) -> None:
+    halves = split_in_halves(text)
+    assert "".join(halves) == text
+    if len(text.split()) < 2:
+        assert split_in_halves(text.strip()) == [text.strip()]
+    else:
+        first, second = split_in_halves(text.strip())
+        # White space stays with the first, and words stay whole.
+        assert first.split() + second.split() == text.split()
+        assert first[-1].isspace()
+        assert not second[0].isspace()
+
+
+@given(words=st.lists(st.text("aé1", min_size=1, max_size=12), min_size=2, max_size=30))
+def test_words_are_split_at_the_gap_next_to_the_middle(words: list[str]) -> None:
+    text = " ".join(words)
+    gaps = [len(" ".join(words[:n])) + 1 for n in range(1, len(words))]
+    distance = abs(len(split_in_halves(text)[0]) - len(text) // 2)
+    assert distance == min(abs(gap - len(text) // 2) for gap in gaps)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "one two |three four",
+        "a |b",
+        "wordwithoutanyend |b",
+        # After a sentence or a clause, if that is near the middle. A sentence is better.
+        "We ate, it rained. |The cat is asleep, or so.",
+        "We ate. It rained. |The cat sat down. I left.",
+        "“Is it late?” |She asked him, once more.",
+        "When it rained, |the cat slept on a mat.",
+        "Peel the two onions; |then cut the old bread.",
+        # Elsewhere, words are.
+        "No. The cat sleeps |on the warm mat today",
+        "Well, the cat sleeps |on the warm mat, too",
+        "One two  |three four",
+    ],
+)
+def test_a_text_is_halved_at_the_best_place_near_its_middle(text: str) -> None:
+    assert split_in_halves(text.replace("|", "")) == text.split("|")
+
+
+# --- sentences ------------------------------------------------------------------------------------
 
 
 @given(text=st.text('aAZ.!?…"”) \t\n\x85\u2028¿1-', max_size=40))

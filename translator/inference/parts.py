@@ -91,6 +91,8 @@ def translate_parts(
                 translated.append(_translate_pieces(engine, tokenizer, pieces, options))
                 continue
             texts = tokenizer.decode([cut_loops(h.ids, src) for h in hypotheses])
+            if not placeholders(part):
+                texts = list(map(without_placeholders, texts))
         warnings = _unknown(tokenizer, part, row, "ignored") + _warnings(part, hypotheses[0])
         translated.append(TranslatedPart(hypotheses, texts, warnings))
     return translated

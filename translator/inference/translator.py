@@ -61,7 +61,7 @@ class Translator:
         engine: the model, ready to search
         tokenizer: the tokenizer that the model was trained with
         model_text: gives texts the form that the model reads
-        loop_guard: whether loops in translations are cut; see `cut_loops`
+        loop_guard: whether degenerate translations are replaced; see `translate_parts`
         src_lang: language of the texts
         tgt_lang: language of their translations
         pipeline: the steps that prepare a text, and that are undone on its translation
@@ -221,7 +221,8 @@ def load_translator(
         run: a trained run; for ctranslate2 an exported one
         device: auto, cpu, cuda or mps
         engine: one of `ENGINES`
-        loop_guard: cut loops (see `cut_loops`); False returns what the search found
+        loop_guard: replace degenerate translations (see `translate_parts`); False returns what the
+            search found
 
     Raises:
         TranslatorError: the run is missing, damaged or of another format, or the engine or the

@@ -167,7 +167,7 @@ class Protection:
             if known or name == name.lower():
                 continue
             # At the beginning of a sentence, a misspelled word is capitalized as well.
-            if word.start() == first and correct_spelling(name, self.lexicon):
+            if word.start() == first and correct_spelling(name.partition("'")[0], self.lexicon):
                 continue
             if begin >= 0 and text[end : word.start()] == " ":
                 end = word.start() + len(name)
