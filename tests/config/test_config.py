@@ -280,7 +280,6 @@ def test_exactly_two_languages_and_columns_are_required(key: str, names: list[st
         (TokenizerConfig, "bpe_dropout"),
         (VariationConfig, "marks"),
         (VariationConfig, "names"),
-        (VariationConfig, "joined"),
         (VariationConfig, "phrases"),
         (ModelConfig, "dropout"),
         (TrainingConfig, "label_smoothing"),

@@ -18,13 +18,11 @@ from translator.data.batching import LINK_BASE, BatchStream, PairIds
 from translator.data.phrases import PhraseTable
 from translator.data.tokenizer import UNK_ID, Tokenizer, train_tokenizer
 from translator.data.variation import (
-    MAX_JOINED_TOKENS,
     Pair,
     Signs,
     Variation,
     drop_final_mark,
     hide_name,
-    join,
     renumber,
 )
 from translator.text.protection import placeholders
@@ -231,57 +229,6 @@ def test_placeholders_are_renumbered_within_their_kind(
 # --- longer pairs ---------------------------------------------------------------------------------
 
 
-@st.composite
-def pairs_to_join(draw: st.DrawFn) -> list[tuple[int, int, str]]:
-    """Lengths of sources and targets, and a placeholder with or without a space, if any."""
-    long = draw(st.booleans())
-    length = st.integers(1, 80 if long else 12)
-    sign = st.sampled_from(["", "", "♔", "▁♔", "▁♕", "☰", "▁☰", "䷀", "▁䷀"])
-    return draw(st.lists(st.tuples(length, length, sign), max_size=15))
-
-
-@given(pairs_to_join(), st.integers(0, 9))
-def test_joined_pairs_are_whole_pairs_in_order(
-    tokenizer: Tokenizer, signs: Signs, shapes: list[tuple[int, int, str]], seed: int
-) -> None:
-    pieces = {piece: i for i, piece in enumerate(tokenizer.pieces(list(range(180))))}
-    sign_of = {
-        pieces[space + sign]: sign for sign in NAMES + NUMBERS + THINGS for space in ("", "▁")
-    }
-    given_pairs = []
-    for n, (src_length, tgt_length, sign) in enumerate(shapes):
-        hidden = [pieces[sign]] if sign else []
-        # Each pair has an id of its own, above those of the tokenizer.
-        given_pairs.append(
-            Pair([1000 + n] * src_length + hidden, [1000 + n] * tgt_length + hidden, [0])
-        )
-    left = list(given_pairs)
-    counts: list[int] = []
-    for joined in join(given_pairs, signs, generator(seed)):
-        parts = []
-        src: list[int] = []
-        while src != joined.src:
-            parts.append(left.pop(0))
-            src = src + parts[-1].src
-        assert joined.tgt == [token for part in parts for token in part.tgt]
-        assert joined.links == []
-        counts.append(len(parts))
-        if len(parts) > 1:
-            assert max(len(joined.src), len(joined.tgt)) <= MAX_JOINED_TOKENS
-            hidden_signs = [sign_of[token] for token in joined.src if token in sign_of]
-            assert len(hidden_signs) == len(set(hidden_signs))
-    assert not left
-    assert all(1 <= count <= 4 for count in counts)
-
-
-def test_short_pairs_are_joined_by_two_to_four(signs: Signs) -> None:
-    one = Pair([1000], [1001])
-    lengths = Counter(len(joined.src) for joined in join([one] * 3001, signs, generator()))
-    assert set(lengths) - {1} == {2, 3, 4}
-    assert lengths[1] <= 1  # the last one may be left over
-    assert min(lengths[n] for n in (2, 3, 4)) > 250  # of about 333
-
-
 # --- epochs ---------------------------------------------------------------------------------------
 
 
@@ -297,7 +244,7 @@ def variation(
     return Variation(config, lambda epoch: pairs, count, table, tokenizer, seed)
 
 
-ALL_STEPS = {"marks": 0.2, "names": 0.5, "joined": 0.3, "phrases": 0.003}
+ALL_STEPS = {"marks": 0.2, "names": 0.5, "phrases": 0.003}
 
 
 def rows(pairs: PairIds) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -314,7 +261,7 @@ def test_without_shares_the_pairs_are_those_of_the_corpus(
     pairs: PairIds, table: PhraseTable, tokenizer: Tokenizer
 ) -> None:
     assert rows(variation(pairs, table, tokenizer, {})(3)) == rows(pairs)
-    assert VariationConfig(marks=0, names=0, joined=0, phrases=0) == NO_VARIATION
+    assert VariationConfig(marks=0, names=0, phrases=0) == NO_VARIATION
 
 
 def test_an_epoch_depends_on_its_number_and_the_seed_only(
@@ -328,7 +275,7 @@ def test_an_epoch_depends_on_its_number_and_the_seed_only(
     assert rows(variation(pairs, table, tokenizer, ALL_STEPS, seed=2)(0)) != epochs[0]
 
 
-@pytest.mark.parametrize("step", ["marks", "names", "joined", "phrases"])
+@pytest.mark.parametrize("step", ["marks", "names", "phrases"])
 def test_each_step_differs_between_epochs(
     pairs: PairIds, table: PhraseTable, tokenizer: Tokenizer, step: str
 ) -> None:
@@ -430,21 +377,6 @@ def test_the_share_of_names_is_kept(
             assert_share(used[sign], total, 1 / 8)
 
 
-def test_the_share_of_joined_pairs_is_kept(table: PhraseTable, tokenizer: Tokenizer) -> None:
-    # Different sources, so that each pair can be found again.
-    src = Ragged.from_lists([[1000 + n, 7] for n in range(COUNT)])
-    tgt = Ragged.from_lists([[9000 + n] for n in range(COUNT)])
-    varied = rows(variation(PairIds(src, tgt), table, tokenizer, {"joined": 0.25})(0))
-    sources = [token - 1000 for src, _ in varied for token in src if token != 7]
-    targets = [token - 9000 for _, tgt in varied for token in tgt]
-    assert sources == targets
-    assert sorted(sources) == list(range(COUNT))
-    alone = [src[0] - 1000 for src, _ in varied if len(src) == 2]
-    assert_share(COUNT - len(alone), COUNT, 0.25)
-    joined = [source for source in sources if source not in set(alone)]
-    assert joined != sorted(joined)  # of any sentences, not of neighbors
-
-
 def test_words_and_phrases_are_added(table: PhraseTable, tokenizer: Tokenizer) -> None:
     src, tgt = (encoded(tokenizer, side) for side in zip(*TEXTS[:20], strict=True))
     pairs = PairIds(src, tgt)
@@ -477,19 +409,14 @@ def test_there_are_no_more_phrases_than_the_table_has(
 def test_any_varied_pair_is_one_to_learn_from(
     pairs: PairIds, table: PhraseTable, tokenizer: Tokenizer, signs: Signs, epoch: int
 ) -> None:
-    shares = {"marks": 0.5, "names": 0.9, "joined": 0.8, "phrases": 0.003}
+    shares = {"marks": 0.5, "names": 0.9, "phrases": 0.003}
     varied = variation(pairs, table, tokenizer, shares)
-    longest = max(*pairs.src.lengths, *pairs.tgt.lengths)
-    joined = 0
     for src, tgt in rows(varied(epoch)):
         assert src
         assert tgt
         texts = tokenizer.decode([[*src], [*tgt]])
         assert placeholders(texts[0]) == placeholders(texts[1])
         assert len(set(placeholders(texts[0]))) == len(placeholders(texts[0]))
-        assert max(len(src), len(tgt)) <= max(MAX_JOINED_TOKENS, longest)
-        joined += len(src) > longest
-    assert joined > 50
 
 
 # --- links ----------------------------------------------------------------------------------------
@@ -510,7 +437,7 @@ def linked_pairs(tokenizer: Tokenizer) -> PairIds:
     return PairIds(*map(Ragged.from_lists, (sources, targets, links * 100)))
 
 
-@pytest.mark.parametrize("shares", [{"marks": 0.5}, {"names": 0.5}, {"joined": 0.5}, ALL_STEPS, {}])
+@pytest.mark.parametrize("shares", [{"marks": 0.5}, {"names": 0.5}, ALL_STEPS, {}])
 def test_links_point_to_the_same_words_as_before(
     linked_pairs: PairIds, table: PhraseTable, tokenizer: Tokenizer, shares: dict[str, float]
 ) -> None:
