@@ -230,11 +230,14 @@ def test_invalid_search_options_are_refused(
 def test_alternatives_are_distinct_and_the_best_comes_first(trained_run: Path) -> None:
     # A weak model's hypotheses are loops, and their replacement has no alternatives.
     translator = load_translator(Run(trained_run), loop_guard=False)
-    [translation] = translator.translate(["The boat leaves at noon."], beam_size=4, n_best=4)
-    scores = [score for _, score in translation.alternatives]
-    assert translation.alternatives[0] == (translation.text, translation.score)
-    assert scores == sorted(scores, reverse=True)
-    assert 2 <= len({text for text, _ in translation.alternatives}) == len(scores) <= 4
+    counts = []
+    for translation in translator.translate(SENTENCES, beam_size=4, n_best=4):
+        scores = [score for _, score in translation.alternatives]
+        assert translation.alternatives[0] == (translation.text, translation.score)
+        assert scores == sorted(scores, reverse=True)
+        assert len({text for text, _ in translation.alternatives}) == len(scores)
+        counts.append(len(scores))
+    assert 2 <= max(counts) <= 4  # hypotheses of different tokens can be the same text
 
 
 def test_cross_attention_is_a_distribution_for_each_target_token(translator: Translator) -> None:
