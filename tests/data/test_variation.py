@@ -23,6 +23,7 @@ from translator.data.variation import (
     Variation,
     drop_final_mark,
     hide_name,
+    number_as_thing,
     renumber,
 )
 from translator.text.protection import placeholders
@@ -230,6 +231,22 @@ def test_placeholders_are_renumbered_within_their_kind(
 
 
 # --- epochs ---------------------------------------------------------------------------------------
+
+
+def test_a_number_can_be_a_thing(tokenizer: Tokenizer, signs: Signs) -> None:
+    number, thing = NUMBERS[2], THINGS[2]
+    pair = pair_of(tokenizer, f"see {number}, {NAMES[1]}.", f"ve {NAMES[1]} ({number}).", [7])
+    changed = number_as_thing(pair, signs)
+    assert texts_of(tokenizer, changed) == (
+        f"see {thing}, {NAMES[1]}.",
+        f"ve {NAMES[1]} ({thing}).",
+    )
+    assert changed.links == [7]
+
+
+def test_a_pair_with_things_keeps_its_numbers(tokenizer: Tokenizer, signs: Signs) -> None:
+    pair = pair_of(tokenizer, f"see {NUMBERS[0]} {THINGS[0]}.", f"ve {NUMBERS[0]} {THINGS[0]}.")
+    assert number_as_thing(pair, signs) == pair
 
 
 def variation(

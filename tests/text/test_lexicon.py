@@ -106,7 +106,8 @@ def with_name(copied: int, lost: int) -> Pairs:
         (2, 3, True),  # less than half
         (29, 0, False),
         (30, 0, True),  # frequent enough to be learned
-        (0, 1, True),
+        (0, 2, False),  # too rare to be learned
+        (0, 3, True),
     ],
 )
 def test_rare_names_that_are_copied_are_no_words(copied: int, lost: int, is_known: bool) -> None:
@@ -129,7 +130,7 @@ def test_a_possessive_counts_as_the_name() -> None:
 
 
 def test_a_name_inside_another_word_is_no_copy() -> None:
-    assert "ana" in count_words([("I saw Ana.", "Vi a Anabel.")]).src.counts
+    assert "ana" in count_words([("I saw Ana.", "Vi a Anabel.")] * 3).src.counts
 
 
 def test_names_of_the_target_language_stay_words() -> None:
@@ -156,7 +157,7 @@ def test_both_languages_are_merged() -> None:
     )
 
 
-@given(st.lists(st.lists(st.sampled_from(["red", "old", "Oslo", "hen's"]), min_size=1), min_size=2))
+@given(st.lists(st.lists(st.sampled_from(["red", "old", "oslo", "hen's"]), min_size=1), min_size=2))
 def test_merging_again_changes_nothing(rows: list[list[str]]) -> None:
     pairs = [(" ".join(row), "nada") for row in rows]
     one, other = count_words(pairs[:1]), count_words(pairs[1:])

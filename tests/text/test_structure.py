@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from translator.text.normalization import Normalization, normalize
 from translator.text.pipeline import Pipeline, Step
 from translator.text.segmentation import Sentences
-from translator.text.structure import FinalMark, Frame, Lines
+from translator.text.structure import FinalMark, Frame, Lines, Tags
 
 BREAKS = ["\n", "\r\n", "\r", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"]
 EMOJI = [
@@ -282,3 +282,33 @@ def test_a_text_without_a_final_mark_gets_none(text: str, translation: str, expe
     applied = FinalMark().apply(text)
     assert applied.parts == [text]
     assert FinalMark().restore([translation], applied.state) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Click <b>here</b> to go.", ["Click ", "here", " to go."]),
+        ("<p>One. Two.</p>", ["One. Two."]),
+        ("<br/>", []),
+        ("a < b and c > d", ["a < b and c > d"]),
+        ("x <!-- <b>no</b> --> y", ["x ", " y"]),
+        (" <i> </i> ", []),
+    ],
+)
+def test_a_text_is_split_at_its_tags(text: str, parts: list[str]) -> None:
+    assert Tags().apply(text).parts == parts
+
+
+@given(
+    st.lists(st.sampled_from(["<b>", "</b>", "<a href='x'>", "word", " ", "<", ">", "!--", "\n"]))
+)
+def test_tags_are_restored(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    applied = Tags().apply(text)
+    assert Tags().restore(applied.parts, applied.state) == text
+    assert not any(part.isspace() or not part for part in applied.parts)
+
+
+def test_a_tag_stays_between_the_translations_of_its_neighbors() -> None:
+    applied = Tags().apply("See <b>the dog</b>.")
+    assert Tags().restore(["Ve ", "al perro", "."], applied.state) == "Ve <b>al perro</b>."

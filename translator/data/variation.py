@@ -35,8 +35,10 @@ class Pair(NamedTuple):
 _MAX_PAIRS = 200_000
 # The marks that end a sentence.
 _FINAL_MARKS = ".?!"
-# A hidden name is a thing now and then, since corpora of sentences hardly have addresses and tags.
+# A hidden name is a thing now and then, and so is a number, since corpora of sentences hardly have
+# addresses and code.
 _NAMES_PER_THING = 3
+_NUMBERS_AS_THINGS = 1 / 4
 # Share of the phrases that get a final mark on both sides.
 _WITH_MARK = 1 / 3
 # Share of the phrases of an epoch that are single words.
@@ -61,6 +63,12 @@ class Signs:
                 kind = [ids[space + sign] for sign in signs]
                 self.placeholders.update(zip(kind, signs, strict=True))
                 self.kinds.update(dict.fromkeys(kind, kind))
+        numbers, things = (
+            [ids[space + sign] for space in ("▁", "") for sign in kind]
+            for kind in (NUMBERS, THINGS)
+        )
+        self.things = set(things)
+        self.thing_of_number = dict(zip(numbers, things, strict=True))
         # What a name is hidden behind, by whether there is a space before it.
         hiding = NAMES * _NAMES_PER_THING + THINGS
         self.hiding = {s == "▁": [ids[s + sign] for sign in hiding] for s in ("▁", "")}
@@ -126,6 +134,17 @@ def renumber(pair: Pair, signs: Signs, shift: int) -> Pair:
     return Pair([*map(other, pair.src)], [*map(other, pair.tgt)], pair.links)
 
 
+def number_as_thing(pair: Pair, signs: Signs) -> Pair:
+    """Replace the placeholders of numbers with those of things, if the pair has none of these."""
+    if any(token in signs.things for token in pair.src):
+        return pair
+
+    def other(token: int) -> int:
+        return signs.thing_of_number.get(token, token)
+
+    return Pair([*map(other, pair.src)], [*map(other, pair.tgt)], pair.links)
+
+
 class Variation:
     """Changes the pairs of each epoch, by the shares of a `VariationConfig`.
 
@@ -187,8 +206,11 @@ class Variation:
         for i in _draw(len(pairs), self._config.names, generator):
             pairs[i] = hide_name(pairs[i], self._signs, generator)
         for i, pair in enumerate(pairs):
-            if not self._signs.kinds.keys().isdisjoint(pair.src):
-                pairs[i] = renumber(pair, self._signs, int(generator.integers(len(NAMES))))
+            if self._signs.kinds.keys().isdisjoint(pair.src):
+                continue
+            if generator.random() < _NUMBERS_AS_THINGS:
+                pair = number_as_thing(pair, self._signs)
+            pairs[i] = renumber(pair, self._signs, int(generator.integers(len(NAMES))))
 
     def _draw_phrases(self, pairs: int, generator: np.random.Generator) -> Iterator[Pair]:
         """Draw words and phrases, some of them with a final mark."""

@@ -16,7 +16,7 @@ from translator.text.normalization import SURROGATES, Normalization, normalize
 from translator.text.pipeline import Applied, Pipeline, PipelineState
 from translator.text.segmentation import Length, Sentences
 from translator.text.spelling import Spelling
-from translator.text.structure import FinalMark, Frame, Lines
+from translator.text.structure import FinalMark, Frame, Lines, Tags
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,6 +88,7 @@ class Translator:
         self.pipeline = Pipeline(
             [
                 Lines(),
+                Tags(),
                 Frame(),  # of a line: bullets, quotation marks around it
                 Sentences(),
                 Frame(),  # of a sentence

@@ -16,6 +16,8 @@ _MAX_WORDS = 100_000
 # A capitalized word that occurs at least so often is learned like any other word. Rarer names are
 # better copied than translated.
 _MIN_NAME_COUNT = 30
+# A name that occurs less often can't be learned at all, even if the training text translates it.
+_MIN_LEARNED_COUNT = 3
 # Share of the sentences with a name whose translation has it too, from which on it is copied.
 _MIN_COPIED = 0.5
 
@@ -93,8 +95,8 @@ class _Forms:
 def count_words(pairs: Iterable[tuple[str, str]]) -> Lexicons:
     """Count the words of normalized sentence pairs.
 
-    A rare name that most translations leave as it is doesn't count as a word of the source
-    language: it is a span to copy, like the names that no training sentence has.
+    A rare name that most translations leave as it is, and a very rare one, don't count as words of
+    the source language: they are spans to copy, like the names that no training sentence has.
     """
     src, tgt = _Forms(), _Forms()
     with_name: Counter[str] = Counter()
@@ -110,7 +112,13 @@ def count_words(pairs: Iterable[tuple[str, str]]) -> Lexicons:
     names_to_copy = {
         key
         for key, count in with_name.items()
-        if not src.lower[key] and count < _MIN_NAME_COUNT and copied[key] >= _MIN_COPIED * count
+        if not src.lower[key]
+        and count < _MIN_NAME_COUNT
+        and (
+            copied[key] >= _MIN_COPIED * count
+            # A word that only begins sentences need not be a name.
+            or (count < _MIN_LEARNED_COUNT and key in src.inside)
+        )
     }
     counts = {k: n for k, n in src.total.most_common(_MAX_WORDS) if k not in names_to_copy}
     return Lexicons(

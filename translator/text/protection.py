@@ -250,8 +250,8 @@ def _find_literal(text: str, literal: str, used: Collection[Found]) -> Found | N
 
 
 def _kind(literal: str) -> str:
-    """Return the kind of a span that isn't a name: it is a number if it begins like one."""
-    return NUMBERS if re.match(r"[-+$€£¥( ]*\d", literal) else THINGS
+    """Return the kind of a span that isn't a name; %d stands for a number."""
+    return NUMBERS if re.match(r"[-+$€£¥( ]*\d|%.*[dfg]$", literal) else THINGS
 
 
 def _fill(text: str, spans: Sequence[Found], sign: str) -> str:

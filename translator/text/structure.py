@@ -1,4 +1,4 @@
-"""Keep what needs no translation: lines, what stands around a text, and whether it has an end."""
+"""Keep what needs no translation: lines, tags, what stands around a text, whether it has an end."""
 
 import re
 from collections.abc import Sequence
@@ -38,8 +38,48 @@ class Lines:
 
     def restore(self, parts: Sequence[str], state: list[str]) -> str:
         """Put the line breaks and the blank lines back."""
-        leading, *gaps = state
-        return leading + "".join(part + gap for part, gap in zip(parts, gaps, strict=True))
+        return _fill_gaps(parts, state)
+
+
+# Tags and comments of HTML and XML.
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--.*?-->")
+
+
+class Tags:
+    """Split a text at its HTML and XML tags.
+
+    Each tag stands where it stood between the translated parts; a model that orders words freely
+    would move them. `restore` is the exact inverse of `apply`.
+    """
+
+    def apply(self, text: str) -> Applied[list[str]]:
+        """Split a text.
+
+        Blank texts are no parts. The state has what stands before, between and after the parts.
+        """
+        parts: list[str] = []
+        gaps = [""]
+        done = 0
+        for begin, end in [*(tag.span() for tag in _TAG.finditer(text)), (len(text), len(text))]:
+            between = text[done:begin]
+            if _BLANK_LINE.fullmatch(between):
+                gaps[-1] += between
+            else:
+                parts.append(between)
+                gaps.append("")
+            gaps[-1] += text[begin:end]
+            done = end
+        return Applied(parts, gaps)
+
+    def restore(self, parts: Sequence[str], state: list[str]) -> str:
+        """Put the tags back."""
+        return _fill_gaps(parts, state)
+
+
+def _fill_gaps(parts: Sequence[str], gaps: Sequence[str]) -> str:
+    """Join parts with what stands before, between and after them."""
+    leading, *others = gaps
+    return leading + "".join(part + gap for part, gap in zip(parts, others, strict=True))
 
 
 # Arrows, technical signs, circled numbers, boxes, shapes, symbols, dingbats, emoji: the blocks of
