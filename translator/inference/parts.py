@@ -70,7 +70,8 @@ def translate_parts(
     # All at once, as with the ids above: a call of SentencePiece costs more than a sentence.
     decoded = iter(tokenizer.decode([h.ids for hypotheses in found for h in hypotheses]))
     left = iter(found)
-    translated = []
+    translated: list[TranslatedPart | None] = []
+    in_pieces: list[list[str]] = []  # of the parts that are None for now
     for part, row, src, is_read in zip(parts, ids, known, readable, strict=True):
         if not is_read:
             translated.append(TranslatedPart([], [part], _unknown(tokenizer, part, row, "copied")))
@@ -81,36 +82,47 @@ def translate_parts(
             texts = list(map(without_placeholders, texts))
         whole = [placeholders(text) == placeholders(part) for text in texts]
         if not any(whole):
-            pieces = split_at_placeholders(part)
-            translated.append(_translate_pieces(engine, tokenizer, pieces, options))
+            in_pieces.append(split_at_placeholders(part))
+            translated.append(None)
             continue
         hypotheses, texts = list(compress(hypotheses, whole)), list(compress(texts, whole))
         if options.loop_guard and is_degenerate(hypotheses[0].ids, src):
-            pieces = split_in_halves(part)
-            if len(pieces) > 1:
-                translated.append(_translate_pieces(engine, tokenizer, pieces, options))
+            halves = split_in_halves(part)
+            if len(halves) > 1:
+                in_pieces.append(halves)
+                translated.append(None)
                 continue
             texts = tokenizer.decode([cut_loops(h.ids, src) for h in hypotheses])
             if not placeholders(part):
                 texts = list(map(without_placeholders, texts))
         warnings = _unknown(tokenizer, part, row, "ignored") + _warnings(part, hypotheses[0])
         translated.append(TranslatedPart(hypotheses, texts, warnings))
-    return translated
+    rest = iter(_translate_in_pieces(engine, tokenizer, in_pieces, options) if in_pieces else [])
+    return [next(rest) if part is None else part for part in translated]
 
 
-def _translate_pieces(
-    engine: Engine, tokenizer: Tokenizer, pieces: Sequence[str], options: SearchOptions
-) -> TranslatedPart:
-    """Translate the pieces of a part one by one; white space at their ends stays where it is."""
-    cores = [text.strip() or text for text in pieces]
+def _translate_in_pieces(
+    engine: Engine, tokenizer: Tokenizer, parts: Sequence[list[str]], options: SearchOptions
+) -> list[TranslatedPart]:
+    """Translate parts, given as pieces, piece by piece; all of them together, for larger batches.
+
+    White space at the ends of a piece stays where it is.
+    """
+    cores = [text.strip() or text for pieces in parts for text in pieces]
     translated = translate_parts(engine, tokenizer, cores, replace(options, n_best=1))
+    left = iter(zip(cores, translated, strict=True))
+    return [_join(pieces, list(islice(left, len(pieces)))) for pieces in parts]
+
+
+def _join(pieces: list[str], translated: list[tuple[str, TranslatedPart]]) -> TranslatedPart:
+    """Join the translations of the pieces of a part, each given with the text it is of."""
     mark = FinalMark()
     texts = [
         piece.replace(core, mark.restore(found.texts[:1], mark.apply(core).state))
-        for piece, core, found in zip(pieces, cores, translated, strict=True)
+        for piece, (core, found) in zip(pieces, translated, strict=True)
     ]
-    hypotheses = [found.hypotheses[0] for found in translated if found.hypotheses]
-    warnings = [warning for found in translated for warning in found.warnings]
+    hypotheses = [found.hypotheses[0] for _, found in translated if found.hypotheses]
+    warnings = [warning for _, found in translated for warning in found.warnings]
     return TranslatedPart([joined(hypotheses)], ["".join(texts)], warnings)
 
 
