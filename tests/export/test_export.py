@@ -150,8 +150,10 @@ def test_commands_export_translate_and_evaluate(own_copy: Path, cli: Cli) -> Non
     assert [Path(line).name for line in result.stdout.splitlines()] == ["float32", "int8"]
     said = cli("translate", *options, *SENTENCES)
     assert said.stdout == cli("translate", "--run-dir", str(own_copy), *SENTENCES).stdout
-    scores = cli("evaluate", *options, "--json")
-    assert scores.stdout == cli("evaluate", "--run-dir", str(own_copy), "--json").stdout
+    # Greedy: with a beam, the engines differ in what they keep when such a model finds no end.
+    greedy = ["--beam-size", "1", "--json"]
+    scores = cli("evaluate", *options, *greedy)
+    assert scores.stdout == cli("evaluate", "--run-dir", str(own_copy), *greedy).stdout
 
 
 def test_an_export_of_other_weights_is_refused(own_copy: Path) -> None:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # Longer sentences are split, since the default corpus hardly has any, and a model stops early or
-# loops on them. A quickstart's BLEU (chrF) on dev sentences joined with "and", 26 to 45 words, was
-# 35 (58) with this limit and 30 (51) with 40; on parliament sentences of 26 to 60 words 11.9 (42.2)
-# and 12.2 (40.7).
-_MAX_PART_TOKENS = 25
+# loops on them. MEASURED
+_MAX_PART_WORDS = 20
+# Words of many tokens make a sentence long, too. No training sentence has so many.
+_MAX_PART_TOKENS = 80
 # With more, a search takes minutes and memory, and finds nothing better.
 _MAX_BEAM_SIZE = 1000
 # With more, nothing but the length counts.
@@ -139,15 +139,14 @@ class Translator:
         ]
 
     def _fits(self, text: str) -> bool:
-        if not self.model_text.protection.fits(text):
+        if len(text.split()) > _MAX_PART_WORDS or not self.model_text.protection.fits(text):
             return False
         # A text has at most as many tokens as characters and markers: most texts need not be
         # encoded to know.
         if len(text) < _MAX_PART_TOKENS // 2:
             return True
-        return (
-            len(self.tokenizer.encode(self._model_steps.apply(text).parts)[0]) <= _MAX_PART_TOKENS
-        )
+        [ids] = self.tokenizer.encode(self._model_steps.apply(text).parts)
+        return len(ids) <= _MAX_PART_TOKENS
 
     def _translation(
         self,
