@@ -187,7 +187,7 @@ def test_a_span_has_the_placeholder_of_its_kind(kind: str, spans: list[str]) -> 
         ("¿«Teh dog» is here?", [], "¿«The dog» is here?"),
         ("Teh Zora is here", ["Zora"], "The ♔ is here"),
         ("Dno't stop", [], "Don't stop"),
-        # A name may look like a typo, but for the first word a typo is likelier.
+        # A name may look like a typo; at the beginning, a typo is likelier.
         ("we see Teh dog", ["Teh"], "we see ♔ dog"),
         ("Stop! Hlelo, dog", ["Hlelo"], "Stop! ♔, dog"),
         # Other errors are likelier names.
