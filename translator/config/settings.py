@@ -7,8 +7,14 @@ the defaults, and options of the command line override both.
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
+from translator.config.checks import (
+    require_at_most,
+    require_choice,
+    require_fraction,
+    require_positive,
+)
 from translator.errors import TranslatorError
 from translator.system.files import is_utf8, write_text
 
@@ -87,9 +93,9 @@ class CorpusConfig:
                 f'{second}: write "{first}-{second}" or "{second}-{first}"'
             )
         names = ("max_chars", "max_length_ratio", "dev_sentences", "test_sentences")
-        _require_positive("corpus", self, *names)
+        require_positive("corpus", self, *names)
         if self.hub_rows is not None:
-            _require_positive("corpus", self, "hub_rows")
+            require_positive("corpus", self, "hub_rows")
 
     @property
     def src_lang(self) -> str:
@@ -121,13 +127,13 @@ class TokenizerConfig:
 
     def __post_init__(self) -> None:
         """Check ranges and combinations, which types can't express."""
-        _require_positive("tokenizer", self, "vocab_size")
+        require_positive("tokenizer", self, "vocab_size")
         if self.vocab_size <= _SPECIAL_TOKENS:
             raise TranslatorError(
                 f"tokenizer.vocab_size must be more than {_SPECIAL_TOKENS}, the number of tokens "
                 "for padding, unknown characters, beginning and end"
             )
-        _require_fraction("tokenizer", self, "bpe_dropout")
+        require_fraction("tokenizer", self, "bpe_dropout")
 
 
 @dataclass(frozen=True)
@@ -152,7 +158,7 @@ class VariationConfig:
     def __post_init__(self) -> None:
         """Check ranges and combinations, which types can't express."""
         for name in ("marks", "names", "phrases"):
-            _require_fraction("variation", self, name)
+            require_fraction("variation", self, name)
 
 
 @dataclass(frozen=True)
@@ -191,11 +197,11 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Check ranges and combinations, which types can't express."""
         names = ("d_model", "n_heads", "encoder_layers", "decoder_layers", "d_ff", "top_k")
-        _require_positive("model", self, *names)
-        _require_choice("model", self)
-        _require_fraction("model", self, "dropout")
-        _require_at_most("model", self, _MAX_DROPOUT, "dropout")
-        _require_at_most("model", self, _MAX_LAYERS, "encoder_layers", "decoder_layers")
+        require_positive("model", self, *names)
+        require_choice("model", self)
+        require_fraction("model", self, "dropout")
+        require_at_most("model", self, _MAX_DROPOUT, "dropout")
+        require_at_most("model", self, _MAX_LAYERS, "encoder_layers", "decoder_layers")
         if self.d_model % (2 * self.n_heads):
             raise TranslatorError(
                 f"model.d_model ({self.d_model}) must be a multiple of twice model.n_heads "
@@ -276,17 +282,17 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         """Check ranges and combinations, which types can't express."""
         names = ("max_minutes", "batch_tokens", "gradient_accumulation", "muon_lr")
-        _require_positive("training", self, *names, "lr", "evaluations", "guided_alignment_weight")
+        require_positive("training", self, *names, "lr", "evaluations", "guided_alignment_weight")
         if self.max_steps is not None:
-            _require_positive("training", self, "max_steps")
-        _require_choice("training", self)
+            require_positive("training", self, "max_steps")
+        require_choice("training", self)
         rest = ("warmup_steps", "weight_decay", "max_grad_norm", "patience", "checkpoint_minutes")
         for name in (*rest, "threads"):
             if getattr(self, name) < 0:
                 raise TranslatorError(f"training.{name} must not be negative")
-        _require_at_most("training", self, _MAX_THREADS, "threads")
-        _require_fraction("training", self, "label_smoothing")
-        _require_fraction("training", self, "ema_decay")
+        require_at_most("training", self, _MAX_THREADS, "threads")
+        require_fraction("training", self, "label_smoothing")
+        require_fraction("training", self, "ema_decay")
 
 
 @dataclass(frozen=True)
@@ -372,32 +378,6 @@ def to_yaml(config: Config) -> str:
     if yaml.safe_load(text) != settings:
         text = yaml.safe_dump(settings, sort_keys=False)
     return text
-
-
-def _require_positive(section: str, config: object, *names: str) -> None:
-    for name in names:
-        if getattr(config, name) <= 0:
-            raise TranslatorError(f"{section}.{name} must be greater than zero")
-
-
-def _require_at_most(section: str, config: object, limit: float, *names: str) -> None:
-    for name in names:
-        if getattr(config, name) > limit:
-            raise TranslatorError(f"{section}.{name} must be at most {limit}")
-
-
-def _require_fraction(section: str, config: object, name: str) -> None:
-    if not 0 <= getattr(config, name) < 1:
-        raise TranslatorError(f"{section}.{name} must be at least 0 and less than 1")
-
-
-def _require_choice(section: str, config: object) -> None:
-    """Check the settings whose values are a few fixed names."""
-    for name, hint in get_type_hints(type(config)).items():
-        value = getattr(config, name)
-        if get_origin(hint) is Literal and value not in get_args(hint):
-            choices = ", ".join(get_args(hint))
-            raise TranslatorError(f'{section}.{name} must be one of {choices}, not "{value}"')
 
 
 # What `variation: off` stands for.
