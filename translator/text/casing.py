@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from translator.text.lexicon import WORD, Lexicon, stem
 from translator.text.pipeline import Applied
-from translator.text.rewriting import Edit, rewrite
+from translator.text.rewriting import Edit, replace_spans
 from translator.text.symbols import CAPITALIZED, PLACEHOLDERS, UPPERCASE
 
 _MARKED = re.compile(f"([{CAPITALIZED}{UPPERCASE}]) ?({WORD.pattern})")
@@ -64,7 +64,7 @@ class Casing:
     def apply(self, text: str) -> Applied[CaseState]:
         """Convert capitals to markers."""
         informative = not says_nothing(text, self.lexicon)
-        marked, _ = rewrite(text, self.edits(text, informative=informative))
+        marked = replace_spans(text, self.edits(text, informative=informative))
         first = _FIRST.search(text)
         capitalized = first is None or not first[0].islower()
         uppercase = _is_uppercase(text, self.lexicon)

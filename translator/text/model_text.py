@@ -8,16 +8,30 @@ from pathlib import Path
 from translator.system.records import read_record
 from translator.text.casing import Casing, says_nothing
 from translator.text.lexicon import Lexicons
+from translator.text.pipeline import Pipeline
 from translator.text.protection import Protection
-from translator.text.rewriting import Edit, Span, rewrite
+from translator.text.rewriting import Edit, Span, replace_spans, rewrite
+from translator.text.spelling import Spelling
 
 
 @dataclass(frozen=True)
 class Located:
-    """A text for the model, and the span of the original text behind each of its characters."""
+    """A text for the model, and what it was made from.
+
+    Attributes:
+        text: the text for the model
+        changes: the original text and the one with protected spans, each with the edits that led
+            to the next text
+    """
 
     text: str
-    origin: list[Span]
+    changes: Sequence[tuple[str, Sequence[Edit]]]
+
+    @cached_property
+    def origin(self) -> list[Span]:
+        """The span of the original text behind each character."""
+        before, after = (rewrite(text, edits)[1] for text, edits in self.changes)
+        return [(before[begin][0], before[end - 1][1]) for begin, end in after]
 
     def span_before(self, begin: int, end: int) -> Span:
         """Return the span of the original text for a span of this one, which isn't empty."""
@@ -62,6 +76,11 @@ class ModelText:
         return Casing(self.lexicons.src, self.src_lang, self.tgt_lang)
 
     @cached_property
+    def steps(self) -> Pipeline:
+        """The steps that convert a sentence to translate, and its translation back."""
+        return Pipeline([self.protection, Spelling(self.lexicons.src), self.casing])
+
+    @cached_property
     def _tgt_casing(self) -> Casing:
         return Casing(self.lexicons.tgt, self.tgt_lang, self.tgt_lang)
 
@@ -81,7 +100,7 @@ class ModelText:
 
 
 def _locate(text: str, edits: Sequence[Edit], casing: Casing, informative: bool) -> Located:
-    """Protect spans, convert capitals, and follow each character back through both changes."""
-    protected, before = rewrite(text, edits)
-    cased, after = rewrite(protected, casing.edits(protected, informative=informative))
-    return Located(cased, [(before[begin][0], before[end - 1][1]) for begin, end in after])
+    """Protect spans, and convert capitals."""
+    protected = replace_spans(text, edits)
+    capitals = casing.edits(protected, informative=informative)
+    return Located(replace_spans(protected, capitals), [(text, edits), (protected, capitals)])

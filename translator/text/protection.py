@@ -14,7 +14,7 @@ from typing import NamedTuple
 from translator.text.casing import is_mixed, is_shifted, says_nothing
 from translator.text.lexicon import WORD, Lexicon, stem
 from translator.text.pipeline import Applied
-from translator.text.rewriting import Edit, rewrite
+from translator.text.rewriting import Edit, replace_spans
 from translator.text.spelling import correct_spelling
 from translator.text.symbols import NAMES, NUMBERS, PLACEHOLDERS, SYMBOLS, THINGS
 
@@ -107,7 +107,7 @@ class Protection:
                 glued_before=edit.new.startswith(" "),
                 glued_after=edit.new.endswith(" "),
             )
-        return Applied([rewrite(text, edits)[0]], literals)
+        return Applied([replace_spans(text, edits)], literals)
 
     def pair_edits(self, src: str, tgt: str) -> tuple[list[Edit], list[Edit]]:
         """Return the changes to a pair, where a span is protected if both sides have it."""

@@ -20,8 +20,23 @@ class Edit(NamedTuple):
     new: str
 
 
-def rewrite(text: str, edits: Sequence[Edit]) -> tuple[str, list[Span]]:
+def replace_spans(text: str, edits: Sequence[Edit]) -> str:
     """Replace spans of a text.
+
+    Args:
+        text: any text
+        edits: in order, not overlapping
+    """
+    pieces: list[str] = []
+    done = 0
+    for begin, end, new in edits:
+        pieces += [text[done:begin], new]
+        done = end
+    return "".join([*pieces, text[done:]])
+
+
+def rewrite(text: str, edits: Sequence[Edit]) -> tuple[str, list[Span]]:
+    """Replace spans of a text as `replace_spans`, and follow each character back.
 
     Args:
         text: any text
@@ -32,11 +47,9 @@ def rewrite(text: str, edits: Sequence[Edit]) -> tuple[str, list[Span]]:
         a replacement ends with the old characters in lowercase, they stand for themselves, and what
         is before them stands for the first one.
     """
-    pieces: list[str] = []
     origin: list[Span] = []
     done = 0
     for begin, end, new in edits:
-        pieces += [text[done:begin], new]
         origin += [(i, i + 1) for i in range(done, begin)]
         extra = len(new) - (end - begin)
         if extra >= 0 and new[extra:] == text[begin:end].lower():
@@ -44,6 +57,5 @@ def rewrite(text: str, edits: Sequence[Edit]) -> tuple[str, list[Span]]:
         else:
             origin += [(begin, end)] * len(new)
         done = end
-    pieces.append(text[done:])
     origin += [(i, i + 1) for i in range(done, len(text))]
-    return "".join(pieces), origin
+    return replace_spans(text, edits), origin

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from translator.text.casing import is_capitalized
 from translator.text.lexicon import WORD, Lexicon
 from translator.text.pipeline import Applied
-from translator.text.rewriting import Edit, rewrite
+from translator.text.rewriting import Edit, replace_spans
 
 # A shorter word is near to many others, and a longer one is no word.
 _MIN_LETTERS, _MAX_LETTERS = 3, 30
@@ -44,7 +44,7 @@ class Spelling:
             if correct:
                 edits.append(Edit(word.start(), word.start() + len(unknown), correct))
         warnings = [f'"{text[begin:end]}" is read as "{new}"' for begin, end, new in edits]
-        return Applied([rewrite(text, edits)[0]], None, tuple(warnings))
+        return Applied([replace_spans(text, edits)], None, tuple(warnings))
 
     def restore(self, parts: Sequence[str], state: None) -> str:
         """Return the text as it is."""
