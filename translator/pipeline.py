@@ -273,12 +273,14 @@ def _base_pairs(
 ) -> Callable[[int], PairIds]:
     """Return a function that returns the pairs of an epoch before they are varied."""
     dropout, guidance = config.tokenizer.bpe_dropout, config.training.guided_alignment
-    model_text = _model_text(config, prepared.tokenizer_dir / LEXICON_FILE)
+    lexicon = prepared.tokenizer_dir / LEXICON_FILE
     if dropout:
+        model_text = _model_text(config, lexicon)
         return bpe_dropout_pairs(prepared.corpus_dir, model_text, tokenizer, dropout, config.seed)
     fixed = encoded_pairs(prepared.tokenizer_dir)
     if guidance is None:
         return fixed
+    model_text = _model_text(config, lexicon)
     guided = add_guided_links(fixed(0), Path(guidance), prepared.corpus_dir, model_text, tokenizer)
     return lambda epoch: guided
 

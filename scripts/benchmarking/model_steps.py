@@ -14,4 +14,4 @@ def load_model_text(run: Run) -> ModelText:
 
 def model_steps(model_text: ModelText) -> Pipeline:
     """Return the steps that convert a sentence, and its translation back; they split nothing."""
-    return Pipeline([Normalization(), model_text.protection, model_text.casing])
+    return Pipeline([Normalization(), model_text.steps])

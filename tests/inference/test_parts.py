@@ -60,12 +60,14 @@ class Dictionary:
         return [
             [
                 Hypothesis(ids, log_prob=-1.0 - k, length=len(ids) + 1, complete="bcd" not in text)
-                for k, ids in enumerate(
-                    self.tokenizer.encode(list(self.known.get(text, ["barco"])))
-                )
+                for k, ids in enumerate(self.tokenizer.encode(list(self.look_up(text))))
             ][:n_best]
             for text in texts
         ]
+
+    def look_up(self, text: str) -> Sequence[str]:
+        """Return the translations of a text, the best first."""
+        return self.known.get(text, ["barco"])
 
     def cross_attention(
         self, src: Sequence[list[int]], tgt: Sequence[list[int]], layers: Sequence[int] | None
@@ -317,19 +319,8 @@ class Echo(Dictionary):
         super().__init__(tokenizer, {})
         self.max_words = max_words
 
-    def search(
-        self,
-        src: Sequence[list[int]],
-        beam_size: int,
-        length_penalty: float,
-        n_best: int,
-        *,
-        with_scores: bool = True,
-    ) -> list[list[Hypothesis]]:
-        texts = self.tokenizer.decode(list(src)) if src else []
-        loops = {text: [LOOP] for text in texts if len(text.split()) > self.max_words}
-        self.known = {text: [text, "el"] for text in texts} | loops
-        return super().search(src, beam_size, length_penalty, n_best, with_scores=with_scores)
+    def look_up(self, text: str) -> Sequence[str]:
+        return [LOOP] if len(text.split()) > self.max_words else [text, "el"]
 
 
 UNIQUE = st.lists(

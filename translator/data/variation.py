@@ -131,17 +131,18 @@ def renumber(pair: Pair, signs: Signs, shift: int) -> Pair:
         kind = signs.kinds.get(token)
         return token if kind is None else kind[(kind.index(token) + shift) % len(kind)]
 
-    return Pair([*map(other, pair.src)], [*map(other, pair.tgt)], pair.links)
+    return _with_tokens(pair, other)
 
 
 def number_as_thing(pair: Pair, signs: Signs) -> Pair:
     """Replace the placeholders of numbers with those of things, if the pair has none of these."""
     if any(token in signs.things for token in pair.src):
         return pair
+    return _with_tokens(pair, lambda token: signs.thing_of_number.get(token, token))
 
-    def other(token: int) -> int:
-        return signs.thing_of_number.get(token, token)
 
+def _with_tokens(pair: Pair, other: Callable[[int], int]) -> Pair:
+    """Replace each token of a pair by another one; all stay in their places."""
     return Pair([*map(other, pair.src)], [*map(other, pair.tgt)], pair.links)
 
 

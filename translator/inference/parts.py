@@ -77,9 +77,7 @@ def translate_parts(
             translated.append(TranslatedPart([], [part], _unknown(tokenizer, part, row, "copied")))
             continue
         hypotheses = next(left)
-        texts = list(islice(decoded, len(hypotheses)))
-        if not placeholders(part):
-            texts = list(map(without_placeholders, texts))
+        texts = _without_invented(part, list(islice(decoded, len(hypotheses))))
         whole = [placeholders(text) == placeholders(part) for text in texts]
         if not any(whole):
             in_pieces.append(split_at_placeholders(part))
@@ -92,9 +90,8 @@ def translate_parts(
                 in_pieces.append(halves)
                 translated.append(None)
                 continue
-            texts = tokenizer.decode([cut_loops(h.ids, src) for h in hypotheses])
-            if not placeholders(part):
-                texts = list(map(without_placeholders, texts))
+            cut = [cut_loops(h.ids, src) for h in hypotheses]
+            texts = _without_invented(part, tokenizer.decode(cut))
         warnings = _unknown(tokenizer, part, row, "ignored") + _warnings(part, hypotheses[0])
         translated.append(TranslatedPart(hypotheses, texts, warnings))
     rest = iter(_translate_in_pieces(engine, tokenizer, in_pieces, options) if in_pieces else [])
@@ -124,6 +121,11 @@ def _join(pieces: list[str], translated: list[tuple[str, TranslatedPart]]) -> Tr
     hypotheses = [found.hypotheses[0] for _, found in translated if found.hypotheses]
     warnings = [warning for _, found in translated for warning in found.warnings]
     return TranslatedPart([joined(hypotheses)], ["".join(texts)], warnings)
+
+
+def _without_invented(part: str, texts: list[str]) -> list[str]:
+    """Remove the placeholders of translations whose part has none."""
+    return texts if placeholders(part) else list(map(without_placeholders, texts))
 
 
 def _is_readable(tokenizer: Tokenizer, text: str, ids: list[int], known: list[int]) -> bool:

@@ -15,7 +15,6 @@ from translator.text.model_text import ModelText
 from translator.text.normalization import SURROGATES, Normalization, normalize
 from translator.text.pipeline import Applied, Pipeline, PipelineState
 from translator.text.segmentation import Length, Sentences
-from translator.text.spelling import Spelling
 from translator.text.structure import FinalMark, Frame, Lines, Tags
 
 if TYPE_CHECKING:
@@ -82,10 +81,6 @@ class Translator:
         self.model_text = model_text
         self.loop_guard = loop_guard
         self.src_lang, self.tgt_lang = model_text.src_lang, model_text.tgt_lang
-        # The steps that give a sentence the form that the model reads.
-        self._model_steps = Pipeline(
-            [model_text.protection, Spelling(model_text.lexicons.src), model_text.casing]
-        )
         self.pipeline = Pipeline(
             [
                 Lines(),
@@ -96,7 +91,7 @@ class Translator:
                 Normalization(),
                 Length(self._fits),
                 FinalMark(),
-                self._model_steps,
+                model_text.steps,
             ]
         )
 
@@ -146,7 +141,7 @@ class Translator:
         # encoded to know.
         if len(text) < _MAX_PART_TOKENS // 2:
             return True
-        [ids] = self.tokenizer.encode(self._model_steps.apply(text).parts)
+        [ids] = self.tokenizer.encode(self.model_text.steps.apply(text).parts)
         return len(ids) <= _MAX_PART_TOKENS
 
     def _translation(
