@@ -129,7 +129,7 @@ def add_model_options(parser: Parser) -> None:
         "--no-loop-guard",
         dest="loop_guard",
         action="store_false",
-        help="keep repetitions without end as the search found them",
+        help="keep looping translations as the search found them",
     )
 
 

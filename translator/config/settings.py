@@ -146,7 +146,8 @@ class VariationConfig:
     Args:
         marks: share of the pairs whose source loses its final mark
         names: share of the pairs in which a name that both sides have becomes a placeholder, so
-            that the model learns to copy names it has never seen
+            that the model learns to copy names it has never seen; 0 also keeps other placeholders
+            as they are
         phrases: number of words and phrases to add, as a share of the number of pairs; they come
             from word alignments of the corpus
     """

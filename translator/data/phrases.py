@@ -205,8 +205,8 @@ def _phrase_keys(src: _Side, tgt: _Side, i: Ints, j: Ints) -> list[npt.NDArray[n
         For each phrase length, (phrases, _MAX_SRC + _MAX_TGT): the words of the phrase and those of
         its translation, -1 where there is no further word.
     """
-    first_tgt, last_tgt = _range(i, j, len(src.ids))
-    first_src, last_src = _range(j, i, len(tgt.ids))
+    first_tgt, last_tgt = _link_range(i, j, len(src.ids))
+    first_src, last_src = _link_range(j, i, len(tgt.ids))
     src_words, tgt_words = src.are_words(), tgt.are_words()
     left = np.repeat(src.first + src.lengths, src.lengths) - np.arange(len(src.ids))
     found = []
@@ -230,7 +230,7 @@ def _phrase_keys(src: _Side, tgt: _Side, i: Ints, j: Ints) -> list[npt.NDArray[n
     return found
 
 
-def _range(words: Ints, others: Ints, count: int) -> tuple[Ints, Ints]:
+def _link_range(words: Ints, others: Ints, count: int) -> tuple[Ints, Ints]:
     """For each word, the first and the last position it is linked to.
 
     Without a link, they are above and below all positions.

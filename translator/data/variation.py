@@ -31,7 +31,7 @@ class Pair(NamedTuple):
     links: list[int] = []  # noqa: RUF012
 
 
-# As many pairs take about a second to vary and 200 MB of memory.
+# To vary as many pairs takes about a second and 200 MB of memory.
 _MAX_PAIRS = 200_000
 # The marks that end a sentence.
 _FINAL_MARKS = ".?!"

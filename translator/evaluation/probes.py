@@ -24,8 +24,6 @@ from translator.text.normalization import fold
 
 _SEED = 2
 _NUMBER_SENTENCES = 60
-# As many as there are rare names in the list.
-_INVENTED_NAMES = 20
 _ARTICLES = {"el", "la", "los", "las", "lo", "un", "una", "unos", "unas"}
 # How people type a word; nouns also with an article.
 _WORD_FORMS: dict[str, Callable[[str], str]] = {
@@ -162,7 +160,7 @@ _MAKERS: dict[str, Callable[[random.Random], list[str]]] = {
 
 def _name_probes(rng: random.Random) -> Iterator[Probe]:
     people = [template for template, kind in NAME_TEMPLATES if kind == "person"]
-    unusual = [*RARE_NAMES, *(invented_name(rng) for _ in range(_INVENTED_NAMES))]
+    unusual = [*RARE_NAMES, *(invented_name(rng) for _ in RARE_NAMES)]
     for k, name in enumerate(unusual):
         yield Probe("unusual names kept", people[k % len(people)].format(name), _contains([name]))
     for k, (name, kind, *other_forms) in enumerate(COMMON_NAMES):

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from translator.corpus.held_out import Example
 from translator.evaluation.metrics import score
@@ -103,7 +104,11 @@ def with_other_names(example: Example, rng: random.Random) -> Example | None:
 
 
 def has_loop(text: str) -> bool:
-    """Whether 1 to 4 words are said three times in a row, or the same 4 words occur three times."""
+    """Whether 1 to 4 words are said three times in a row, or the same 4 words occur three times.
+
+    The loop guard has its own definition, on tokens, since a measure should not depend on what it
+    measures.
+    """
     words = fold(text).split()
     for n in range(1, _MAX_LOOP_WORDS + 1):
         for i in range(len(words) - 3 * n + 1):
@@ -158,7 +163,7 @@ def measure_robustness(
         src_lang: language of the sentences
         tgt_lang: language of their references
         max_examples: number of sentences to change, evenly spread over the examples; also the
-            limit for each group of long sentences
+            limit for each group of long sentences, and for the first sentences with names
         short: leave out the measures that a report has no room for
 
     Raises:
@@ -217,8 +222,8 @@ def _long_sentences(examples: Sequence[Example], limit: int) -> dict[str, list[E
 
 def _sentences_with_names(examples: Sequence[Example], limit: int) -> dict[str, list[Example]]:
     rng = random.Random(_SEED)
-    renamed = [(example, with_other_names(example, rng)) for example in examples]
-    found = [(example, other) for example, other in renamed if other is not None][:limit]
+    renamed = ((example, with_other_names(example, rng)) for example in examples)
+    found = list(islice(((example, other) for example, other in renamed if other), limit))
     if len(found) < _MIN_GROUP:
         return {}
     return {

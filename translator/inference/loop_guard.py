@@ -1,7 +1,7 @@
 """Find degenerate translations: a weak model may repeat itself, or stop in mid-sentence.
 
-The guard works on finished hypotheses, so that all engines give the same texts. The search itself
-stays exact.
+The guard only looks at finished hypotheses, so that it works the same with every engine and does
+not change the search.
 """
 
 from collections import Counter

@@ -28,7 +28,8 @@ class TranslatedPart:
     """A part of a text and its translations.
 
     Attributes:
-        hypotheses: the best first; none if the part is copied
+        hypotheses: the best first; one, joined, if the part was translated in pieces; none if it is
+            copied
         texts: the hypotheses as text; the part itself if it is copied
         warnings: what the reader should know
     """
@@ -47,7 +48,7 @@ def translate_parts(
     the part, or has one too many, is dropped. If that leaves none, the texts between the
     placeholders are translated one by one. If the part has no placeholder, those of a hypothesis
     are removed. With the loop guard, a part whose best hypothesis is degenerate (see
-    `is_degenerate`) is translated in two halves.
+    `is_degenerate`) is translated in two halves; in a single word, loops are cut.
 
     Args:
         engine: searches
@@ -138,7 +139,7 @@ def _is_readable(tokenizer: Tokenizer, text: str, ids: list[int], known: list[in
 
 
 def _unknown(tokenizer: Tokenizer, text: str, ids: list[int], done: str) -> list[str]:
-    """Return a warning if a text has characters that the model doesn't know."""
+    """Return a list with a warning about unknown characters; an empty one if there are none."""
     if UNK_ID not in ids:
         return []
     unknown = [c for c in dict.fromkeys(text) if UNK_ID in tokenizer.encode([c])[0]]

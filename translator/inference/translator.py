@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # model stops early on longer ones. A quickstart's BLEU (chrF) on parliament sentences of 26 to 60
 # words was 12.5 (42.4) with this limit, 11.6 (40.6) with 20 words, and 8.7 (34.1) with 40.
 _MAX_PART_WORDS = 15
-# Words of many tokens make a sentence long, too. No training sentence has so many.
+# Words of many tokens make a sentence long, too. Hardly any training sentence has so many tokens.
 _MAX_PART_TOKENS = 80
 # With more, a search takes minutes and memory, and finds nothing better.
 _MAX_BEAM_SIZE = 1000
@@ -137,12 +137,14 @@ class Translator:
     def _fits(self, text: str) -> bool:
         if len(text.split()) > _MAX_PART_WORDS or not self.model_text.protection.fits(text):
             return False
-        # A text has at most as many tokens as characters and markers: most texts need not be
-        # encoded to know.
+        # A text has at most one token for each character and one for the space before it, and at
+        # most twice as many characters for the model: most texts need not be converted to know.
         if len(text) < _MAX_PART_TOKENS // 2:
             return True
-        [ids] = self.tokenizer.encode(self.model_text.steps.apply(text).parts)
-        return len(ids) <= _MAX_PART_TOKENS
+        [converted] = self.model_text.steps.apply(text).parts
+        if len(converted) < _MAX_PART_TOKENS:
+            return True
+        return len(self.tokenizer.encode([converted])[0]) <= _MAX_PART_TOKENS
 
     def _translation(
         self,

@@ -47,9 +47,9 @@ class CaseState:
 class Casing:
     """Convert capitals to markers, and the markers of the translation to capitals.
 
-    `restore` undoes `apply` if the text's case says something, that is, if it is not all in
-    capitals, all in lowercase or a Title; and except for letters such as İ, whose lowercase
-    has another length.
+    `restore` undoes `apply` on ordinary sentences: not if all is in capitals or in lowercase, nor
+    in a Title. A word with two capitals (HEllo), an English "i", and a first word that usually has
+    another case come back in their usual form.
 
     Attributes:
         lexicon: the usual case of the words, in the language of the text
@@ -120,7 +120,7 @@ def _raise_first(word: str) -> str:
 
 
 def capitalize_first(text: str) -> str:
-    """Raise the first letter of a text, which may follow signs such as ¿."""
+    """Capitalize the first letter of a text, which may follow signs such as ¿."""
     first = _FIRST.search(text)
     if first is None:
         return text
@@ -132,9 +132,9 @@ def says_nothing(text: str, lexicon: Lexicon) -> bool:
 
     This is so if all is in lowercase or in capitals, and in a Title Like This.
     """
-    words = WORD.findall(text)
     if text == text.lower() or _is_uppercase(text, lexicon):
         return True
+    words = WORD.findall(text)
     # Words that are capitalized everywhere, such as names, don't tell a title from a sentence.
     # Neither do unknown ones, since most of them are names.
     usually_lower = [

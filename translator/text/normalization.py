@@ -43,8 +43,8 @@ def normalize(text: str) -> str:
     """Convert text to one form of each letter, sign and space.
 
     Letters are in Unicode NFC. Curly quotes become straight, the various hyphens "-", an ellipsis
-    three periods, and ligatures and full-width signs what they stand for. Control and invisible
-    characters are removed, and white space is collapsed and stripped.
+    three periods, and ligatures and full-width signs what they stand for. Invisible characters are
+    removed, control characters become spaces, and white space is collapsed and stripped.
 
     Applied to training text and to every text to translate, so that the model sees only one form.
     """

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from translator.text.casing import is_mixed, is_shifted, says_nothing
 from translator.text.lexicon import WORD, Lexicon, stem
 from translator.text.pipeline import Applied
-from translator.text.rewriting import Edit, replace_spans
+from translator.text.rewriting import Edit, Span, replace_spans
 from translator.text.spelling import correct_spelling
 from translator.text.symbols import NAMES, NUMBERS, PLACEHOLDERS, SYMBOLS, THINGS
 
@@ -53,8 +53,8 @@ _SPANS = re.compile(
 _OPENING = "\"'([«¿¡ "
 # Numbers with English endings (21st, 1990s), which other languages don't have.
 _ORDINAL = re.compile(rf"([-+$€£¥ ]*{_NUMBER})(?:st|nd|rd|th|s)")
-# Most texts have none of the signs of a span, which takes a tenth of the time to find out.
-_SUSPICIOUS = re.compile(rf"\d|[^\w\s,.?!'\"¿¡;:-]|\w\.\w|[{SYMBOLS}]")
+# A quick test before the search for spans: most texts have none of these signs.
+_SUSPICIOUS = re.compile(r"\d|[^\w\s,.?!'\"¿¡;:-]|\w\.\w")
 
 
 class Literal(NamedTuple):
@@ -83,8 +83,8 @@ class Found(NamedTuple):
 class Protection:
     """Replace spans that nobody translates with placeholder tokens.
 
-    `restore` is the inverse of `apply`. If a translation lacks a placeholder, its span is appended;
-    if it has one twice, or one that the text didn't have, the surplus one is left out.
+    `restore` undoes `apply`, except that a number loses its English ending (21st, 1990s). The span
+    of a missing placeholder is appended, and a surplus placeholder is removed.
 
     Attributes:
         lexicon: the words that the model can translate; other capitalized words are names
@@ -99,7 +99,7 @@ class Protection:
         edits = []
         literals = {}
         for span, placeholder in self._number(self.find(text)):
-            edit = _edit(text, span, placeholder)
+            edit = _edit(text, span[:2], placeholder)
             edits.append(edit)
             ordinal = _ORDINAL.fullmatch(text, span.begin, span.end)
             literals[placeholder] = Literal(
@@ -111,7 +111,7 @@ class Protection:
 
     def pair_edits(self, src: str, tgt: str) -> tuple[list[Edit], list[Edit]]:
         """Return the changes to a pair, where a span is protected if both sides have it."""
-        kept: dict[Found, Found] = {}
+        kept: dict[Found, Span] = {}
         for span in self.find(src):
             for inner, literal in _readings(src, span):
                 there = _find_literal(tgt, literal, kept.values())
@@ -119,7 +119,7 @@ class Protection:
                     kept[inner] = there
                     break
         numbered = self._number(list(kept))
-        src_edits = [_edit(src, span, placeholder) for span, placeholder in numbered]
+        src_edits = [_edit(src, span[:2], placeholder) for span, placeholder in numbered]
         tgt_edits = [_edit(tgt, kept[span], placeholder) for span, placeholder in numbered]
         return src_edits, sorted(tgt_edits)
 
@@ -216,13 +216,14 @@ def without_placeholders(text: str) -> str:
     return Protection(Lexicon()).restore([text], {})
 
 
-def _edit(text: str, span: Found, placeholder: str) -> Edit:
+def _edit(text: str, span: Span, placeholder: str) -> Edit:
     """Return the change of a span to its placeholder.
 
     With a space between them, the letters beside it keep the tokens that they usually have.
     """
-    before, after = text[: span.begin][-1:].isalnum(), text[span.end :][:1].isalnum()
-    return Edit(span.begin, span.end, " " * before + placeholder + " " * after)
+    begin, end = span
+    before, after = text[:begin][-1:].isalnum(), text[end:][:1].isalnum()
+    return Edit(begin, end, " " * before + placeholder + " " * after)
 
 
 def _readings(text: str, span: Found) -> Iterator[tuple[Found, str]]:
@@ -239,13 +240,13 @@ def _readings(text: str, span: Found) -> Iterator[tuple[Found, str]]:
         yield Found(span.begin + begin, span.begin + end, NUMBERS), number[1]
 
 
-def _find_literal(text: str, literal: str, used: Collection[Found]) -> Found | None:
+def _find_literal(text: str, literal: str, used: Collection[Span]) -> Span | None:
     """Find a literal, not inside a word, where no other one was found."""
     before = r"(?<!\w)" if literal[0].isalnum() else ""
     after = r"(?!\w)" if literal[-1].isalnum() else ""
     for match in re.finditer(before + re.escape(literal) + after, text):
-        if all(match.end() <= span.begin or match.start() >= span.end for span in used):
-            return Found(*match.span(), THINGS)
+        if all(match.end() <= begin or match.start() >= end for begin, end in used):
+            return match.span()
     return None
 
 

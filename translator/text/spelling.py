@@ -24,10 +24,11 @@ _BRITISH = [
 class Spelling:
     """Replace unknown words by known ones that are spelled almost the same.
 
-    Only such differences count as seldom make another word: two neighboring letters swapped, a
-    letter doubled or a double letter written once, and British for American spelling. (With all
-    errors of one letter, "resolution" became "revolution".) Of several known words, the most
-    frequent one is taken. `restore` changes nothing; `apply` warns of each replacement.
+    Only differences that rarely turn one word into another are corrected: two neighboring letters
+    swapped, a letter doubled or a double letter written once, and British for American spelling.
+    (When any letter could differ, "resolution" became "revolution".) In a capitalized word, which
+    may be a name, only swapped letters are corrected. Of several known words, the most frequent one
+    is taken. `restore` changes nothing; `apply` warns of each replacement.
 
     Attributes:
         lexicon: the known words
@@ -56,7 +57,7 @@ def correct_spelling(word: str, lexicon: Lexicon) -> str | None:
     """Return the known word for a misspelled one; None if it is known, or nothing is near.
 
     Args:
-        word: in lowercase or capitalized; of others, nothing is known
+        word: in lowercase or capitalized; for other forms, nothing is returned
         lexicon: the known words
     """
     lower = word.lower()

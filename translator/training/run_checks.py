@@ -1,4 +1,4 @@
-"""May a run be started or resumed with this configuration and these data?"""
+"""Check whether a run may be started or resumed with a configuration and its data."""
 
 from pathlib import Path
 
