@@ -16,8 +16,9 @@ import datasets
 import pytest
 
 from translator.config import CorpusConfig
-from translator.corpus import sources
-from translator.corpus.sources import Row, fetch_tatoeba, find_source
+from translator.corpus import sources, text_files
+from translator.corpus.sources import fetch_tatoeba, find_source
+from translator.corpus.text_files import Row
 from translator.errors import TranslatorError
 from translator.system.files import MAX_LINE_BYTES
 
@@ -231,7 +232,7 @@ def test_a_decompression_bomb_is_refused(tsv: Path, pack: Any) -> None:
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
 def test_a_large_text_is_no_bomb(tsv: Path, pack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ratio of compression counts, not the size."""
-    monkeypatch.setattr(sources, "_MIN_UNPACKED_LIMIT", 1000)
+    monkeypatch.setattr(text_files, "_MIN_UNPACKED_LIMIT", 1000)
     lines = "".join(f"{number} apples\t{number} manzanas\n" for number in range(20_000))
     tsv.write_bytes(pack(lines.encode()))
     assert len(read(tsv)) == 20_000

@@ -7,7 +7,7 @@ import numpy as np
 from translator.alignment.aligner import training_pairs
 from translator.alignment.scoring import parse_links
 from translator.alignment.words import character_overlap, encode_pairs
-from translator.corpus.sources import read_lines
+from translator.corpus.text_files import read_lines
 from translator.data.arrays import Ragged
 from translator.data.batching import LINK_BASE, PairIds
 from translator.data.tokenizer import Tokenizer

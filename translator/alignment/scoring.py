@@ -7,7 +7,7 @@ from pathlib import Path
 
 from translator.alignment.symmetrization import Links
 from translator.alignment.words import Pair, Words, split_pretokenized
-from translator.corpus.sources import read_columns
+from translator.corpus.text_files import read_columns
 from translator.errors import TranslatorError
 
 _LINK = re.compile(r"(\d+)([-p?])(\d+)")

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from translator.corpus.sources import read_lines
+from translator.corpus.text_files import read_lines
 from translator.errors import TranslatorError
 from translator.system.files import json_line
 from translator.system.records import read_records, write_records

@@ -1,30 +1,20 @@
 """Read sentence pairs from the default corpus, a hub data set, or local files."""
 
-import gzip
-import lzma
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any
 
 from translator.config import CorpusConfig
+from translator.corpus.text_files import Row, read_aligned, read_tsv
 from translator.errors import TranslatorError
 from translator.system.checksums import fingerprint, sha256_of
-from translator.system.files import (
-    MAX_LINE_BYTES,
-    atomic_path,
-    line_too_long_error,
-    locked,
-    remove_temporaries,
-)
-
-Row = dict[str, str]  # src, tgt, and source: the attribution of the pair
+from translator.system.files import atomic_path, locked, remove_temporaries
 
 
 @dataclass(frozen=True)
@@ -214,11 +204,6 @@ def _nested(example: dict[str, Any], column: str, label: str, number: int) -> st
 
 # --- local files ----------------------------------------------------------------------------------
 
-# A compressed file that exceeds both limits is refused: it may be a decompression bomb. Text
-# is compressed three- to tenfold; gzip can reach a factor of a thousand, xz of several thousand.
-_MIN_UNPACKED_LIMIT = 100 * 2**20
-_MAX_UNPACKED_RATIO = 100
-
 
 def local_files(config: CorpusConfig) -> Source:
     """One TSV file, or two line-aligned files.
@@ -247,111 +232,3 @@ def local_files(config: CorpusConfig) -> Source:
         fingerprint=fingerprint(*(sha256_of(path) for path in paths)),
         rows=rows,
     )
-
-
-def read_tsv(path: Path, languages: list[str], src_lang: str) -> Iterator[Row]:
-    """Read the rows of a TSV file; see `local_files`.
-
-    Raises:
-        TranslatorError: a line has only one column, or can't be read; the message names it.
-    """
-    order = languages
-    names = {language.casefold(): language for language in languages}
-    for number, cells in read_columns(path):
-        header = [cell.strip().casefold() for cell in cells[:2]]
-        if number == 1 and sorted(header) == sorted(names):
-            order = [names[name] for name in header]
-            continue
-        texts = dict(zip(order, cells[:2], strict=True))
-        src = texts.pop(src_lang)
-        yield {
-            "src": src,
-            "tgt": texts.popitem()[1],
-            "source": cells[2] if cells[2:] else path.name,
-        }
-
-
-def read_columns(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Read the numbered lines (from 1) of a TSV file, each with its columns.
-
-    Raises:
-        TranslatorError: a line has only one column, or can't be read; the message names it.
-    """
-    for number, line in read_lines(path):
-        cells = line.split("\t")
-        if len(cells) < 2:
-            raise TranslatorError(
-                f"{path}, line {number}: one column only; each line needs a sentence, a tab and "
-                "its translation"
-            )
-        yield number, cells
-
-
-def read_aligned(paths: list[Path], languages: list[str], src_lang: str) -> Iterator[Row]:
-    """Read the rows of two line-aligned files.
-
-    Raises:
-        TranslatorError: one file ends before the other, or can't be read.
-    """
-    if languages[0] != src_lang:
-        paths = paths[::-1]
-    src_lines, tgt_lines = read_lines(paths[0]), read_lines(paths[1])
-    end = (0, None)
-    while True:
-        (number, src), (_, tgt) = next(src_lines, end), next(tgt_lines, end)
-        if src is None and tgt is None:
-            return
-        if src is None or tgt is None:
-            shorter, longer = paths if src is None else paths[::-1]
-            raise TranslatorError(
-                f"{shorter} ends before {longer}: line-aligned files need the same number of lines"
-            )
-        yield {"src": src, "tgt": tgt, "source": f"{paths[0].name}:{number}"}
-
-
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Read the numbered lines (from 1) of a UTF-8 file; gzip and xz are detected.
-
-    Only LF and CR LF end a line, as for `wc -l`.
-
-    Raises:
-        TranslatorError: the file is missing, cut off or not UTF-8, has a line that is too long,
-            or decompresses to far more than text would. The message names the line.
-    """
-    if not path.is_file():
-        raise TranslatorError(f"{path}: no such file")
-    number = unpacked = 0
-    try:
-        limit = max(_MIN_UNPACKED_LIMIT, _MAX_UNPACKED_RATIO * path.stat().st_size)
-        with _open_decompressed(path) as file:
-            lines = iter(lambda: file.readline(MAX_LINE_BYTES + 1), b"")
-            for number, raw in enumerate(lines, start=1):
-                unpacked += len(raw)
-                if len(raw) > MAX_LINE_BYTES:
-                    raise line_too_long_error(f"{path}, line {number}")
-                if unpacked > limit:
-                    raise TranslatorError(
-                        f"{path}, line {number}: more than {_MAX_UNPACKED_RATIO} times as large as "
-                        "the compressed file, which is unusual for text; decompress it yourself "
-                        "if you trust it"
-                    )
-                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                yield number, text.rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise TranslatorError(
-            f"{path}, line {number}: not UTF-8 (byte 0x{error.object[error.start]:02x} at column "
-            f"{error.start + 1}); convert it, for example with: iconv -f latin1 -t utf-8"
-        ) from error
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise TranslatorError(f"{path}, after line {number}: can't be read ({error})") from error
-
-
-def _open_decompressed(path: Path) -> BinaryIO:
-    """Open a file for reading, and detect gzip and xz by its first bytes."""
-    with path.open("rb") as file:
-        magic = file.read(6)
-    if magic.startswith(b"\x1f\x8b"):
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    if magic.startswith(b"\xfd7zXZ\x00"):
-        return cast(BinaryIO, lzma.open(path, "rb"))
-    return path.open("rb")

@@ -31,8 +31,9 @@ from translator.corpus.cleaning import clean
 from translator.corpus.held_out import Example, content_hash, write_examples
 from translator.corpus.leaks import LeakReport, check_leaks
 from translator.corpus.parallel_map import BATCH, BATCH_BYTES
-from translator.corpus.sources import Row, Source, find_source
+from translator.corpus.sources import Source, find_source
 from translator.corpus.splitting import add_groups, split
+from translator.corpus.text_files import Row
 from translator.data.encoding import write_encoded
 from translator.data.report import (
     CorpusReport,
