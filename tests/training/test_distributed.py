@@ -1,8 +1,10 @@
 """Several processes train the same model as one, and stop when one of them dies.
 
-When torchrun runs this file, it saves the gradients that the processes computed together.
+When torchrun runs this file, it saves what the processes computed together.
 """
 
+import datetime
+import math
 import os
 import signal
 import socket
@@ -11,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,8 +29,10 @@ from translator.model.transformer import Transformer
 from translator.pipeline import train
 from translator.runs.measurements import read_measurements
 from translator.runs.run import Run
+from translator.training import distributed
 from translator.training.distributed import World, process_group
 from translator.training.learner import Learner
+from translator.training.muon import orthogonalize
 from translator.training.objectives import CrossEntropy, GuidedAlignment, SupervisedObjective
 
 # Long enough that training is still running when a state has been saved, even on a busy machine.
@@ -70,6 +75,19 @@ def gradients_together(world: World) -> tuple[float, list[torch.Tensor]]:
     return sums["loss"], gradients
 
 
+def updates_together(world: World, count: int) -> tuple[int, torch.Tensor]:
+    """Return how many matrices this process orthogonalized, and the results for all."""
+    computed = []
+
+    def record(matrices: torch.Tensor) -> torch.Tensor:
+        computed.append(len(matrices))
+        return orthogonalize(matrices)
+
+    matrices = torch.randn(count, 6, 4, generator=torch.Generator().manual_seed(1))
+    updates = world.map_shares(record, matrices)
+    return sum(computed), updates
+
+
 def free_port() -> int:
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))
@@ -95,16 +113,36 @@ def test_each_pair_is_in_exactly_one_shard(size: int) -> None:
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_gradients_equal_those_of_one_process(tmp_path: Path) -> None:
-    command = [*TORCHRUN, "--standalone", "--nproc-per-node=3", __file__, str(tmp_path)]
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of three processes has; see the end of this file."""
+    folder = tmp_path_factory.mktemp("three")
+    command = [*TORCHRUN, "--standalone", "--nproc-per-node=3", __file__, str(folder)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run(command, check=True, timeout=120, capture_output=True, env=environment)
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(3)]
+
+
+def test_gradients_equal_those_of_one_process(three: list[dict[str, Any]]) -> None:
     loss, gradients = gradients_together(World())
-    for rank in range(3):
-        found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+    for found in three:
         assert found["loss"] == pytest.approx(loss, rel=1e-6)
         for one, other in zip(found["gradients"], gradients, strict=True):
             torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_processes_share_out_matrices(three: list[dict[str, Any]], count: int) -> None:
+    _, expected = updates_together(World(), count)
+    for found in three:
+        rows, updates = found["updates"][count]
+        assert rows == math.ceil(count / 3)
+        torch.testing.assert_close(updates, expected)
+        assert torch.equal(updates, three[0]["updates"][count][1])
+
+
+def test_all_processes_get_what_the_main_process_computes(three: list[dict[str, Any]]) -> None:
+    assert [found["values"] for found in three] == [["ñ 0", 0.1, ""]] * 3
 
 
 # --- whole trainings ------------------------------------------------------------------------------
@@ -203,6 +241,21 @@ def test_two_machines_resume_what_one_has_started(alone: Run, data_dir: Path) ->
     assert_same_end(run, alone)
 
 
+# --- processes that can't join --------------------------------------------------------------------
+
+
+def test_a_process_that_never_comes_is_not_awaited_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(distributed, "_JOIN_TIMEOUT", datetime.timedelta(seconds=1))
+    variables = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
+    for name, value in {**variables, "MASTER_PORT": str(free_port())}.items():
+        monkeypatch.setenv(name, value)
+    said = "process 0: not all 2 processes have come within 0.017 minutes"
+    with pytest.raises(TranslatorError, match=said), process_group(torch.device("cpu")):
+        pass
+
+
 # --- refused devices ------------------------------------------------------------------------------
 
 
@@ -221,5 +274,13 @@ def test_a_process_without_a_device_is_refused(
 
 if __name__ == "__main__":
     with process_group(torch.device("cpu")) as together:
+        rank = together.rank
         summed, parts = gradients_together(together)
-    torch.save({"loss": summed, "gradients": parts}, Path(sys.argv[1]) / f"{together.rank}.pt")
+        shared = {count: updates_together(together, count) for count in (1, 3, 7)}
+        computed = [
+            together.computed_by_main(lambda: f"ñ {rank}"),
+            together.computed_by_main(lambda: 0.1),
+            together.computed_by_main(str),
+        ]
+    saved = {"loss": summed, "gradients": parts, "updates": shared, "values": computed}
+    torch.save(saved, Path(sys.argv[1]) / f"{rank}.pt")

@@ -2,8 +2,9 @@
 
 `torchrun` starts the processes, on one or several machines, and gives each its rank. All of them
 read the same batches. Each computes the gradients of its shard of every batch, the gradients are
-summed, and each takes the same optimizer step. So the number of processes doesn't change the
-training, up to rounding, and a training may be resumed with another number.
+summed, and each takes the same optimizer step; only Muon's matrix products, the largest part of
+that step, are shared out. So the number of processes doesn't change the training, up to rounding,
+and a training may be resumed with another number.
 
 PyTorch's DistributedDataParallel does the same in hooks of `backward`, but `Learner` computes
 gradients as values, with `torch.autograd.grad`. Hooks can sum some gradients while others are still
@@ -11,6 +12,8 @@ being computed; with a few million parameters this would save little time.
 """
 
 import datetime
+import json
+import math
 import os
 import sys
 import textwrap
@@ -22,14 +25,19 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from translator.errors import TranslatorError
 
+# torchrun starts all processes of a machine at once. On several machines a person or a scheduler
+# does it, within minutes.
+_JOIN_TIMEOUT = datetime.timedelta(minutes=10)
 # The others notice at once when a process ends, since its connections close. The timeout is for
 # one that hangs; it must be longer than the preparation of a large corpus.
 _TIMEOUT = datetime.timedelta(hours=12)
 
-T = TypeVar("T")
+T = TypeVar("T", bound=float | str)
 
 
 @dataclass(frozen=True)
@@ -73,11 +81,18 @@ class World:
 
     def computed_by_main(self, compute: Callable[[], T]) -> T:
         """Call `compute` in the main process, and return its number or string in all of them."""
-        values = [compute() if self.is_main else None]
-        if self.size > 1:
-            with _peer_errors():
-                dist.broadcast_object_list(values, device=torch.device("cpu"))
-        return values[0]  # type: ignore[return-value]
+        if self.size == 1:
+            return compute()
+        # As JSON, since PyTorch sends objects as pickles, which can contain code.
+        text = json.dumps(compute()).encode() if self.is_main else b""
+        length = torch.tensor(len(text))
+        self.broadcast([length])
+        data = torch.zeros(int(length), dtype=torch.uint8)
+        if self.is_main:
+            data = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+        self.broadcast([data])
+        value: T = json.loads(bytes(data.tolist()))
+        return value
 
     def broadcast(self, tensors: Sequence[Tensor]) -> None:
         """Overwrite tensors with those of the main process."""
@@ -97,6 +112,26 @@ class World:
         parts = torch.split(flat, [tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
+
+    def map_shares(self, function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+        """Apply a function to a tensor, each process to its share of the rows.
+
+        Args:
+            function: computes each row by itself; it keeps the shape and the type
+            rows: the same in all processes
+
+        Returns:
+            The results for all rows, in all processes.
+        """
+        if self.size == 1:
+            return function(rows)
+        count = math.ceil(len(rows) / self.size)  # all shares must have the same size
+        padding = rows.new_zeros(count * self.size - len(rows), *rows.shape[1:])
+        shares = torch.split(torch.cat([rows, padding]), count)
+        results = [torch.empty_like(share) for share in shares]
+        with _peer_errors():
+            dist.all_gather(results, function(shares[self.rank]))
+        return torch.cat(results)[: len(rows)]
 
     def total(self, number: float, device: torch.device) -> float:
         """The sum of a number over the processes."""
@@ -149,11 +184,38 @@ def process_group(device: torch.device) -> Iterator[World]:
     world = World(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
     world.log(f"waiting for {size - 1} other process{'es' if size > 2 else ''} …")
     with _peer_errors():
-        dist.init_process_group(timeout=_TIMEOUT)
+        store = _join(world)
+        dist.init_process_group(
+            store=store, rank=world.rank, world_size=world.size, timeout=_TIMEOUT
+        )
     yield world
     # Not after an error, when the others may have ended already: those that have not will notice
     # the end of this process.
     dist.destroy_process_group()
+
+
+def _join(world: World) -> Store:
+    """Wait until all processes have come.
+
+    Returns:
+        The store through which they exchange their addresses.
+
+    Raises:
+        TranslatorError: some have not come in time.
+    """
+    names = [f"joined/{rank}" for rank in range(world.size)]
+    try:
+        store, _, _ = next(rendezvous("env://", world.rank, world.size, timeout=_JOIN_TIMEOUT))
+        store.set(names[world.rank], "")
+        store.wait(names, _JOIN_TIMEOUT)
+    except RuntimeError as error:
+        raise TranslatorError(
+            f"process {world.rank}: not all {world.size} processes have come within "
+            f"{_JOIN_TIMEOUT.total_seconds() / 60:.2g} minutes "
+            f"({textwrap.shorten(str(error), 150)}): start the same command on each machine, or "
+            "use a smaller --nnodes"
+        ) from error
+    return PrefixStore("group", store)
 
 
 @contextmanager

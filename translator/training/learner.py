@@ -116,7 +116,7 @@ class Learner:
         dtype = getattr(torch, self.precision)
         self.workers = Workers(_worker_count(config, self.device, world))
         self._replicas = [Replica(model, dtype) for _ in range(self.workers.count)]
-        self.optimizers = Optimizers(model, config, max_steps, dtype)
+        self.optimizers = Optimizers(model, config, max_steps, dtype, world)
         self.average = (
             ExponentialMovingAverage(model, config.ema_decay) if config.ema_decay else None
         )

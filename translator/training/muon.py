@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from translator.training.distributed import World
+
 # Coefficients of the quintic iteration that moves all singular values towards 1. They are tuned to
 # raise small values fast, rather than to converge to exactly 1 (Jordan et al. 2024,
 # kellerjordan.github.io/posts/muon).
@@ -51,6 +53,7 @@ class Muon(torch.optim.Optimizer):
         weight_decay: decoupled, multiplied by lr
         dtype: the type for orthogonalization, for which bfloat16 is exact enough (Jordan et al.);
             None for the type of the matrices
+        world: the processes that share out the orthogonalization
     """
 
     def __init__(
@@ -60,9 +63,11 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,  # Jordan et al. found it good at every size
         weight_decay: float = 0.0,
         dtype: torch.dtype | None = None,
+        world: World | None = None,
     ) -> None:
         """Store the settings; the momentum starts at zero."""
         self._dtype = dtype
+        self._world = world or World()
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -85,10 +90,13 @@ class Muon(torch.optim.Optimizer):
         momenta = [self.state[parameter]["momentum"] for parameter in parameters]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
-        dtype = matrices[0].dtype
-        updates = orthogonalize(torch.stack(list(ahead)).to(self._dtype or dtype)).to(dtype)
+        updates = self._world.map_shares(self._orthogonalize, torch.stack(list(ahead)))
         rows, columns = matrices[0].shape
         if group["weight_decay"]:
             torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
         scale = group["lr"] * math.sqrt(max(1, rows / columns))
         torch._foreach_add_(matrices, list(updates.unbind()), alpha=-scale)
+
+    def _orthogonalize(self, matrices: Tensor) -> Tensor:
+        dtype = matrices.dtype
+        return orthogonalize(matrices.to(self._dtype or dtype)).to(dtype)

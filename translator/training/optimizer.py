@@ -8,6 +8,7 @@ from torch import nn
 
 from translator.config import TrainingConfig
 from translator.model.transformer import Transformer
+from translator.training.distributed import World
 from translator.training.muon import Muon
 
 
@@ -27,6 +28,7 @@ class Optimizers:
         config: TrainingConfig,
         max_steps: int,
         dtype: torch.dtype = torch.float32,
+        world: World | None = None,
     ) -> None:
         """Divide the parameters among the optimizers.
 
@@ -38,6 +40,7 @@ class Optimizers:
             config: the name of the optimizer, and its settings
             max_steps: the step at which the learning rates reach zero
             dtype: of Muon's matrix products
+            world: the processes that share them out
         """
         self._config = config
         self._max_steps = max_steps
@@ -52,7 +55,8 @@ class Optimizers:
         self._all: list[torch.optim.Optimizer] = []
         if config.optimizer == "muon":
             rate = config.muon_lr
-            self._all.append(Muon(matrices, rate, weight_decay=decay, dtype=dtype))
+            muon = Muon(matrices, rate, weight_decay=decay, dtype=dtype, world=world)
+            self._all.append(muon)
             groups: list[dict[str, Any]] = [{"params": others, "weight_decay": 0.0}]
         else:
             groups = [
