@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: train test clean
+.PHONY: train test test-lowest clean
 
 train: $(VENV)/installed
 	$(BIN)/translator train --config configs/quickstart.yaml --run-dir runs/quickstart
@@ -14,6 +14,18 @@ test: $(VENV)/installed-dev
 	$(BIN)/mypy
 	# One process per core, so one thread per process.
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist loadfile
+
+# A wheel with the lowest versions of all libraries, away from the checkout.
+LOWEST = $(VENV)-lowest
+LOWEST_TESTS = cli/test_pipe.py config corpus data export model runs system text training/test_tensorboard.py
+test-lowest:
+	rm -rf $(LOWEST)
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) scripts/lowest_versions.py > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/pip install --quiet --constraint $(LOWEST)/constraints.txt '.[test]'
+	cp -r tests scripts pyproject.toml $(LOWEST)
+	cd $(LOWEST) && OMP_NUM_THREADS=1 bin/pytest --numprocesses logical --maxprocesses 8 \
+	  --dist loadfile $(addprefix tests/,$(LOWEST_TESTS))
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

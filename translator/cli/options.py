@@ -10,6 +10,7 @@ from jsonargparse import Namespace
 
 from translator.config import NO_VARIATION, Config, default_settings, flatten, shape_keys, to_yaml
 from translator.config.parsing import Parser, has_settings, make_config, refuse_null
+from translator.config.presets import presets
 from translator.errors import TranslatorError
 from translator.inference.engine import ENGINES
 from translator.runs.run import Run, latest_run
@@ -96,12 +97,25 @@ def _config_first(argv: list[str]) -> list[str]:
             name = next(arguments, None)
             if name is None:
                 raise TranslatorError("--config must be followed by the name of a YAML file")
-            paths.append(Path(name))
+            paths.append(_config_path(name))
         elif argument.startswith("--config="):
-            paths.append(Path(argument.removeprefix("--config=")))
+            paths.append(_config_path(argument.removeprefix("--config=")))
         else:
             rest.append(argument)
     return [f"--config={path}" for path in paths if has_settings(path)] + rest
+
+
+def _config_path(name: str) -> Path:
+    """Return the file that --config names: a path, or the name of a preset."""
+    path = Path(name)
+    if path.exists() or path.suffix or path != Path(path.name):
+        return path
+    if name not in presets():
+        raise TranslatorError(
+            f"--config {name}: no such file, and no such preset; the presets are: "
+            + ", ".join(presets())
+        )
+    return presets()[name]
 
 
 def add_run_options(parser: Parser) -> None:

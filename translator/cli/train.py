@@ -10,7 +10,7 @@ from translator.runs.run import Run
 
 def train_command(argv: list[str]) -> None:
     """Train a translator (by default that of the quickstart), or resume a stopped training."""
-    parser = command_parser(train_command, "--config configs/laptop-1h.yaml --run-dir runs/1h")
+    parser = command_parser(train_command, "--config laptop-1h --run-dir runs/1h")
     parser.add_argument("--run-dir", type=str, default="runs/quickstart", help="folder of the run")
     add_config_options(parser)
     options = parse(parser, argv)

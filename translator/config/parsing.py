@@ -107,7 +107,9 @@ class Parser(ArgumentParser):
 
 def add_config_options(parser: ArgumentParser) -> None:
     """Add an option for every setting, and --config and --print-config for all of them."""
-    parser.add_argument("--config", action="config", help="a YAML file with settings")
+    parser.add_argument(
+        "--config", action="config", help="a YAML file with settings, or the name of a preset"
+    )
     parser.add_argument(
         "--print-config",
         "--print_config",  # the name that jsonargparse gives it

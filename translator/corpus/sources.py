@@ -138,7 +138,7 @@ def _download(archive: Path) -> None:
         raise TranslatorError(
             f"the default corpus can't be downloaded: {cause} — instead, put "
             f"{archive.name} into {archive.parent}, or use your own pairs with "
-            "--corpus.files pairs.tsv, or a hub data set with --config configs/hub.yaml"
+            "--corpus.files pairs.tsv, or a hub data set with --config hub"
         )
 
 
