@@ -125,6 +125,11 @@ def dataset(*pairs: tuple[str, str]) -> Dataset:
         (("Madrid", " Mad\u00adrid "), "copied side"),
         (("a b c d", "letras"), "length ratio"),
         (("letters", "a b c d"), "length ratio"),
+        (("the ⇧ key", "la tecla"), "reserved sign"),
+        (("the key", "la tecla ⇪"), "reserved sign"),
+        (("a king ♔", "un rey ♚"), "reserved sign"),  # each would be another placeholder
+        (("a ▁ line", "una línea"), "reserved sign"),
+        (("a line", "una línea ▅"), "reserved sign"),
     ],
 )
 def test_dropped_with_its_reason(pair: tuple[str, str], reason: str) -> None:

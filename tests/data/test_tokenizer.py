@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from helpers import everyday_lines
-from hypothesis import example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from translator.config import CorpusConfig
+from translator.corpus.cleaning import reason_to_drop
 from translator.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, train_tokenizer
 from translator.errors import TranslatorError
 from translator.text.normalization import normalize
@@ -90,6 +92,54 @@ def test_vocabulary_has_the_requested_size(tokenizer: Tokenizer) -> None:
 def test_training_again_gives_the_same_file(model: Path, tmp_path: Path) -> None:
     train_tokenizer(SENTENCES, VOCAB_SIZE, tmp_path / "again.model")
     assert (tmp_path / "again.model").read_bytes() == model.read_bytes()
+
+
+# --- any training text ----------------------------------------------------------------------------
+
+PIECES = ["<s>", "</s>", "<unk>", "<pad>", "<", ">", "/"]
+
+
+def train_at_a_size_that_fits(texts: list[str], path: Path) -> Tokenizer:
+    """Train with the size that the error for a far too large one names."""
+    with pytest.raises(TranslatorError, match="is too large") as caught:
+        train_tokenizer(texts, 9000, path)
+    size = re.search(r"--tokenizer\.vocab_size (\d+) or less", str(caught.value))
+    assert size
+    train_tokenizer(texts, int(size[1]), path)
+    return Tokenizer(path)
+
+
+@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("others", [[], ["a < b"], SENTENCES[:20]], ids=["alone", "few", "many"])
+def test_a_text_that_spells_a_piece_of_sentencepiece_breaks_no_vocabulary(
+    tmp_path: Path, piece: str, others: list[str]
+) -> None:
+    texts = [*others, f"{piece} y{piece}", piece]
+    tokenizer = train_at_a_size_that_fits(texts, tmp_path / "tokenizer.model")
+    assert tokenizer.decode(tokenizer.encode(texts)) == texts
+
+
+def test_a_sentence_with_the_sign_for_unknown_characters_is_learned(tmp_path: Path) -> None:
+    tokenizer = train_at_a_size_that_fits(["sol", "▅ luna"], tmp_path / "tokenizer.model")
+    assert tokenizer.decode(tokenizer.encode(["un sol", "luna"])) == ["un sol", "luna"]
+
+
+ANY_TEXT = st.text() | st.lists(st.sampled_from([*PIECES, "a", " ", "é", "⇧", "▁", "▅"])).map(
+    "".join
+)
+
+
+@settings(max_examples=10)
+@given(texts=st.lists(ANY_TEXT.map(normalize), min_size=1, max_size=6))
+def test_any_text_that_cleaning_keeps_is_restored(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str]
+) -> None:
+    config = CorpusConfig()
+    kept = [text for text in texts if reason_to_drop(text, f"{text}.", config) is None]
+    assume(kept)
+    path = tmp_path_factory.mktemp("any") / "tokenizer.model"
+    tokenizer = train_at_a_size_that_fits(kept, path)
+    assert tokenizer.decode(tokenizer.encode(kept)) == kept
 
 
 # --- a size that doesn't fit ----------------------------------------------------------------------

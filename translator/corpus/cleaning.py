@@ -9,9 +9,11 @@ from datasets import Dataset
 from translator.config import CorpusConfig
 from translator.corpus.parallel_map import filter_rows, map_batches
 from translator.text.normalization import normalize, text_key
+from translator.text.symbols import RESERVED
 
 # Reasons to drop a pair, stored as an index; index 0 means that the pair is kept.
-_REASONS = (None, "empty side", "too long", "copied side", "length ratio")
+_REASONS = (None, "empty side", "too long", "copied side", "length ratio", "reserved sign")
+_RESERVED = frozenset(RESERVED)
 
 
 def reason_to_drop(src: str, tgt: str, config: CorpusConfig) -> str | None:
@@ -25,6 +27,8 @@ def reason_to_drop(src: str, tgt: str, config: CorpusConfig) -> str | None:
     short, long = sorted((len(src.split()), len(tgt.split())))
     if long > config.max_length_ratio * short:
         return "length ratio"
+    if not (_RESERVED.isdisjoint(src) and _RESERVED.isdisjoint(tgt)):
+        return "reserved sign"
     return None
 
 

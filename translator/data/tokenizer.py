@@ -11,7 +11,7 @@ import sentencepiece
 
 from translator.errors import TranslatorError
 from translator.system.files import write_bytes
-from translator.text.symbols import SYMBOLS
+from translator.text.symbols import SPACE, SYMBOLS, UNKNOWN
 
 # The same in every run, so that no code has to look them up in a tokenizer.
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
@@ -19,6 +19,9 @@ PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
 # SentencePiece divides its counting among the threads. The number is fixed, so that every machine
 # trains the same model.
 _TRAINING_THREADS = 4
+
+# The beginning of a text that spells one of SentencePiece's own pieces.
+_PIECE = re.compile("<(?=(?:pad|unk|/?s)>)")
 
 # In bytes. By default SentencePiece skips sentences of more than 4,192 bytes, and could miss
 # characters that way. Cleaning has already removed long sentences.
@@ -42,7 +45,7 @@ def train_tokenizer(sentences: Iterable[str], vocab_size: int, path: Path) -> No
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(sentences),
+            sentence_iterator=map(_learnable, sentences),
             model_writer=model,
             model_type="bpe",
             vocab_size=vocab_size,
@@ -52,7 +55,7 @@ def train_tokenizer(sentences: Iterable[str], vocab_size: int, path: Path) -> No
             unk_id=UNK_ID,
             bos_id=BOS_ID,
             eos_id=EOS_ID,
-            user_defined_symbols=[space + sign for sign in SYMBOLS for space in ("▁", "")],
+            user_defined_symbols=[space + sign for sign in SYMBOLS for space in (SPACE, "")],
             num_threads=_TRAINING_THREADS,
             max_sentence_length=_MAX_SENTENCE_BYTES,
             minloglevel=2,
@@ -60,6 +63,15 @@ def train_tokenizer(sentences: Iterable[str], vocab_size: int, path: Path) -> No
     except RuntimeError as error:
         raise TranslatorError(_explain(str(error), vocab_size)) from error
     write_bytes(path, model.getvalue())
+
+
+def _learnable(sentence: str) -> str:
+    """Change what SentencePiece would skip, so that it learns every character.
+
+    It skips the letters of `<s>` and of its other pieces, and whole sentences with "▅". Encoding
+    has no such exceptions, so only the training text is changed.
+    """
+    return _PIECE.sub("< ", sentence).replace(UNKNOWN, " ")
 
 
 def _explain(message: str, vocab_size: int) -> str:
@@ -100,7 +112,7 @@ class Tokenizer:
     def alphabet(self) -> frozenset[str]:
         """The characters that the tokenizer knows, with the space, without `SYMBOLS`."""
         pieces = self.pieces(list(range(self.vocab_size)))
-        return frozenset({" ", *(piece for piece in pieces if len(piece) == 1)} - {*SYMBOLS, "▁"})
+        return frozenset({" ", *(piece for piece in pieces if len(piece) == 1)} - {*SYMBOLS, SPACE})
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Return the token ids of each text, without bos and eos."""

@@ -7,3 +7,9 @@ CAPITALIZED, UPPERCASE = "⇧", "⇪"
 NAMES, NUMBERS, THINGS = "♔♕♖♗♘♙♚♛", "☰☱☲☳☴☵☶☷", "䷀䷁䷂䷃䷄䷅䷆䷇"
 PLACEHOLDERS = NAMES + NUMBERS + THINGS
 SYMBOLS = CAPITALIZED + UPPERCASE + PLACEHOLDERS
+# What SentencePiece writes for a space, and for a character it doesn't know. Its vocabulary can't
+# have them as characters.
+SPACE, UNKNOWN = "▁", "▅"
+# A training pair with one of these would teach the model a wrong meaning. In a text to translate
+# they are protected (see `Protection`), so they are copied.
+RESERVED = SYMBOLS + SPACE + UNKNOWN
