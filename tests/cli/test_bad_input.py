@@ -100,6 +100,36 @@ MISTAKES = [
         command("prepare", f"--corpus.files={'a' * 5000}"),
         ("aaa…", "too long"),
     ),
+    Mistake(
+        "files of an unset shell variable",
+        command("prepare", "--corpus.files", ""),
+        ("--corpus.files is empty, like a shell variable that is not set",),
+    ),
+    Mistake(
+        "one of two files from an unset shell variable",
+        command("prepare", "--corpus.files=[a.en,'']"),
+        ("--corpus.files is empty",),
+    ),
+    Mistake("no name of a file", yaml_file("corpus: {files: ''}"), ("--corpus.files is empty",)),
+    Mistake(
+        "a folder of an unset shell variable",
+        command("prepare", "--data-dir="),
+        ("--data-dir is empty",),
+    ),
+    Mistake("no run to train", command("train", "--run-dir", ""), ("--run-dir is empty",)),
+    Mistake("no run", command("translate", "--run-dir", "", "Hello."), ("--run-dir is empty",)),
+    Mistake("no folder of runs", command("runs", "--folder="), ("--folder is empty",)),
+    Mistake(
+        "no run to start from",
+        command("train", "--training.init_from="),
+        ("--training.init_from is empty",),
+    ),
+    Mistake(
+        "no references",
+        command("evaluate", "--src=a.en", "--ref", "a.es", ""),
+        ("--ref is empty",),
+    ),
+    Mistake("no picture", command("align", "Hi.", "--picture="), ("--picture is empty",)),
     # impossible settings
     Mistake(
         "no steps at all",
@@ -307,6 +337,11 @@ MISTAKES = [
         "Latin-1",
         pairs_file(b"one\tuno\ntwo\tdos\nyear\ta\xf1o\n"),
         ("p.tsv, line 3", "not UTF-8", "0xf1", "iconv"),
+    ),
+    Mistake(
+        "a blank line in a corpus",
+        pairs_file("Hi!\t¡Hola!\n\n \nBye!\t¡Adiós!\n"),
+        ("p.tsv, line 2: a blank line", "remove"),
     ),
     Mistake("an empty corpus", pairs_file(""), ("p.tsv", "empty")),
     Mistake(
@@ -545,6 +580,21 @@ MISTAKES = [
         "fewer references than sentences",
         evaluate_files("One.\nTwo.\n", "Uno.\nDos.\n", "Uno.\n"),
         ("ref1.txt has 1 lines", "src.txt has 2"),
+    ),
+    Mistake(
+        "a blank reference",
+        evaluate_files("Hi!\nBye!\n", "¡Hola!\n¡Adiós!\n", "Buenas\n \n"),
+        ("ref1.txt has 1 lines, but src.txt has 2",),
+    ),
+    Mistake(
+        "a blank reference before others",
+        evaluate_files("Hi!\nBye!\n", "¡Hola!\n¡Adiós!\n", "\nBuenas\n"),
+        ("ref1.txt, line 1: a blank line can't be scored", "remove"),
+    ),
+    Mistake(
+        "a blank sentence",
+        evaluate_files("Hi!\n\nBye!\n", "¡Hola!\nSí.\n¡Adiós!\n"),
+        ("src.txt, line 2: a blank line can't be scored",),
     ),
     Mistake("nothing to evaluate", evaluate_files("", ""), ("src.txt", "empty")),
     Mistake(

@@ -432,3 +432,10 @@ def test_a_character_that_yaml_takes_for_a_line_break_is_saved_exactly(tmp_path:
     config = Config(corpus=CorpusConfig(files="a\x85b\u2028ñ.tsv"))
     save_config(config, tmp_path / "config.yaml")
     assert load_config(tmp_path / "config.yaml") == config
+
+
+@pytest.mark.parametrize("empty", [{"files": ""}, {"files": ["a.en", ""]}, {"hub_name": ""}])
+def test_an_empty_name_is_not_the_default(empty: dict[str, Any]) -> None:
+    """From Python too, where no option parser refuses it."""
+    with pytest.raises(TranslatorError, match=f"corpus.{next(iter(empty))} is empty"):
+        Config(corpus=CorpusConfig(**empty))

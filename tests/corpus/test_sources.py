@@ -149,6 +149,21 @@ def test_last_line_without_end(tsv: Path) -> None:
     assert texts(read(tsv)) == PAIRS
 
 
+@pytest.mark.parametrize("end", ["\n", "\n\n \n", "\r\n", " "])
+def test_blank_lines_at_the_end_are_ignored(tsv: Path, end: str) -> None:
+    tsv.write_bytes((TSV + end).encode())
+    assert texts(read(tsv)) == PAIRS
+
+
+@pytest.mark.parametrize("ends", [("", "\n\n"), ("\n", ""), (" \n\n", "\n")])
+def test_aligned_files_may_differ_in_blank_lines_at_the_end(
+    tmp_path: Path, ends: tuple[str, str]
+) -> None:
+    paths = write_aligned(tmp_path, f"One\nTwo\n{ends[0]}", f"Uno\nDos\n{ends[1]}")
+    assert texts(read(*paths))[:2] == [("One", "Uno"), ("Two", "Dos")]
+    assert {*texts(read(*paths))[2:]} <= {("", ""), (" ", "")}
+
+
 @pytest.mark.parametrize("header", ["", "en\tes\n"])
 def test_byte_order_mark(tsv: Path, header: str) -> None:
     tsv.write_text(header + TSV, encoding="utf-8-sig")

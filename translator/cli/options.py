@@ -9,6 +9,7 @@ from typing import Any
 from jsonargparse import Namespace
 
 from translator.config import NO_VARIATION, Config, default_settings, flatten, shape_keys, to_yaml
+from translator.config.checks import require_not_empty
 from translator.config.parsing import Parser, has_settings, make_config, refuse_null
 from translator.config.presets import presets
 from translator.errors import TranslatorError
@@ -41,6 +42,10 @@ def parse(parser: Parser, argv: list[str]) -> Namespace:
             raise TranslatorError(f"an argument that is not UTF-8: {written}")
     arguments = _config_first(_write_out_off(argv))
     options: Namespace = parser.parse_args(arguments)
+    for key, value in options.items():
+        if key != "texts":  # these may be empty
+            name = key if "." in key else key.replace("_", "-")
+            require_not_empty(f"--{name}", value)
     if "training" not in options:
         return options
     refuse_null(options)

@@ -25,6 +25,19 @@ def require_fraction(section: str, config: object, name: str) -> None:
         raise TranslatorError(f"{section}.{name} must be at least 0 and less than 1")
 
 
+def require_not_empty(name: str, value: object) -> None:
+    """Check that neither a text nor a text in a list is empty, as an unset shell variable is.
+
+    Args:
+        name: the setting or option
+        value: of any type
+    """
+    if "" in (value if isinstance(value, list) else [value]):
+        raise TranslatorError(
+            f"{name} is empty, like a shell variable that is not set; give a value, or leave it out"
+        )
+
+
 def require_choice(section: str, config: object) -> None:
     """Check the settings whose values are a few fixed names."""
     for name, hint in get_type_hints(type(config)).items():

@@ -13,6 +13,7 @@ from translator.config.checks import (
     require_at_most,
     require_choice,
     require_fraction,
+    require_not_empty,
     require_positive,
 )
 from translator.errors import TranslatorError
@@ -325,6 +326,7 @@ class Config:
                 raise TranslatorError(f"{key} must be a finite number, not {value}")
             if isinstance(value, int | float) and key != "seed" and abs(value) >= _MAX_NUMBER:
                 raise TranslatorError(f"{key} must be less than {_MAX_NUMBER}")
+            require_not_empty(key, value)
             for text in value if isinstance(value, list) else [value]:
                 if isinstance(text, str) and ("\0" in text or not is_utf8(text)):
                     raise TranslatorError(

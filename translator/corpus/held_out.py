@@ -57,18 +57,33 @@ def read_examples(path: Path) -> list[Example]:
 def read_test_files(src: Path, references: list[Path]) -> list[Example]:
     """Read sentences to evaluate on from line-aligned files.
 
+    Blank lines at the end of a file are ignored.
+
     Raises:
-        TranslatorError: a file is missing, empty or unreadable, or the line counts differ.
+        TranslatorError: a file is missing, empty or unreadable, the line counts differ, or a line
+            is blank.
     """
+    paths = [src, *references]
     columns = []
-    for path in (src, *references):
-        columns.append([line for _, line in read_lines(path)])
-        if len(columns[-1]) != len(columns[0]):
-            raise TranslatorError(
-                f"{path} has {len(columns[-1])} lines, but {src} has {len(columns[0])}: each "
-                "sentence needs its reference on the same line"
-            )
+    for path in paths:
+        lines = [line for _, line in read_lines(path)]
+        while lines and not lines[-1].strip():
+            lines.pop()
+        columns.append(lines)
     if not columns[0]:
         raise TranslatorError(f"{src}: the file is empty")
+    for path, lines in zip(paths, columns, strict=True):
+        if len(lines) != len(columns[0]):
+            raise TranslatorError(
+                f"{path} has {len(lines)} lines, but {src} has {len(columns[0])}: each sentence "
+                "needs its reference on the same line"
+            )
+        # A blank reference has a score too, which says nothing about the translation.
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                raise TranslatorError(
+                    f"{path}, line {number}: a blank line can't be scored; remove this line from "
+                    "the sentences and from all references"
+                )
     sources = [path.name for path in references]
     return [Example(line, list(refs), sources) for line, *refs in zip(*columns, strict=True)]

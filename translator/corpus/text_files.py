@@ -4,6 +4,7 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -43,10 +44,22 @@ def read_tsv(path: Path, languages: list[str], src_lang: str) -> Iterator[Row]:
 def read_columns(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Read the numbered lines (from 1) of a TSV file, each with its columns.
 
+    Blank lines at the end of the file are ignored.
+
     Raises:
-        TranslatorError: a line has only one column, or can't be read; the message names it.
+        TranslatorError: a line is blank or has only one column, or can't be read; the message
+            names it.
     """
+    blank = 0  # the first of the blank lines just read
     for number, line in read_lines(path):
+        if not line.strip() and "\t" not in line:  # a tab separates two empty cells
+            blank = blank or number
+            continue
+        if blank:
+            raise TranslatorError(
+                f"{path}, line {blank}: a blank line; each line needs a sentence, a tab and its "
+                "translation: remove the line"
+            )
         cells = line.split("\t")
         if len(cells) < 2:
             raise TranslatorError(
@@ -59,18 +72,19 @@ def read_columns(path: Path) -> Iterator[tuple[int, list[str]]]:
 def read_aligned(paths: list[Path], languages: list[str], src_lang: str) -> Iterator[Row]:
     """Read the rows of two line-aligned files.
 
+    One file may have more blank lines at its end than the other.
+
     Raises:
         TranslatorError: one file ends before the other, or can't be read.
     """
     if languages[0] != src_lang:
         paths = paths[::-1]
-    src_lines, tgt_lines = read_lines(paths[0]), read_lines(paths[1])
     end = (0, None)
-    while True:
-        (number, src), (_, tgt) = next(src_lines, end), next(tgt_lines, end)
-        if src is None and tgt is None:
-            return
+    sides = zip_longest(read_lines(paths[0]), read_lines(paths[1]), fillvalue=end)
+    for (number, src), (_, tgt) in sides:
         if src is None or tgt is None:
+            if not (src or tgt or "").strip():
+                continue
             shorter, longer = paths if src is None else paths[::-1]
             raise TranslatorError(
                 f"{shorter} ends before {longer}: line-aligned files need the same number of lines"
