@@ -22,7 +22,8 @@ from translator.cli.options import command_parser, parse
 from translator.cli.prepare import prepare_command
 from translator.config import Config, flatten, save_config
 from translator.config.parsing import add_config_options, load_config, make_config
-from translator.corpus.text_files import read_aligned, read_columns, read_lines, read_tsv
+from translator.corpus.text_files import read_aligned, read_columns, read_lines
+from translator.corpus.tsv import read_tsv
 from translator.errors import TranslatorError
 
 SOME = settings(max_examples=60, deadline=None)

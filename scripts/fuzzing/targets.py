@@ -24,7 +24,8 @@ Target = Callable[[bytes], None]
 def lines(folder: Path) -> Target:
     """Read files of sentences; lines of plain text must be read as they were written."""
     from translator.alignment.scoring import read_gold
-    from translator.corpus.text_files import read_aligned, read_lines, read_tsv
+    from translator.corpus.text_files import read_aligned, read_lines
+    from translator.corpus.tsv import read_tsv
 
     packings: list[Callable[[bytes], bytes]] = [
         bytes,

@@ -339,6 +339,51 @@ MISTAKES = [
         ("p.tsv, line 3", "not UTF-8", "0xf1", "iconv"),
     ),
     Mistake(
+        "columns of numbers",
+        pairs_file(
+            "".join(f"{i}\t{line}\n" for i, line in enumerate(ENOUGH_PAIRS.split("\n")[:-1]))
+        ),
+        ("p.tsv: column 1 holds numbers and should be en", "set --corpus.columns [2,3]"),
+    ),
+    Mistake(
+        "a corpus of which most is dropped",
+        pairs_file(
+            "".join(f"{i} xyz\t{i} xyz\n" for i in range(50))
+            + "".join(ENOUGH_PAIRS.splitlines(keepends=True)[:10])
+        ),
+        ("p.tsv: 50 of ", '"copied side"', "corpus.columns"),
+    ),
+    Mistake(
+        "one column",
+        pairs_file(ENOUGH_PAIRS, "--corpus.columns=[2]"),
+        ("corpus.columns must name two different columns",),
+    ),
+    Mistake(
+        "the same column twice",
+        pairs_file(ENOUGH_PAIRS, "--corpus.columns=[2,2]"),
+        ("corpus.columns must name two different columns",),
+    ),
+    Mistake(
+        "a column before the first",
+        pairs_file(ENOUGH_PAIRS, "--corpus.columns=[0,1]"),
+        ("corpus.columns must name two different columns, such as [2,4]",),
+    ),
+    Mistake(
+        "a column that no line has",
+        pairs_file(ENOUGH_PAIRS, "--corpus.columns=[en,3]"),
+        ("p.tsv, line 1: no column en", "corpus.columns", "1 (There are 2 chairs.)"),
+    ),
+    Mistake(
+        "columns of no file",
+        command("prepare", "--corpus.columns=[1,2]"),
+        ("corpus.columns needs corpus.files",),
+    ),
+    Mistake(
+        "columns of two files",
+        lambda place: [*aligned_files("Hi!\n", "¡Hola!\n")(place), "--corpus.columns=[1,2]"],
+        ("corpus.columns selects columns of one TSV file",),
+    ),
+    Mistake(
         "a blank line in a corpus",
         pairs_file("Hi!\t¡Hola!\n\n \nBye!\t¡Adiós!\n"),
         ("p.tsv, line 2: a blank line", "remove"),

@@ -48,6 +48,8 @@ class CorpusConfig:
         direction: source and target language: "en-es" or "es-en"
         files: one TSV file, or two line-aligned text files; plain, gzip or xz
         languages: the languages of the two columns (or files), in their order
+        columns: the columns of the two `languages` in a TSV file: numbers from 1, or names of its
+            header. null takes those that a header names, or the first two
         hub_name: a data set on the Hugging Face hub, or the path of a local copy
         hub_config: the configuration of the data set, such as "en-es"
         hub_split: the part of the data set to take pairs from
@@ -67,6 +69,7 @@ class CorpusConfig:
     direction: str = "en-es"
     files: str | list[str] = field(default_factory=list)
     languages: list[str] = field(default_factory=lambda: ["en", "es"])
+    columns: list[int | str] | None = None
     hub_name: str | None = None
     hub_config: str | None = None
     hub_split: str = "train"
@@ -85,6 +88,14 @@ class CorpusConfig:
         for name in ("languages", "hub_columns"):
             if len(getattr(self, name)) != 2:
                 raise TranslatorError(f"corpus.{name} must name exactly two, such as [en, es]")
+        if self.columns is not None:
+            if not self.files:
+                raise TranslatorError("corpus.columns needs corpus.files: a TSV file")
+            possible = all(isinstance(column, str) or column > 0 for column in self.columns)
+            if not possible or len(self.columns) != 2 or len({*self.columns}) != 2:
+                raise TranslatorError(
+                    "corpus.columns must name two different columns, such as [2,4] or [en,es]"
+                )
         first, second = self.languages
         if first.casefold() == second.casefold():
             raise TranslatorError(f"corpus.languages must differ, but both are {first}")

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from translator.config import CorpusConfig
-from translator.corpus.text_files import Row, read_aligned, read_tsv
+from translator.corpus.inspection import Inspection, inspected
+from translator.corpus.text_files import Row, read_aligned
+from translator.corpus.tsv import read_tsv
 from translator.errors import TranslatorError
 from translator.system.checksums import fingerprint, sha256_of
 from translator.system.files import atomic_path, locked, remove_temporaries
@@ -149,14 +151,26 @@ def hub_data_set(config: CorpusConfig) -> Source:
     """A data set on the Hugging Face hub or at a local path (see `datasets.load_dataset`)."""
     label = " ".join(filter(None, [config.hub_name, config.hub_config, config.hub_split]))
 
-    def rows() -> Iterator[Row]:
-        columns = dict(zip(config.languages, config.hub_columns, strict=True))
+    columns = dict(zip(config.languages, config.hub_columns, strict=True))
+
+    def read() -> Iterator[Row]:
         for number, example in enumerate(_hub_rows(config, label), start=1):
             yield {
                 "src": _nested(example, columns[config.src_lang], label, number),
                 "tgt": _nested(example, columns[config.tgt_lang], label, number),
                 "source": label,
             }
+
+    def rows() -> Iterator[Row]:
+        directed = [config.src_lang, config.tgt_lang]
+        inspection = Inspection(
+            label,
+            directed,
+            (0, 1),
+            label=lambda side: f'column "{columns[directed[side]]}"',
+            fix=lambda *_: "set corpus.hub_columns to those of the languages, in their order",
+        )
+        return inspected(read(), inspection)
 
     asked: list[object] = [config.hub_name, config.hub_config, config.hub_split, config.hub_columns]
     if config.hub_rows is not None:
@@ -209,7 +223,8 @@ def local_files(config: CorpusConfig) -> Source:
     """One TSV file, or two line-aligned files.
 
     A TSV file has the two `corpus.languages` in its first two columns and, optionally, an
-    attribution in the third. A first line with the names of the two languages sets their order.
+    attribution in the third. A header line with the names of the two languages, or
+    `corpus.columns`, selects other columns.
     """
     names = [config.files] if isinstance(config.files, str) else config.files
     paths = [Path(name) for name in names]
@@ -217,14 +232,26 @@ def local_files(config: CorpusConfig) -> Source:
         raise TranslatorError(
             f"corpus.files names {len(paths)} files: give one TSV file, or two line-aligned files"
         )
+    if len(paths) == 2 and config.columns:
+        raise TranslatorError(
+            "corpus.columns selects columns of one TSV file, but corpus.files names two files"
+        )
     for path in paths:
         if not path.is_file():
             raise TranslatorError(f"{path}: no such file (from corpus.files)")
 
     def rows() -> Iterator[Row]:
         if len(paths) == 1:
-            return read_tsv(paths[0], config.languages, config.src_lang)
-        return read_aligned(paths, config.languages, config.src_lang)
+            return read_tsv(paths[0], config.languages, config.src_lang, config.columns)
+        reverse = config.src_lang != config.languages[0]
+        inspection = Inspection(
+            " and ".join(path.name for path in paths),
+            [config.src_lang, config.tgt_lang],
+            (0, 1),
+            label=lambda side: paths[side ^ reverse].name,
+            fix=lambda *_: "name the files in the order of corpus.languages",
+        )
+        return inspected(read_aligned(paths, config.languages, config.src_lang), inspection)
 
     return Source(
         name=" and ".join(path.name for path in paths),

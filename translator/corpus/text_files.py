@@ -19,28 +19,6 @@ _MIN_UNPACKED_LIMIT = 100 * 2**20
 _MAX_UNPACKED_RATIO = 100
 
 
-def read_tsv(path: Path, languages: list[str], src_lang: str) -> Iterator[Row]:
-    """Read the rows of a TSV file; see `local_files`.
-
-    Raises:
-        TranslatorError: a line has only one column, or can't be read; the message names it.
-    """
-    order = languages
-    names = {language.casefold(): language for language in languages}
-    for number, cells in read_columns(path):
-        header = [cell.strip().casefold() for cell in cells[:2]]
-        if number == 1 and sorted(header) == sorted(names):
-            order = [names[name] for name in header]
-            continue
-        texts = dict(zip(order, cells[:2], strict=True))
-        src = texts.pop(src_lang)
-        yield {
-            "src": src,
-            "tgt": texts.popitem()[1],
-            "source": cells[2] if cells[2:] else path.name,
-        }
-
-
 def read_columns(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Read the numbered lines (from 1) of a TSV file, each with its columns.
 

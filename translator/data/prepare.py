@@ -29,6 +29,7 @@ from tqdm import tqdm
 from translator.config import Config
 from translator.corpus.cleaning import clean
 from translator.corpus.held_out import Example, content_hash, write_examples
+from translator.corpus.inspection import refuse_mostly_dropped
 from translator.corpus.leaks import LeakReport, check_leaks
 from translator.corpus.parallel_map import BATCH, BATCH_BYTES
 from translator.corpus.sources import Source, find_source
@@ -189,6 +190,7 @@ def _make_corpus(config: Config, source: Source, folder: Path) -> None:
     pairs_kept = len(pairs)
     if pairs_kept == 0:
         raise TranslatorError(f"{source.name}: no pair is left after cleaning ({dropped})")
+    refuse_mostly_dropped(source.name, pairs_read, dropped, config.corpus)
     parts = split(add_groups(pairs, config.corpus), config.corpus)
     del pairs
     if not (parts.dev and parts.test and len(parts.train)):
