@@ -42,8 +42,9 @@ READERS: list[Callable[[Path], Iterable[Any]]] = [
     lambda path: read_tsv(path, ["en", "es"], "es"),
     lambda path: read_aligned([path, path], ["en", "es"], "es"),
 ]
-# Characters of a sentence. A carriage return at its end would be read as part of the line end.
-SENTENCE = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\t\ufeff"), max_size=20)
+# Characters of a sentence. A carriage return at its end would be read as part of the line end, and
+# many zero bytes as UTF-16.
+SENTENCE = st.text(st.characters(codec="utf-8", exclude_characters="\0\n\r\t\ufeff"), max_size=20)
 
 
 def write(path: Path, lines: Iterable[str], pack: Callable[[bytes], bytes]) -> Path:

@@ -14,6 +14,7 @@ from translator.cli.options import add_model_options, command_parser, parse, sel
 from translator.cli.progress import Progress
 from translator.config.parsing import Parser
 from translator.errors import TranslatorError
+from translator.system.encodings import decode_utf8, encoding_error
 from translator.system.files import MAX_LINE_BYTES, is_utf8, line_too_long_error
 
 if TYPE_CHECKING:
@@ -117,13 +118,12 @@ def _decoded(raw_lines: list[bytearray], number: int) -> Iterator[list[str]]:
     lines: list[str] = []
     for raw in raw_lines:
         try:
-            lines.append(raw.decode("utf-8").rstrip("\r"))
+            lines.append(decode_utf8(bytes(raw)).rstrip("\r"))
         except UnicodeDecodeError as error:
             yield lines
-            raise TranslatorError(
-                f"standard input, line {number + len(lines) + 1}: not UTF-8; convert it, for "
-                "example with: iconv -f latin1 -t utf-8"
-            ) from error
+            place = f"standard input, line {number + len(lines) + 1}"
+            command = "iconv -f {} -t UTF-8 FILE | translator translate"
+            raise encoding_error(place, error, b"\n".join(raw_lines), command) from error
     yield lines
 
 

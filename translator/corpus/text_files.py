@@ -2,13 +2,15 @@
 
 import gzip
 import lzma
+import shlex
 import zlib
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 from translator.errors import TranslatorError
+from translator.system.encodings import decode_utf8, encoding_error
 from translator.system.files import MAX_LINE_BYTES, line_too_long_error
 
 Row = dict[str, str]  # src, tgt, and source: the attribution of the pair
@@ -17,6 +19,8 @@ Row = dict[str, str]  # src, tgt, and source: the attribution of the pair
 # is compressed three- to tenfold; gzip can reach a factor of a thousand, xz of several thousand.
 _MIN_UNPACKED_LIMIT = 100 * 2**20
 _MAX_UNPACKED_RATIO = 100
+# Bytes of a file from which its encoding is guessed, with the line that is not UTF-8.
+_ENCODING_SAMPLE = 2**20
 
 
 def read_columns(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -96,23 +100,42 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                         "the compressed file, which is unusual for text; decompress it yourself "
                         "if you trust it"
                     )
-                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                text = decode_utf8(raw)
+                if number == 1:
+                    text = text.removeprefix("\ufeff")
                 yield number, text.rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise TranslatorError(
-            f"{path}, line {number}: not UTF-8 (byte 0x{error.object[error.start]:02x} at column "
-            f"{error.start + 1}); convert it, for example with: iconv -f latin1 -t utf-8"
-        ) from error
+        raise _encoding_error(path, number, error) from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise TranslatorError(f"{path}, after line {number}: can't be read ({error})") from error
 
 
-def _open_decompressed(path: Path) -> BinaryIO:
-    """Open a file for reading, and detect gzip and xz by its first bytes."""
+def _encoding_error(path: Path, number: int, error: UnicodeDecodeError) -> TranslatorError:
+    """The error for a line that is not UTF-8; it names the encoding of the file."""
+    with _open_decompressed(path) as file:
+        beginning = file.read(_ENCODING_SAMPLE)
+    packing = _packing(path)
+    name = path.stem if path.suffix in (".gz", ".xz") else path.name
+    given, new = shlex.quote(str(path)), shlex.quote(f"utf8-{name}")
+    convert = "iconv -f {} -t UTF-8"
+    convert = f"{convert} {given}" if packing is None else f"{packing} -dc {given} | {convert}"
+    return encoding_error(
+        f"{path}, line {number}", error, beginning + b"\n" + error.object, f"{convert} > {new}"
+    )
+
+
+def _packing(path: Path) -> Literal["gzip", "xz"] | None:
+    """Return the program that compressed a file, by its first bytes."""
     with path.open("rb") as file:
         magic = file.read(6)
     if magic.startswith(b"\x1f\x8b"):
+        return "gzip"
+    return "xz" if magic.startswith(b"\xfd7zXZ\x00") else None
+
+
+def _open_decompressed(path: Path) -> BinaryIO:
+    """Open a file for reading; gzip and xz are decompressed."""
+    packing = _packing(path)
+    if packing == "gzip":
         return cast(BinaryIO, gzip.open(path, "rb"))
-    if magic.startswith(b"\xfd7zXZ\x00"):
-        return cast(BinaryIO, lzma.open(path, "rb"))
-    return path.open("rb")
+    return cast(BinaryIO, lzma.open(path, "rb")) if packing == "xz" else path.open("rb")
