@@ -256,6 +256,6 @@ def local_files(config: CorpusConfig) -> Source:
     return Source(
         name=" and ".join(path.name for path in paths),
         licence="your own files, under their own licence",
-        fingerprint=fingerprint(*(sha256_of(path) for path in paths)),
+        fingerprint=fingerprint(*(sha256_of(path) for path in paths), *(config.columns or [])),
         rows=rows,
     )

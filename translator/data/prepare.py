@@ -138,7 +138,15 @@ def prepare_tokenizer(
 def _corpus_dir(config: Config, source: Source) -> Path:
     settings = asdict(config.corpus)
     # The fingerprint of the source covers these.
-    for name in ("files", "hub_name", "hub_config", "hub_split", "hub_columns", "hub_rows"):
+    for name in (
+        "files",
+        "columns",
+        "hub_name",
+        "hub_config",
+        "hub_split",
+        "hub_columns",
+        "hub_rows",
+    ):
         settings.pop(name)
     key = fingerprint(PREPARE_VERSION, source.fingerprint, settings)
     return Path(config.data_dir) / "prepared" / key
