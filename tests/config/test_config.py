@@ -1,6 +1,8 @@
 """Reading, checking, comparing and saving settings."""
 
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 
+from translator.cli.options import command_parser, parse
+from translator.cli.prepare import prepare_command
 from translator.config import (
     NO_VARIATION,
     Config,
@@ -23,7 +27,7 @@ from translator.config import (
     settings_for_budget,
     shape_keys,
 )
-from translator.config.parsing import load_config
+from translator.config.parsing import add_config_options, load_config
 from translator.errors import TranslatorError
 from translator.model.layers import Dropout
 
@@ -215,6 +219,32 @@ def test_a_configuration_file_cannot_run_python(tmp_path: Path, value: str) -> N
     with pytest.raises(TranslatorError, match=r"settings\.yaml: "):
         load_config(write(tmp_path, f"data_dir: {value.format(planted)}\n"))
     assert not planted.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class_path: planted.Class\n",
+        "corpus:\n  class_path: planted.Class\n",
+        "corpus:\n  files:\n    class_path: planted.Class\n",
+        "variation: {class_path: planted.Class, init_args: {names: 0}}\n",
+    ],
+)
+def test_a_configuration_file_cannot_import_a_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (tmp_path / "planted.py").write_text("from pathlib import Path\nPath('run').touch()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TranslatorError, match='"class_path" is not a setting'):
+        load_config(write(tmp_path, text))
+    parser = command_parser(prepare_command, "")
+    add_config_options(parser)
+    for option in ("--corpus", "--corpus.files", "--variation"):
+        with suppress(TranslatorError):  # a file could have that name
+            parse(parser, [f"{option}={{class_path: planted.Class}}"])
+    assert not (tmp_path / "run").exists()
+    assert "planted" not in sys.modules
 
 
 @pytest.mark.parametrize(

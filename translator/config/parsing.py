@@ -32,13 +32,20 @@ _RENAMED = {
 
 
 class _Loader(yaml.SafeLoader):
-    """A YAML loader that refuses aliases: ten lines of them can expand to fill the memory."""
+    """A YAML loader that refuses two things that a file from elsewhere could do harm with."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Compose a node, or raise an error if it is an alias."""
+        """Compose a node. Refuse an alias: ten lines of them can expand to fill the memory."""
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not supported: write it out")
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Construct a mapping. Refuse a `class_path`: jsonargparse would import that module."""
+        mapping = super().construct_mapping(node, deep)
+        if "class_path" in mapping:
+            raise yaml.YAMLError('"class_path" is not a setting')
+        return mapping
 
 
 def _load_yaml(text: str) -> Any:
