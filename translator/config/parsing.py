@@ -12,8 +12,10 @@ from typing import Any, NoReturn
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace, set_loader
+from jsonargparse.typing import register_type
 
-from translator.config import NO_VARIATION, Config, flatten
+from translator.config import NO_VARIATION, Config, SourceConfig, flatten
+from translator.config.corpus_settings import DEFAULT_CORPUS
 from translator.errors import TranslatorError
 
 # A message quotes the file, and a value in a file can be as long as the file.
@@ -131,6 +133,40 @@ def add_config_options(parser: ArgumentParser) -> None:
     )
 
 
+@functools.cache
+def _source_parser() -> Parser:
+    parser = Parser()
+    parser.add_class_arguments(SourceConfig)
+    return parser
+
+
+def _read_source(item: object) -> SourceConfig:
+    """Make a source from an item of `corpus.sources`.
+
+    jsonargparse would do this too, but its messages would be about classes and their paths.
+
+    Raises:
+        TranslatorError: the item has an unknown key or a bad value, or is no mapping.
+    """
+    if isinstance(item, SourceConfig):
+        return item
+    if not isinstance(item, dict):
+        raise TranslatorError(
+            "corpus.sources is a list of sources, each written as {name: …, files: …}"
+        )
+    parser = _source_parser()
+    try:
+        settings = parser.parse_object({str(key): value for key, value in item.items()})
+        settings.name = settings.name or ""  # null is no name either
+        _refuse_null(settings, asdict(SourceConfig(name=DEFAULT_CORPUS)))
+    except TranslatorError as error:
+        raise TranslatorError(f"corpus.sources: {error}") from error
+    return SourceConfig(**vars(parser.instantiate(settings)))
+
+
+register_type(SourceConfig, serializer=asdict, deserializer=_read_source)
+
+
 def load_config(path: Path) -> Config:
     """Read a YAML file; settings that it leaves out have the defaults of `Config`.
 
@@ -198,7 +234,11 @@ def refuse_null(settings: Namespace) -> None:
     Raises:
         TranslatorError: such a setting is null.
     """
-    for key, default in flatten(Config()).items():
+    _refuse_null(settings, flatten(Config()))
+
+
+def _refuse_null(settings: Namespace, defaults: dict[str, Any]) -> None:
+    for key, default in defaults.items():
         if default is not None and settings.get(key, default) is None:
             raise TranslatorError(
                 f'"{key}" must not be null; leave it out to get the default ({default})'
