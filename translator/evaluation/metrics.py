@@ -68,7 +68,7 @@ def evaluate(
         name: [example.near is value for example in examples]
         for name, value in (("near", True), ("novel", False))
     }
-    names = dict.fromkeys(name for example in examples for name in example.origins)
+    names = sorted({name for example in examples for name in example.origins})
     from_source = {name: [name in example.origins for example in examples] for name in names}
     return lines, Evaluation(
         **vars(score(lines, references)),
