@@ -13,6 +13,7 @@ from torch.distributed.run import get_args_parser
 
 from translator.cli import COMMANDS, main
 from translator.config import Config, flatten
+from translator.config.parsing import load_config
 
 ROOT = Path(__file__).parent.parent
 TOP = ROOT / "README.md"
@@ -73,6 +74,7 @@ def test_the_readmes_have_commands_of_every_kind() -> None:
     assert len(TORCHRUN_LINES) == 4
     assert len(SCRIPT_LINES) >= 7
     assert len(blocks("python")) >= 2
+    assert len(blocks("yaml")) >= 1
 
 
 @pytest.mark.parametrize("line", COMMAND_LINES + TABLE_COMMANDS)
@@ -127,6 +129,13 @@ def test_script_exists_and_has_these_options(
     rest = [word for option in options - own for word in (option, words[words.index(option) + 1])]
     if rest:  # settings that the script passes on to the training
         parse_only(["train", *rest])
+
+
+@pytest.mark.parametrize("text", blocks("yaml"))
+def test_configuration_can_be_loaded(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert load_config(path) != Config()
 
 
 @pytest.mark.parametrize("code", blocks("python"))

@@ -30,6 +30,7 @@ from translator.data.batching import (
     encoded_pairs,
     padding_share,
 )
+from translator.data.mixing import Mixture, mixed
 from translator.data.phrases import open_phrases
 from translator.data.prepare import Prepared, prepare
 from translator.data.tokenizer import Tokenizer
@@ -258,20 +259,25 @@ def _start_run(
 def pairs_of_epoch(
     config: Config, prepared: Prepared, tokenizer: Tokenizer
 ) -> Callable[[int], PairIds]:
-    """Return a function that returns the pairs of an epoch, varied as configured."""
-    base = _base_pairs(config, prepared, tokenizer)
+    """Return a function that returns the pairs of an epoch, weighted and varied as configured."""
+    mixture = Mixture(
+        counts=[source.train_pairs for source in prepared.report.sources],
+        weights=[source.weight for source in config.corpus.each_source()],
+        seed=config.seed,
+    )
+    pairs = mixed(_every_pair(config, prepared, tokenizer), mixture)
     if config.variation == NO_VARIATION:
-        return base
+        return pairs
     phrases = open_phrases(prepared.tokenizer_dir, prepared.report.words)
-    count = prepared.report.train_pairs
-    variation = Variation(config.variation, base, count, phrases, tokenizer, config.seed)
+    count = sum(mixture.epoch_counts)
+    variation = Variation(config.variation, pairs, count, phrases, tokenizer, config.seed)
     return lru_cache(maxsize=1)(variation)  # several streams ask for the first epoch
 
 
-def _base_pairs(
+def _every_pair(
     config: Config, prepared: Prepared, tokenizer: Tokenizer
 ) -> Callable[[int], PairIds]:
-    """Return a function that returns the pairs of an epoch before they are varied."""
+    """Return a function that returns every training pair once, as it is in an epoch."""
     dropout, guidance = config.tokenizer.bpe_dropout, config.training.guided_alignment
     lexicon = prepared.tokenizer_dir / LEXICON_FILE
     if dropout:

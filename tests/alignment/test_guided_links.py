@@ -97,7 +97,7 @@ def test_links_of_words_become_links_of_their_tokens(
             for s, src_word in enumerate(src_words)
             if tgt_word == src_word is not None
         }
-        found = pairs.links.values[pairs.links.offsets[row] : pairs.links.offsets[row + 1]]
+        found = pairs.links.joined(np.array([row]))
         assert set(found.tolist()) == expected
 
 

@@ -1,13 +1,18 @@
 """Reading, checking, comparing and saving settings."""
 
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 
+from translator.cli.options import command_parser, parse
+from translator.cli.prepare import prepare_command
 from translator.config import (
     NO_VARIATION,
     Config,
@@ -23,7 +28,7 @@ from translator.config import (
     settings_for_budget,
     shape_keys,
 )
-from translator.config.parsing import load_config
+from translator.config.parsing import add_config_options, load_config, make_config
 from translator.errors import TranslatorError
 from translator.model.layers import Dropout
 
@@ -139,6 +144,83 @@ def test_variation_can_be_nothing_but_off(tmp_path: Path, value: str) -> None:
         load_config(write(tmp_path, f"variation: {value}\n"))
 
 
+SOURCES = """corpus:
+  sources:
+    - name: tatoeba
+    - {name: own, files: [año.en, año.es], weight: 5}
+    - name: more.2-b
+      hub_name: someone/pairs
+      hub_columns: [en, es]
+      weight: 0.25
+"""
+
+
+def test_sources_are_the_same_in_a_file_as_options(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, SOURCES))
+    assert [(source.name, source.weight) for source in config.corpus.sources] == [
+        ("tatoeba", 1),
+        ("own", 5),
+        ("more.2-b", 0.25),
+    ]
+    assert config.corpus.sources[1].files == ["año.en", "año.es"]
+    assert config.corpus.sources[2].hub_columns == ["en", "es"]
+    text = yaml.safe_dump(yaml.safe_load(SOURCES)["corpus"]["sources"], default_flow_style=True)
+    assert options(f"--corpus.sources={text}") == config
+    one_by_one = [f"--corpus.sources+={yaml.safe_dump(asdict(s))}" for s in config.corpus.sources]
+    assert options(*one_by_one) == config
+    save_config(config, tmp_path / "saved.yaml")
+    assert load_config(tmp_path / "saved.yaml") == config
+
+
+def options(*arguments: str) -> Config:
+    parser = command_parser(prepare_command, "")
+    add_config_options(parser)
+    return make_config(parser, parse(parser, list(arguments)))
+
+
+OWN = "name: own, files: a.tsv"
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        ("[{name: tatoeba}, {name: tatoeba, files: a.tsv}]", 'two sources are called "tatoeba"'),
+        ("[{name: tatooba}]", r"\[tatooba\] has neither files nor hub_name: .* neither is tatoeba"),
+        (f"[{{{OWN}, hub_name: b/c}}]", r"\[own\]\.files and .*hub_name are both set"),
+        (f"[{{{OWN}, weight: 0}}]", r"\[own\]\.weight must be greater than zero"),
+        (f"[{{{OWN}, weight: -0.5}}]", r"\[own\]\.weight must be greater than zero"),
+        (f"[{{{OWN}, weight: .nan}}]", "weight must be a finite number, not nan"),
+        (f"[{{{OWN}, weight: 1001}}]", r"\[own\]\.weight must be at most 1000"),
+        (f"[{{{OWN}, weight: heavy}}]", '"weight" must be of type float, not "heavy"'),
+        (f"[{{{OWN}, weight: null}}]", '"weight" must not be null'),
+        (f"[{{{OWN}, wait: 3}}]", 'unknown key "wait"; the nearest is "weight"'),
+        (f"[{{{OWN}, max_chars: 3}}]", 'unknown key "max_chars"'),
+        (f"[{{{OWN}, hub_rows: 0}}]", r"\[own\]\.hub_rows must be greater than zero"),
+        (f"[{{{OWN}, hub_columns: [a]}}]", r"\[own\]\.hub_columns must name exactly two"),
+        ('[{name: own, files: "a\\0.tsv"}]', "corpus.sources.files holds a character"),
+        ("[{files: a.tsv}]", 'each source needs a name of letters.*, not ""'),
+        ("[{name: null, files: a.tsv}]", 'each source needs a name of letters.*, not ""'),
+        ("[{name: a b, files: a.tsv}]", 'each source needs a name of letters.*, not "a b"'),
+        ("[tatoeba]", "a list of sources, each written as {name: …, files: …}"),
+        ("[null]", "a list of sources, each written as {name: …, files: …}"),
+        ("tatoeba", '"corpus.sources" must be of type list, not "tatoeba"'),
+        ("{name: tatoeba}", '"corpus.sources" must be of type list'),
+    ],
+)
+def test_invalid_sources_are_refused_in_one_line(tmp_path: Path, sources: str, said: str) -> None:
+    with pytest.raises(TranslatorError, match=said) as caught:
+        load_config(write(tmp_path, f"corpus:\n  sources: {sources}\n"))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(TranslatorError, match=said):
+        options(f"--corpus.sources={sources}")
+
+
+@pytest.mark.parametrize("short", ["files", "hub_name"])
+def test_sources_and_a_short_form_exclude_each_other(short: str) -> None:
+    with pytest.raises(TranslatorError, match=rf"corpus\.sources and corpus\.{short} are both set"):
+        options("--corpus.sources=[{name: tatoeba}]", f"--corpus.{short}=a")
+
+
 def test_a_missing_configuration_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(TranslatorError, match=r"absent\.yaml: no such configuration file"):
         load_config(tmp_path / "absent.yaml")
@@ -215,6 +297,32 @@ def test_a_configuration_file_cannot_run_python(tmp_path: Path, value: str) -> N
     with pytest.raises(TranslatorError, match=r"settings\.yaml: "):
         load_config(write(tmp_path, f"data_dir: {value.format(planted)}\n"))
     assert not planted.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class_path: planted.Class\n",
+        "corpus:\n  class_path: planted.Class\n",
+        "corpus:\n  files:\n    class_path: planted.Class\n",
+        "variation: {class_path: planted.Class, init_args: {names: 0}}\n",
+    ],
+)
+def test_a_configuration_file_cannot_import_a_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (tmp_path / "planted.py").write_text("from pathlib import Path\nPath('run').touch()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TranslatorError, match='"class_path" is not a setting'):
+        load_config(write(tmp_path, text))
+    parser = command_parser(prepare_command, "")
+    add_config_options(parser)
+    for option in ("--corpus", "--corpus.files", "--variation"):
+        with suppress(TranslatorError):  # a file could have that name
+            parse(parser, [f"{option}={{class_path: planted.Class}}"])
+    assert not (tmp_path / "run").exists()
+    assert "planted" not in sys.modules
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translator.config import CorpusConfig
+from translator.config import CorpusConfig, SourceConfig
 from translator.corpus.cleaning import clean
 from translator.text.normalization import fold, normalize
 
@@ -110,7 +110,9 @@ LIMITS = CorpusConfig(max_chars=20, max_length_ratio=3.0)
 
 
 def dataset(*pairs: tuple[str, str]) -> Dataset:
-    rows = [{"src": s, "tgt": t, "source": f"row {n}"} for n, (s, t) in enumerate(pairs)]
+    rows = [
+        {"src": s, "tgt": t, "source": f"row {n}", "origin": 0} for n, (s, t) in enumerate(pairs)
+    ]
     return Dataset.from_list(rows)
 
 
@@ -135,7 +137,7 @@ def dataset(*pairs: tuple[str, str]) -> Dataset:
 def test_dropped_with_its_reason(pair: tuple[str, str], reason: str) -> None:
     kept, dropped = clean(dataset(("green", "verde"), pair, ("blue", "azul")), LIMITS)
     assert kept["src"][:] == ["green", "blue"]
-    assert dropped == {reason: 1}
+    assert dropped == [{reason: 1}]
 
 
 @pytest.mark.parametrize(
@@ -145,12 +147,12 @@ def test_dropped_with_its_reason(pair: tuple[str, str], reason: str) -> None:
 def test_kept_at_the_limit(pair: tuple[str, str]) -> None:
     kept, dropped = clean(dataset(pair), LIMITS)
     assert (kept["src"][0], kept["tgt"][0]) == pair
-    assert dropped == {}
+    assert dropped == [{}]
 
 
 def test_counts_each_reason() -> None:
     rows = [("", "x"), ("y", ""), ("a", "a"), ("a b c d", "x"), ("a", "z" * 30), ("a", "b")]
-    _, dropped = clean(dataset(*rows, ("a", "b"), ("a", "b")), LIMITS)
+    _, [dropped] = clean(dataset(*rows, ("a", "b"), ("a", "b")), LIMITS)
     assert dropped == {
         "empty side": 2,
         "copied side": 1,
@@ -164,14 +166,31 @@ def test_of_duplicates_the_first_is_kept() -> None:
     rows = [("sun", "sol"), ("moon", "luna"), (" sun\u200b", "sol"), ("moon", "luna")]
     kept, dropped = clean(dataset(*rows), LIMITS)
     assert kept["source"][:] == ["row 0", "row 1"]
-    assert dropped == {"exact duplicate": 2}
+    assert dropped == [{"exact duplicate": 2}]
+
+
+def test_drops_are_counted_by_source_and_duplicates_with_the_later_one() -> None:
+    rows = [("sun", "sol", 0), ("a", "a", 0), ("sun", "sol", 1), ("moon", "luna", 1)]
+    rows += [("moon", "luna", 2), ("", "x", 2), ("moon", "luna", 2), ("star", "estrella", 2)]
+    pairs = Dataset.from_list(
+        [{"src": s, "tgt": t, "source": str(n), "origin": o} for n, (s, t, o) in enumerate(rows)]
+    )
+    sources = [SourceConfig(name=name, files=name) for name in "abc"]
+    kept, dropped = clean(pairs, CorpusConfig(sources=sources))
+    assert kept["source"][:] == ["0", "3", "7"]
+    assert kept["origin"][:] == [0, 1, 2]
+    assert dropped == [
+        {"copied side": 1},
+        {"exact duplicate": 1},
+        {"empty side": 1, "exact duplicate": 2},
+    ]
 
 
 def test_pairs_that_share_one_side_or_differ_in_case_are_no_duplicates() -> None:
     rows = [("sun", "sol"), ("sun", "el sol"), ("the sun", "sol"), ("Sun", "sol")]
     kept, dropped = clean(dataset(*rows), LIMITS)
     assert len(kept) == 4
-    assert dropped == {}
+    assert dropped == [{}]
 
 
 def test_a_tab_does_not_make_two_pairs_equal() -> None:
@@ -196,4 +215,4 @@ def test_kept_text_is_normalized() -> None:
 def test_all_pairs_dropped() -> None:
     kept, dropped = clean(dataset(("a", "a"), ("b", "b")), LIMITS)
     assert len(kept) == 0
-    assert dropped == {"copied side": 2}
+    assert dropped == [{"copied side": 2}]

@@ -191,6 +191,6 @@ def test_lines_as_long_as_documents_come_in_small_batches(
 ) -> None:
     monkeypatch.setattr(preparing, "BATCH_BYTES", 100)
     rows = [{"src": "s" * n, "tgt": "t" * n, "source": ""} for n in (5, 50, 60, 1, 1)]
-    pairs = preparing._read(Source("", "", "", lambda: iter(rows)), tmp_path / "work")
+    pairs = preparing._read([Source("", "", "", lambda: iter(rows))], tmp_path / "work")
     batches = pairs.data.column("src").chunks
     assert [len(batch) for batch in batches] == [2, 1, 2]

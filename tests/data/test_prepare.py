@@ -1,13 +1,17 @@
 """Preparation happens once and completely, even when processes are killed or run in parallel."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import contents, tiny_config
+from conftest import PAIRS, contents, tiny_config
+from helpers import everyday_lines
 
 from translator import pipeline
+from translator.config import Config, CorpusConfig, SourceConfig
+from translator.corpus.held_out import read_examples
 from translator.data import prepare as preparing
 from translator.data.prepare import Prepared, prepare
 from translator.errors import TranslatorError
@@ -73,6 +77,68 @@ def test_a_failure_leaves_no_incomplete_data(
     with pytest.raises(TranslatorError, match=r"prepared/.*: No space left on device"):
         prepare(tiny_config(tmp_path))
     assert {path.suffix for path in (tmp_path / "prepared").iterdir()} == {".lock"}
+
+
+LAMPS = [(f"Lamp {n} is on.", f"La lámpara {n} está encendida.") for n in range(40)]
+
+
+def sources_config(folder: Path, **weights: float) -> Config:
+    """The test corpus and forty pairs about lamps, with drops and duplicates of the corpus."""
+    lamps = [*LAMPS, ("Same", "Same"), *(tuple(line[:2]) for line in everyday_lines()[:3])]
+    path = folder / "lamps.tsv"
+    path.write_text("".join(f"{src}\t{tgt}\n" for src, tgt in lamps), encoding="utf-8")
+    files = {"everyday": PAIRS, "lamps": path}
+    sources = [
+        SourceConfig(name=name, files=str(files[name]), weight=weight)
+        for name, weight in weights.items()
+    ]
+    return replace(tiny_config(folder / "data"), corpus=CorpusConfig(sources=sources))
+
+
+def test_pairs_are_counted_by_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prepared = prepare(sources_config(tmp_path, everyday=1, lamps=5))
+    everyday, lamps = prepared.report.sources
+    assert (lamps.name, lamps.source, lamps.pairs_read) == ("lamps", "lamps.tsv", 44)
+    assert lamps.dropped == {"copied side": 1, "exact duplicate": 3}
+    assert (lamps.pairs_kept, lamps.train_pairs) == (40, 32)
+    assert (lamps.dev_sentences, lamps.test_sentences) == (4, 4)
+    for name in ("pairs_read", "pairs_kept", "train_pairs"):
+        total = getattr(everyday, name) + getattr(lamps, name)
+        assert getattr(prepared.report, name) == total
+    assert prepared.report.dropped["exact duplicate"] == 3 + everyday.dropped.get(
+        "exact duplicate", 0
+    )
+    assert prepared.report.source == "everyday: everyday.tsv; lamps: lamps.tsv"
+    assert "lamps: your own files" in prepared.report.licence
+    table = prepared.report.table().splitlines()
+    after = table[[line.split()[:3] for line in table].index(["lamps:", "pairs", "read"]) :]
+    assert [line.split()[-1] for line in after[:7]] == ["44", "-1", "-3", "40", "32", "4", "4"]
+    assert "note: lamps is small, so test has 4 of its" in capsys.readouterr().err
+    # The training pairs of a source stand together, as the weights need it.
+    train = preparing.load_pairs(prepared.corpus_dir / "train")
+    assert train.column_names == ["src", "tgt", "source"]
+    about_lamps = [text.startswith("Lamp ") for text in train["src"]]
+    assert about_lamps == [False] * everyday.train_pairs + [True] * 32
+    origins = [e.origins for e in read_examples(prepared.corpus_dir / "test.jsonl")]
+    assert [names for names in origins if "lamps" in names] == [["lamps"]] * 4
+
+
+def test_a_single_source_is_prepared_like_its_short_form(tmp_path: Path) -> None:
+    short = prepare(tiny_config(tmp_path / "data"))
+    single = prepare(sources_config(tmp_path, everyday=3))
+    assert single.report.hashes == short.report.hashes
+    assert single.report.source == short.report.source == "everyday.tsv"
+    assert single.report.table().count("pairs read") == 1
+
+
+def test_a_source_without_new_pairs_is_refused(tmp_path: Path) -> None:
+    config = sources_config(tmp_path, everyday=1, lamps=1)
+    (tmp_path / "lamps.tsv").write_bytes(b"\n".join(PAIRS.read_bytes().splitlines()[:5]))
+    with pytest.raises(TranslatorError, match=r"lamps\.tsv: no pair is left .*exact duplicate"):
+        prepare(config)
+    (tmp_path / "lamps.tsv").write_bytes(b"")
+    with pytest.raises(TranslatorError, match=r"lamps\.tsv: the corpus is empty"):
+        prepare(config)
 
 
 def hashed_files(monkeypatch: pytest.MonkeyPatch) -> list[Path]:

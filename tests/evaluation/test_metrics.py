@@ -6,12 +6,15 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from translator.corpus.held_out import Example, content_hash
 from translator.errors import TranslatorError
-from translator.evaluation.metrics import score
+from translator.evaluation.metrics import evaluate, score
+from translator.inference.translator import Translation, Translator
+from translator.runs.manifest import Evaluation
 
 HYPOTHESES = [
     "El panadero abre la tienda a las siete.",
@@ -93,6 +96,40 @@ def test_counts_that_do_not_match_are_refused(
 ) -> None:
     with pytest.raises(TranslatorError, match=f"{len(hypotheses)} translations"):
         score(hypotheses, references)
+
+
+class Copying:
+    """A translator whose translations are its sources."""
+
+    def translate(self, sources: list[str], **_: object) -> list[Translation]:
+        return [Translation(source, 0.0, []) for source in sources]
+
+
+def evaluated(*origins: list[str]) -> Evaluation:
+    """Evaluate the four sentences, of which the first two are translated perfectly."""
+    sources = [REFERENCES[0][0], REFERENCES[1][1], *HYPOTHESES[2:]]
+    held_out = [
+        Example(source, references, [], origins=names)
+        for source, references, names in zip(sources, REFERENCES, origins, strict=True)
+    ]
+    translator = cast(Translator, Copying())
+    return evaluate(translator, held_out, beam_size=1)[1]
+
+
+def test_scores_by_source_are_those_of_its_sentences() -> None:
+    """A sentence of two sources counts for both."""
+    result = evaluated(["a"], ["a"], ["b", "a"], ["b"])
+    assert list(result.sources) == ["a", "b"]
+    assert [part.sentences for part in result.sources.values()] == [3, 2]
+    expected = score(HYPOTHESES[2:], REFERENCES[2:])
+    assert (result.sources["b"].bleu, result.sources["b"].chrf) == (expected.bleu, expected.chrf)
+    assert result.sources["a"].bleu > expected.bleu
+    assert list(result.parts()) == ["from a", "from b"]
+
+
+@pytest.mark.parametrize("names", [[], ["a"], ["a", "a"]])
+def test_a_single_source_has_no_scores_of_its_own(names: list[str]) -> None:
+    assert evaluated(names, names, names, names).sources == {}
 
 
 def examples(sources: list[str], references: list[list[str]]) -> list[Example]:

@@ -28,8 +28,7 @@ def toy_pairs(count: int) -> PairIds:
 def naive_gram(pairs: PairIds, vocab_size: int) -> Tensor:
     """Return the cosines between all tokens, from naive counts and a full decomposition."""
     sides = [
-        [set(row.tolist()) for row in np.split(side.values, side.offsets[1:-1])]
-        for side in (pairs.src, pairs.tgt)
+        [set(side.row(i)) for i in range(len(side.lengths))] for side in (pairs.src, pairs.tgt)
     ]
     total = len(sides[0])
     information = torch.zeros(vocab_size, vocab_size)

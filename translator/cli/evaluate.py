@@ -36,7 +36,9 @@ def evaluate_command(argv: list[str]) -> None:
     if options.json:
         print(json.dumps(record, ensure_ascii=False))
         return
-    del record["slices"]
+    del record["slices"], record["sources"]
     rows = [*record.items()]
-    rows += [(f"bleu, {part} ({s.sentences})", s.bleu) for part, s in result.slices.items()]
+    for part, scores in result.parts().items():
+        rows.append((f"bleu, {part} ({scores.sentences})", scores.bleu))
+        rows.append((f"chrf, {part}", scores.chrf))
     print(tabulate(rows, tablefmt="plain", floatfmt=".2f"))

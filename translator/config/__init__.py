@@ -2,10 +2,10 @@
 
 from translator.config.budget import default_settings, settings_for_budget
 from translator.config.comparison import differing_keys, shape_keys
+from translator.config.corpus_settings import CorpusConfig, SourceConfig
 from translator.config.settings import (
     NO_VARIATION,
     Config,
-    CorpusConfig,
     ModelConfig,
     NormalizerName,
     TokenizerConfig,
@@ -22,6 +22,7 @@ __all__ = [
     "CorpusConfig",
     "ModelConfig",
     "NormalizerName",
+    "SourceConfig",
     "TokenizerConfig",
     "TrainingConfig",
     "VariationConfig",

@@ -12,8 +12,10 @@ from typing import Any, NoReturn
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace, set_loader
+from jsonargparse.typing import register_type
 
-from translator.config import NO_VARIATION, Config, flatten
+from translator.config import NO_VARIATION, Config, SourceConfig, flatten
+from translator.config.corpus_settings import DEFAULT_CORPUS
 from translator.errors import TranslatorError
 
 # A message quotes the file, and a value in a file can be as long as the file.
@@ -32,13 +34,20 @@ _RENAMED = {
 
 
 class _Loader(yaml.SafeLoader):
-    """A YAML loader that refuses aliases: ten lines of them can expand to fill the memory."""
+    """A YAML loader that refuses two things that a file from elsewhere could do harm with."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Compose a node, or raise an error if it is an alias."""
+        """Compose a node. Refuse an alias: ten lines of them can expand to fill the memory."""
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not supported: write it out")
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Construct a mapping. Refuse a `class_path`: jsonargparse would import that module."""
+        mapping = super().construct_mapping(node, deep)
+        if "class_path" in mapping:
+            raise yaml.YAMLError('"class_path" is not a setting')
+        return mapping
 
 
 def _load_yaml(text: str) -> Any:
@@ -126,6 +135,40 @@ def add_config_options(parser: ArgumentParser) -> None:
     )
 
 
+@functools.cache
+def _source_parser() -> Parser:
+    parser = Parser()
+    parser.add_class_arguments(SourceConfig)
+    return parser
+
+
+def _read_source(item: object) -> SourceConfig:
+    """Make a source from an item of `corpus.sources`.
+
+    jsonargparse would do this too, but its messages would be about classes and their paths.
+
+    Raises:
+        TranslatorError: the item has an unknown key or a bad value, or is no mapping.
+    """
+    if isinstance(item, SourceConfig):
+        return item
+    if not isinstance(item, dict):
+        raise TranslatorError(
+            "corpus.sources is a list of sources, each written as {name: …, files: …}"
+        )
+    parser = _source_parser()
+    try:
+        settings = parser.parse_object({str(key): value for key, value in item.items()})
+        settings.name = settings.name or ""  # null is no name either
+        _refuse_null(settings, asdict(SourceConfig(name=DEFAULT_CORPUS)))
+    except TranslatorError as error:
+        raise TranslatorError(f"corpus.sources: {error}") from error
+    return SourceConfig(**vars(parser.instantiate(settings)))
+
+
+register_type(SourceConfig, serializer=asdict, deserializer=_read_source)
+
+
 def load_config(path: Path) -> Config:
     """Read a YAML file; settings that it leaves out have the defaults of `Config`.
 
@@ -193,7 +236,11 @@ def refuse_null(settings: Namespace) -> None:
     Raises:
         TranslatorError: such a setting is null.
     """
-    for key, default in flatten(Config()).items():
+    _refuse_null(settings, flatten(Config()))
+
+
+def _refuse_null(settings: Namespace, defaults: dict[str, Any]) -> None:
+    for key, default in defaults.items():
         if default is not None and settings.get(key, default) is None:
             raise TranslatorError(
                 f'"{key}" must not be null; leave it out to get the default ({default})'

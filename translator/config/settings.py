@@ -1,10 +1,12 @@
 """Every setting: what it does, its default, and what to know before you change it.
 
 The defaults are those of `configs/quickstart.yaml` (a test compares them). A YAML file overrides
-the defaults, and options of the command line override both.
+the defaults, and options of the command line override both. `corpus_settings` has the settings of
+the corpus.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +18,7 @@ from translator.config.checks import (
     require_not_empty,
     require_positive,
 )
+from translator.config.corpus_settings import CorpusConfig
 from translator.errors import TranslatorError
 from translator.system.files import is_utf8, write_text
 
@@ -36,90 +39,6 @@ _MAX_PARAMETERS, _MAX_LAYERS = 10**9, 1000
 _MAX_THREADS = 1024
 # Dropout compares random bytes with a threshold, so it drops at most 255 of 256 values.
 _MAX_DROPOUT = 0.996
-
-
-@dataclass(frozen=True)
-class CorpusConfig:
-    """Where the sentence pairs come from, and which of them are kept.
-
-    Without `files` and `hub_name`, the default corpus is used.
-
-    Args:
-        direction: source and target language: "en-es" or "es-en"
-        files: one TSV file, or two line-aligned text files; plain, gzip or xz
-        languages: the languages of the two columns (or files), in their order
-        columns: the columns of the two `languages` in a TSV file: numbers from 1, or names of its
-            header. null takes those that a header names, or the first two
-        hub_name: a data set on the Hugging Face hub, or the path of a local copy
-        hub_config: the configuration of the data set, such as "en-es"
-        hub_split: the part of the data set to take pairs from
-        hub_columns: the columns of the two `languages`; a dot selects a nested column
-        hub_rows: stream the data set and take only this many rows, without filling the hub's
-            cache; null downloads the whole part
-        hub_licence: licence and attribution of the data set, for the report
-        max_chars: drop pairs with a side of more than this many characters; the longest sentence
-            of the default corpus has 332
-        max_length_ratio: drop pairs whose word counts differ by more than this factor
-        dev_sentences: number of source sentences for choosing the best weights; at most a tenth of
-            the corpus is used
-        test_sentences: number of source sentences for the final score; at most a tenth of the
-            corpus is used
-    """
-
-    direction: str = "en-es"
-    files: str | list[str] = field(default_factory=list)
-    languages: list[str] = field(default_factory=lambda: ["en", "es"])
-    columns: list[int | str] | None = None
-    hub_name: str | None = None
-    hub_config: str | None = None
-    hub_split: str = "train"
-    hub_columns: list[str] = field(default_factory=lambda: ["translation.en", "translation.es"])
-    hub_rows: int | None = None
-    hub_licence: str = "see the data set's page on the hub"
-    max_chars: int = 500
-    max_length_ratio: float = 3.0
-    dev_sentences: int = 2000
-    test_sentences: int = 2000
-
-    def __post_init__(self) -> None:
-        """Check ranges and combinations, which types can't express."""
-        if self.hub_name and self.files:
-            raise TranslatorError("corpus.files and corpus.hub_name are both set: keep one of them")
-        for name in ("languages", "hub_columns"):
-            if len(getattr(self, name)) != 2:
-                raise TranslatorError(f"corpus.{name} must name exactly two, such as [en, es]")
-        if self.columns is not None:
-            if not self.files:
-                raise TranslatorError("corpus.columns needs corpus.files: a TSV file")
-            possible = all(isinstance(column, str) or column > 0 for column in self.columns)
-            if not possible or len(self.columns) != 2 or len({*self.columns}) != 2:
-                raise TranslatorError(
-                    "corpus.columns must name two different columns, such as [2,4] or [en,es]"
-                )
-        first, second = self.languages
-        if first.casefold() == second.casefold():
-            raise TranslatorError(f"corpus.languages must differ, but both are {first}")
-        if self.direction not in (f"{first}-{second}", f"{second}-{first}"):
-            raise TranslatorError(
-                f'corpus.direction is "{self.direction}", but corpus.languages are {first} and '
-                f'{second}: write "{first}-{second}" or "{second}-{first}"'
-            )
-        names = ("max_chars", "max_length_ratio", "dev_sentences", "test_sentences")
-        require_positive("corpus", self, *names)
-        if self.hub_rows is not None:
-            require_positive("corpus", self, "hub_rows")
-
-    @property
-    def src_lang(self) -> str:
-        """The source language."""
-        first, second = self.languages
-        return first if self.direction == f"{first}-{second}" else second
-
-    @property
-    def tgt_lang(self) -> str:
-        """The target language."""
-        first, second = self.languages
-        return second if self.src_lang == first else first
 
 
 @dataclass(frozen=True)
@@ -332,18 +251,17 @@ class Config:
 
     def __post_init__(self) -> None:
         """Check ranges and combinations, which types can't express."""
-        for key, value in flatten(self).items():
+        for key, value in _plain_values("", asdict(self)):
             if isinstance(value, float) and not math.isfinite(value):
                 raise TranslatorError(f"{key} must be a finite number, not {value}")
             if isinstance(value, int | float) and key != "seed" and abs(value) >= _MAX_NUMBER:
                 raise TranslatorError(f"{key} must be less than {_MAX_NUMBER}")
             require_not_empty(key, value)
-            for text in value if isinstance(value, list) else [value]:
-                if isinstance(text, str) and ("\0" in text or not is_utf8(text)):
-                    raise TranslatorError(
-                        f"{key} holds a character that no file name can have: "
-                        f"{text.encode('unicode_escape').decode()}"
-                    )
+            if isinstance(value, str) and ("\0" in value or not is_utf8(value)):
+                raise TranslatorError(
+                    f"{key} holds a character that no file name can have: "
+                    f"{value.encode('unicode_escape').decode()}"
+                )
         if not 0 <= self.seed < _MAX_SEED:
             raise TranslatorError(f"seed must not be negative, and must be less than {_MAX_SEED}")
         if self.matrix_parameters() > _MAX_PARAMETERS:
@@ -364,6 +282,18 @@ class Config:
         layers = model.encoder_layers + model.decoder_layers
         widths = 4 * attentions * model.d_model + 2 * layers * model.d_ff
         return model.d_model * (widths + self.tokenizer.vocab_size)
+
+
+def _plain_values(key: str, value: object) -> Iterator[tuple[str, object]]:
+    """Yield the numbers and texts in a setting, each with its key; lists have no keys inside."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _plain_values(f"{key}.{name}".removeprefix("."), inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _plain_values(key, inner)
+    else:
+        yield key, value
 
 
 def flatten(config: Config) -> dict[str, Any]:

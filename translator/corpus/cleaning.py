@@ -7,12 +7,21 @@ import numpy.typing as npt
 from datasets import Dataset
 
 from translator.config import CorpusConfig
-from translator.corpus.parallel_map import filter_rows, map_batches
+from translator.corpus.parallel_map import column_array, filter_rows, map_batches
 from translator.text.normalization import normalize, text_key
 from translator.text.symbols import RESERVED
 
-# Reasons to drop a pair, stored as an index; index 0 means that the pair is kept.
-_REASONS = (None, "empty side", "too long", "copied side", "length ratio", "reserved sign")
+# Reasons to drop a pair, stored as an index; index 0 means that the pair is kept. A duplicate shows
+# only after all pairs are judged.
+_REASONS = (
+    None,
+    "empty side",
+    "too long",
+    "copied side",
+    "length ratio",
+    "reserved sign",
+    "exact duplicate",
+)
 _RESERVED = frozenset(RESERVED)
 
 
@@ -32,15 +41,17 @@ def reason_to_drop(src: str, tgt: str, config: CorpusConfig) -> str | None:
     return None
 
 
-def clean(pairs: Dataset, config: CorpusConfig) -> tuple[Dataset, dict[str, int]]:
+def clean(pairs: Dataset, config: CorpusConfig) -> tuple[Dataset, list[dict[str, int]]]:
     """Normalize `src` and `tgt`, and drop unusable pairs and exact duplicates.
 
+    Of equal pairs, the first is kept, whichever sources they are from.
+
     Args:
-        pairs: columns src, tgt, source
-        config: the limits of length and length ratio
+        pairs: columns src, tgt, source and origin
+        config: the sources, and the limits of length and length ratio
 
     Returns:
-        The kept pairs, in their order, and the number of dropped pairs by reason.
+        The kept pairs, in their order, and for each source the number of dropped pairs by reason.
     """
 
     def normalize_and_judge(batch: dict[str, list[str]]) -> dict[str, list[str] | npt.NDArray[Any]]:
@@ -57,22 +68,23 @@ def clean(pairs: Dataset, config: CorpusConfig) -> tuple[Dataset, dict[str, int]
         }
 
     judged = map_batches(pairs, normalize_and_judge, "clean")
-    kept, dropped = _rows_to_keep(judged)
+    reasons = _final_reasons(judged)
+    origins = column_array(judged, "origin")
+    dropped = [_counts(reasons[origins == i]) for i in range(len(config.each_source()))]
     judged = judged.remove_columns(["reason", "pair_key"])
-    return filter_rows(judged, kept, "drop the others"), dropped
+    return filter_rows(judged, reasons == 0, "drop the others"), dropped
 
 
-def _rows_to_keep(judged: Dataset) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
-    """Return a mask of the usable pairs without duplicates, and counts of the others by reason."""
-    columns = judged.with_format("numpy")
-    reasons = np.asarray(columns["reason"][:])
+def _final_reasons(judged: Dataset) -> npt.NDArray[np.int8]:
+    """Return the reason to drop each pair; all but the first of equal usable pairs get one too."""
+    reasons = column_array(judged, "reason").copy()
     candidates = np.flatnonzero(reasons == 0)
-    keys = np.asarray(columns["pair_key"][:])[candidates]
-    _, first = np.unique(keys, return_index=True)
+    _, first = np.unique(column_array(judged, "pair_key")[candidates], return_index=True)
+    reasons[np.delete(candidates, first)] = _REASONS.index("exact duplicate")
+    return reasons
+
+
+def _counts(reasons: npt.NDArray[np.int8]) -> dict[str, int]:
     counts = np.bincount(reasons, minlength=len(_REASONS)).tolist()
     dropped = {reason: n for reason, n in zip(_REASONS, counts, strict=True) if reason and n}
-    if len(first) < len(candidates):
-        dropped["exact duplicate"] = len(candidates) - len(first)
-    kept = np.zeros(len(judged), dtype=np.bool_)
-    kept[candidates[first]] = True
-    return kept, dict(sorted(dropped.items()))
+    return dict(sorted(dropped.items()))

@@ -1,7 +1,7 @@
 """Sentences to evaluate on: those held out by the split, or a user's own files."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from translator.corpus.text_files import read_lines
@@ -19,12 +19,15 @@ class Example:
         references: all its translations in the corpus
         sources: the attribution of each of these pairs
         near: whether a training source differs from it by one word only; None if unknown
+        origins: the name of the source in `corpus.sources` that each of these pairs is from; empty
+            if unknown
     """
 
     src: str
     references: list[str]
     sources: list[str]
     near: bool | None = None
+    origins: list[str] = field(default_factory=list)
 
 
 def content_hash(examples: list[Example]) -> str:

@@ -94,6 +94,11 @@ def filter_rows(pairs: Dataset, kept: npt.NDArray[np.bool_], description: str) -
     return map_batches(tables, filter_batch, description, with_indices=True).with_format(None)
 
 
+def column_array(pairs: Dataset, column: str) -> npt.NDArray[Any]:
+    """Read one column of numbers into memory."""
+    return np.asarray(pairs.with_format("numpy")[column][:])
+
+
 # The id of this process while it starts worker processes, which must not outlive it.
 _parent: int | None = None
 

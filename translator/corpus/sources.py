@@ -36,8 +36,25 @@ class Source:
     rows: Callable[[], Iterator[Row]]
 
 
+def find_sources(config: CorpusConfig, data_dir: Path) -> dict[str, Source]:
+    """Return the sources of the configuration by name, in order; nothing is downloaded yet.
+
+    Raises:
+        TranslatorError: a file is missing, or the settings of a source don't fit together.
+    """
+    found = {}
+    for source in config.each_source():
+        try:
+            found[source.name] = find_source(config.with_only(source), data_dir)
+        except TranslatorError as error:
+            if not config.sources:
+                raise
+            raise TranslatorError(f"corpus.sources[{source.name}]: {error}") from error
+    return found
+
+
 def find_source(config: CorpusConfig, data_dir: Path) -> Source:
-    """Return the source that the configuration names; nothing is downloaded yet."""
+    """Return the source that the short form of a configuration names."""
     if config.files:
         return local_files(config)
     if config.hub_name:

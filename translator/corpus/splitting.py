@@ -3,12 +3,14 @@
 A corpus such as Tatoeba is many-to-many: one English sentence has several translations, and each
 of those may translate other English sentences. A split by line would put some of these pairs into
 training and others into test. Here all pairs that are linked by equal sentences (with case and
-punctuation folded) form a group, and a group is never divided.
+punctuation folded) form a group, and a group is never divided. The pairs of all sources are grouped
+together, so that no sentence of one is held out and occurs in the training pairs of another.
 """
 
 import math
-from collections.abc import Generator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,13 +21,13 @@ from scipy.sparse.csgraph import connected_components
 
 from translator.config import CorpusConfig
 from translator.corpus.held_out import Example
-from translator.corpus.parallel_map import filter_rows, map_batches
+from translator.corpus.parallel_map import column_array, filter_rows, map_batches
 from translator.text.normalization import fold, text_key
 
 Ints = npt.NDArray[np.int64]
 
-# Dev and test get at most a tenth of the sentences each, so that most of a small corpus remains for
-# training. Groups are held out whole, so training may lose a few more pairs.
+# Dev and test get at most a tenth of the sentences of a source each, so that most of a small source
+# remains for training. Groups are held out whole, so training may lose a few more pairs.
 MAX_HELD_OUT_SHARE = 0.1
 
 
@@ -34,7 +36,7 @@ class Split:
     """The three parts of a corpus.
 
     Attributes:
-        train: pairs with the columns src, tgt and source
+        train: pairs with the columns src, tgt, source and origin
         dev: held-out sentences for choosing the best weights
         test: held-out sentences for the final scores
         unused_pairs: number of pairs held out with their group but needed in neither part
@@ -75,53 +77,109 @@ def add_groups(pairs: Dataset, config: CorpusConfig) -> Dataset:
     return pairs.add_column("group", group_of_component[component[src_node]])
 
 
+class _Part:
+    """Held-out groups, until there are enough distinct sentences of each source."""
+
+    def __init__(self, wanted: list[int]) -> None:
+        """Start without groups; `wanted` is the number of sentences of each source."""
+        self._wanted = wanted
+        self._sentences: list[tuple[set[str], set[str]]] = [(set(), set()) for _ in wanted]
+        self._rows: list[dict[str, Any]] = []
+
+    @property
+    def lacking(self) -> set[int]:
+        """The sources of which a language has too few sentences."""
+        counts = [min(len(src), len(tgt)) for src, tgt in self._sentences]
+        return {i for i, wanted in enumerate(self._wanted) if counts[i] < wanted}
+
+    def add(self, group: list[dict[str, Any]]) -> None:
+        """Add the rows of a group."""
+        self._rows += sorted(group, key=lambda row: (row["src"], row["tgt"]))
+        for row in group:
+            src, tgt = self._sentences[row["origin"]]
+            src.add(row["src"])
+            tgt.add(row["tgt"])
+
+    def examples(self, names: list[str]) -> tuple[list[Example], int]:
+        """Return as many source sentences of each source as wanted, with all their translations.
+
+        Args:
+            names: the names of the sources
+
+        Returns:
+            The sentences, and the number of pairs that are not needed.
+        """
+        by_src: dict[str, list[dict[str, Any]]] = {}
+        for row in self._rows:
+            by_src.setdefault(row["src"], []).append(row)
+        examples, missing = [], list(self._wanted)
+        for src, rows in by_src.items():
+            origins = {row["origin"] for row in rows}
+            if all(missing[origin] <= 0 for origin in origins):
+                continue
+            for origin in origins:
+                missing[origin] -= 1
+            columns = zip(*((r["tgt"], r["source"], names[r["origin"]]) for r in rows), strict=True)
+            references, sources, of_sources = map(list, columns)
+            examples.append(Example(src, references, sources, origins=of_sources))
+        return examples, len(self._rows) - sum(len(example.references) for example in examples)
+
+
 def split(pairs: Dataset, config: CorpusConfig) -> Split:
     """Hold out whole groups for test and dev, in the order of their hashes.
 
-    Groups are taken until both languages have enough distinct sentences. This way, a model of the
-    opposite direction gets the same training pairs. A group with more sentences than may be held
-    out stays in training, since most of its sentences would be held out but not used.
+    Groups are taken until both languages have enough distinct sentences of each source. This way, a
+    model of the opposite direction gets the same training pairs, and a source has nearly the same
+    test sentences with other sources as alone. A group with more sentences than may be held out
+    stays in training, since most of its sentences would be held out but not used.
 
     Args:
-        pairs: columns src, tgt, source and group
-        config: how many source sentences test and dev should have
+        pairs: columns src, tgt, source, origin and group, in the order of `origin`
+        config: the sources, and how many source sentences of each test and dev should have
 
     Returns:
-        The parts. Test and dev have the number of source sentences in `config`, or a tenth of the
-        corpus if that is less. They have fewer if the groups that may be held out have fewer.
+        The parts. Test and dev have the number of source sentences in `config` from each source, or
+        a tenth of the source if that is less. They have fewer if the groups that may be held out
+        have fewer.
     """
-    group_of_pair = np.asarray(pairs.with_format("numpy")["group"][:])
+    names = [source.name for source in config.each_source()]
+    origin_of_pair = column_array(pairs, "origin")
+    limits = _limits(pairs, origin_of_pair, config)
+    test, dev = (
+        _Part([min(wanted, limit) for limit in limits])
+        for wanted in (config.test_sentences, config.dev_sentences)
+    )
+    trained = np.ones(len(pairs), dtype=np.bool_)
+    for indices in _groups(column_array(pairs, "group")):
+        if not (test.lacking or dev.lacking):
+            break
+        origins = set(origin_of_pair[indices].tolist())
+        part = test if test.lacking & origins else dev
+        largest = max((limits[i] for i in part.lacking & origins), default=0)
+        rows = _rows(pairs, indices, largest) if largest else None
+        if rows is not None:
+            trained[indices] = False
+            part.add(rows)
+    (test_examples, test_rest), (dev_examples, dev_rest) = test.examples(names), dev.examples(names)
+    # Remove the groups: nothing reads them after the split, and since this column is in memory, it
+    # would be sent to every process.
+    train = filter_rows(pairs.remove_columns("group"), trained, "hold out dev and test")
+    return Split(train, dev_examples, test_examples, unused_pairs=test_rest + dev_rest)
+
+
+def _limits(pairs: Dataset, origin_of_pair: Ints, config: CorpusConfig) -> list[int]:
+    """Return how many sentences of each source may be held out for test, and again for dev."""
     # A group with more than ten times the wanted sentences is never held out, however large the
     # corpus is, so counting can stop as soon as the limit is that high.
     largest = 10 * max(config.test_sentences, config.dev_sentences)
     enough = math.ceil(largest / MAX_HELD_OUT_SHARE)
-    sentences = min(_count_distinct(pairs, side, enough) for side in ("src", "tgt"))
-    limit = int(sentences * MAX_HELD_OUT_SHARE)
-    groups = _groups(pairs, group_of_pair, largest=limit)
-    trained = np.ones(len(pairs), dtype=np.bool_)
-    parts, unused = [], 0
-    for wanted in (config.test_sentences, config.dev_sentences):
-        taken: list[dict[str, Any]] = []
-        src_sentences: set[str] = set()
-        tgt_sentences: set[str] = set()
-        while min(len(src_sentences), len(tgt_sentences)) < min(wanted, limit):
-            found = next(groups, None)
-            if found is None:
-                break
-            indices, group = found
-            trained[indices] = False
-            taken.extend(group)
-            src_sentences.update(row["src"] for row in group)
-            tgt_sentences.update(row["tgt"] for row in group)
-        examples = _examples(taken)[: min(wanted, limit)]
-        parts.append(examples)
-        unused += len(taken) - sum(len(example.references) for example in examples)
-    test, dev = parts
-    groups.close()  # frees its list of all rows
-    # Remove the groups: nothing reads them after the split, and since this column is in memory, it
-    # would be sent to every process.
-    train = filter_rows(pairs.remove_columns("group"), trained, "hold out dev and test")
-    return Split(train=train, dev=dev, test=test, unused_pairs=unused)
+    starts = np.searchsorted(origin_of_pair, range(len(config.each_source()) + 1))
+    limits = []
+    for start, end in pairwise(starts.tolist()):
+        of_source = pairs.select(range(start, end))
+        sentences = min(_count_distinct(of_source, side, enough) for side in ("src", "tgt"))
+        limits.append(int(sentences * MAX_HELD_OUT_SHARE))
+    return limits
 
 
 def _count_distinct(pairs: Dataset, side: str, enough: int) -> int:
@@ -134,16 +192,12 @@ def _count_distinct(pairs: Dataset, side: str, enough: int) -> int:
     return min(len(seen), enough)
 
 
-def _groups(
-    pairs: Dataset, group_of_pair: Ints, largest: int
-) -> Generator[tuple[Ints, list[dict[str, Any]]]]:
-    """Yield row indices and rows of each group with at most `largest` sentences per language."""
+def _groups(group_of_pair: Ints) -> Iterator[Ints]:
+    """Yield the row indices of each group, in the order of the groups' hashes."""
     order = np.argsort(group_of_pair, kind="stable")
     starts = np.flatnonzero(np.diff(group_of_pair[order])) + 1
     for start, end in zip(np.append(0, starts), np.append(starts, len(order)), strict=True):
-        rows = _rows(pairs, order[start:end], largest)
-        if rows is not None:
-            yield order[start:end], sorted(rows, key=lambda row: (row["src"], row["tgt"]))
+        yield order[start:end]
 
 
 def _rows(pairs: Dataset, indices: Ints, largest: int) -> list[dict[str, Any]] | None:
@@ -157,17 +211,6 @@ def _rows(pairs: Dataset, indices: Ints, largest: int) -> list[dict[str, Any]] |
         if max(len(src), len(tgt)) > largest:
             return None
     return rows
-
-
-def _examples(rows: list[dict[str, Any]]) -> list[Example]:
-    """Return one example for each source sentence, with all its translations."""
-    by_src: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        by_src.setdefault(row["src"], []).append(row)
-    return [
-        Example(src, [row["tgt"] for row in rows], [row["source"] for row in rows])
-        for src, rows in by_src.items()
-    ]
 
 
 def _splitmix64(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

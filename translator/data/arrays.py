@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,11 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Ragged:
-    """Rows of different lengths in one array: row i is values[offsets[i] : offsets[i + 1]]."""
+    """Rows of different lengths in one array: row i is the `lengths[i]` values from `starts[i]`."""
 
     values: npt.NDArray[np.int32]
-    offsets: Ints
+    starts: Ints
+    lengths: Ints
 
     @staticmethod
     def from_lists(rows: Sequence[list[int]]) -> "Ragged":
@@ -28,7 +28,7 @@ class Ragged:
         offsets = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum([len(row) for row in rows], out=offsets[1:])
         values = np.fromiter((i for row in rows for i in row), np.int32, count=int(offsets[-1]))
-        return Ragged(values, offsets)
+        return Ragged(values, offsets[:-1], np.diff(offsets))
 
     @staticmethod
     def open(path: Path) -> "Ragged":
@@ -43,7 +43,7 @@ class Ragged:
             offsets = np.array(np.lib.format.open_memmap(_offsets_path(path), mode="r"))
             if values.dtype != np.int32 or offsets.dtype != np.int64 or values.ndim != 1:
                 raise ValueError("wrong type")
-            rows = Ragged(values, offsets)
+            rows = Ragged(values, offsets[:-1], np.diff(offsets))
             if offsets[0] or offsets[-1] != len(values) or rows.lengths.min(initial=0) < 0:
                 raise ValueError("the two files don't belong together")
             return rows
@@ -51,15 +51,23 @@ class Ragged:
         except Exception as error:
             raise prepared_data_error(path, path.parent) from error
 
-    @cached_property
-    def lengths(self) -> Ints:
-        """The length of each row."""
-        return np.diff(self.offsets)
-
     def row(self, index: int) -> list[int]:
         """Return a row."""
-        ids: list[int] = self.values[self.offsets[index] : self.offsets[index + 1]].tolist()
+        start = self.starts[index]
+        ids: list[int] = self.values[start : start + self.lengths[index]].tolist()
         return ids
+
+    def take(self, rows: Ints) -> "Ragged":
+        """Return some rows, in this order and as often as named; the values are not copied."""
+        return Ragged(self.values, self.starts[rows], self.lengths[rows])
+
+    def joined(self, rows: Ints) -> npt.NDArray[np.int32]:
+        """Return the values of some rows, one row after the other."""
+        lengths = self.lengths[rows]
+        shift = self.starts[rows] - (np.cumsum(lengths) - lengths)
+        values: npt.NDArray[np.int32]
+        values = self.values[np.repeat(shift, lengths) + np.arange(lengths.sum())]
+        return values
 
     def padded(self, rows: Ints, *, bos: bool) -> Ints:
         """Return some rows as a matrix: bos if `bos` is true, the ids, eos, then padding.
@@ -77,7 +85,7 @@ class Ragged:
         matrix = np.full((len(rows), width), PAD_ID, dtype=np.int64)
         columns = np.arange(width - start)
         inside = columns < lengths[:, None]
-        source = self.offsets[rows][:, None] + columns
+        source = self.starts[rows][:, None] + columns
         matrix[:, start:][inside] = self.values[source[inside]]
         matrix[np.arange(len(rows)), start + lengths] = EOS_ID
         if bos:

@@ -30,6 +30,11 @@ class PairIds:
     tgt: Ragged
     links: Ragged | None = None
 
+    def take(self, rows: Ints) -> "PairIds":
+        """Return some pairs, in this order and as often as named; the ids are not copied."""
+        links = None if self.links is None else self.links.take(rows)
+        return PairIds(self.src.take(rows), self.tgt.take(rows), links)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -96,12 +101,10 @@ def _link_matrix(pairs: PairIds, rows: Ints, tgt_width: int, src_width: int) -> 
     if pairs.links is None:
         return None
     matrix = torch.zeros(len(rows), tgt_width, src_width, dtype=torch.bool)
-    counts = pairs.links.lengths[rows]
-    first = np.repeat(pairs.links.offsets[rows] - np.cumsum(counts) + counts, counts)
-    links = pairs.links.values[first + np.arange(counts.sum())]
-    tgt, src = np.divmod(links.astype(np.int64), LINK_BASE)
+    tgt, src = np.divmod(pairs.links.joined(rows).astype(np.int64), LINK_BASE)
+    row = np.repeat(np.arange(len(rows)), pairs.links.lengths[rows])
     # Target positions are one higher here, since the decoder reads bos before the first token.
-    matrix[torch.from_numpy(np.repeat(np.arange(len(rows)), counts)), tgt + 1, src] = True
+    matrix[torch.from_numpy(row), tgt + 1, src] = True
     return matrix
 
 

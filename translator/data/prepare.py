@@ -1,7 +1,8 @@
 """Turn a corpus into training data, once: fetch, clean, split, tokenize.
 
 DATA_DIR/prepared/CORPUS/            CORPUS is a hash of everything that decides its content
-    train/                           pairs as Arrow files: src, tgt, source
+    train/                           pairs as Arrow files: src, tgt, source; the pairs of a source
+                                     of the configuration come after those of the one before
     dev.jsonl  test.jsonl            held-out sources with all their references
     report.json                      counts, hashes, licence: see `CorpusReport`
     SHA256SUMS                       checksums of these files, to detect damage
@@ -22,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
@@ -31,15 +33,16 @@ from translator.corpus.cleaning import clean
 from translator.corpus.held_out import Example, content_hash, write_examples
 from translator.corpus.inspection import refuse_mostly_dropped
 from translator.corpus.leaks import LeakReport, check_leaks
-from translator.corpus.parallel_map import BATCH, BATCH_BYTES
-from translator.corpus.sources import Source, find_source
-from translator.corpus.splitting import add_groups, split
+from translator.corpus.parallel_map import BATCH, BATCH_BYTES, column_array
+from translator.corpus.sources import Source, find_sources
+from translator.corpus.splitting import Split, add_groups, split
 from translator.corpus.text_files import Row
 from translator.data.encoding import write_encoded
 from translator.data.report import (
     CorpusReport,
     HeldOutCounts,
     PreparationReport,
+    SourceReport,
     TokenizerReport,
     join_reports,
     read_report,
@@ -107,9 +110,9 @@ def prepare_corpus(config: Config, verify: bool = True) -> Path:
     datasets.logging.set_verbosity_error()
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
-    source = find_source(config.corpus, Path(config.data_dir))
-    corpus_dir = _corpus_dir(config, source)
-    _make_once(corpus_dir, lambda folder: _make_corpus(config, source, folder), verify)
+    sources = find_sources(config.corpus, Path(config.data_dir))
+    corpus_dir = _corpus_dir(config, sources)
+    _make_once(corpus_dir, lambda folder: _make_corpus(config, sources, folder), verify)
     return corpus_dir
 
 
@@ -135,20 +138,13 @@ def prepare_tokenizer(
     return tokenizer_dir
 
 
-def _corpus_dir(config: Config, source: Source) -> Path:
+def _corpus_dir(config: Config, sources: dict[str, Source]) -> Path:
     settings = asdict(config.corpus)
-    # The fingerprint of the source covers these.
-    for name in (
-        "files",
-        "columns",
-        "hub_name",
-        "hub_config",
-        "hub_split",
-        "hub_columns",
-        "hub_rows",
-    ):
+    # The fingerprints of the sources cover these, except weights, which decide about epochs only.
+    for name in ("sources", *config.corpus.origin()):
         settings.pop(name)
-    key = fingerprint(PREPARE_VERSION, source.fingerprint, settings)
+    fingerprints = [(name, source.fingerprint) for name, source in sources.items()]
+    key = fingerprint(PREPARE_VERSION, fingerprints, settings)
     return Path(config.data_dir) / "prepared" / key
 
 
@@ -188,40 +184,47 @@ def load_pairs(folder: Path) -> datasets.Dataset:
         raise prepared_data_error(folder, folder.parent) from error
 
 
-def _make_corpus(config: Config, source: Source, folder: Path) -> None:
+def _make_corpus(config: Config, sources: dict[str, Source], folder: Path) -> None:
     started = time.monotonic()
     work = folder / "work"  # the intermediate Arrow files
-    pairs = _read(source, work)
-    pairs_read = len(pairs)
+    pairs = _read(list(sources.values()), work)
+    pairs_read = _count_origins(pairs, sources)
     # Each table is released when the next one replaces it, or it would stay mapped into memory.
     pairs, dropped = clean(pairs, config.corpus)
-    pairs_kept = len(pairs)
-    if pairs_kept == 0:
-        raise TranslatorError(f"{source.name}: no pair is left after cleaning ({dropped})")
-    refuse_mostly_dropped(source.name, pairs_read, dropped, config.corpus)
+    pairs_kept = _count_origins(pairs, sources)
+    for i, source in enumerate(sources.values()):
+        if pairs_kept[i] == 0:
+            raise TranslatorError(f"{source.name}: no pair is left after cleaning ({dropped[i]})")
+        refuse_mostly_dropped(source.name, pairs_read[i], dropped[i], config.corpus)
     parts = split(add_groups(pairs, config.corpus), config.corpus)
     del pairs
-    if not (parts.dev and parts.test and len(parts.train)):
-        raise TranslatorError(
-            f"{source.name}: {pairs_kept} pairs are too few, or share too many sentences, to "
-            "hold out dev and test; use at least 30 different sentences"
+    train_pairs = _count_origins(parts.train, sources)
+    train = parts.train.remove_columns("origin")
+    reports = [
+        SourceReport(
+            name=name,
+            source=source.name,
+            licence=source.licence,
+            pairs_read=pairs_read[i],
+            dropped=dropped[i],
+            pairs_kept=pairs_kept[i],
+            train_pairs=train_pairs[i],
+            dev_sentences=sum(name in example.origins for example in parts.dev),
+            test_sentences=sum(name in example.origins for example in parts.test),
         )
-    train_sha256 = _hash_pairs(parts.train)
-    (dev_leaks, dev), (test_leaks, test) = check_leaks(parts.train, [parts.dev, parts.test])
-    _note_small("dev", len(dev), config.corpus.dev_sentences)
-    _note_small("test", len(test), config.corpus.test_sentences)
+        for i, (name, source) in enumerate(sources.items())
+    ]
+    _refuse_empty_parts(reports, parts)
+    _note_small(reports, config)
+    train_sha256 = _hash_pairs(train)
+    (dev_leaks, dev), (test_leaks, test) = check_leaks(train, [parts.dev, parts.test])
     write_examples(folder / "dev.jsonl", dev)
     write_examples(folder / "test.jsonl", test)
-    parts.train.save_to_disk(folder / "train")
+    train.save_to_disk(folder / "train")
     shutil.rmtree(work)
-    report = CorpusReport(
-        source=source.name,
-        licence=source.licence,
+    report = CorpusReport.of_sources(
+        reports,
         direction=config.corpus.direction,
-        pairs_read=pairs_read,
-        dropped=dropped,
-        pairs_kept=pairs_kept,
-        train_pairs=len(parts.train),
         train_sha256=train_sha256,
         unused_pairs=parts.unused_pairs,
         dev=_held_out_counts(dev_leaks, dev),
@@ -231,32 +234,67 @@ def _make_corpus(config: Config, source: Source, folder: Path) -> None:
     write_report(folder, report)
 
 
-def _read(source: Source, work: Path) -> datasets.Dataset:
-    """Write the rows of a source to disk, and open them as a data set."""
-    schema = pa.schema([(column, pa.string()) for column in ("src", "tgt", "source")])
+def _read(sources: list[Source], work: Path) -> datasets.Dataset:
+    """Write the rows of all sources to disk, one after the other, and open them as a data set.
+
+    The column `origin` is the index of the source.
+    """
+    texts = [(column, pa.string()) for column in ("src", "tgt", "source")]
+    schema = pa.schema([*texts, ("origin", pa.int16())])
     work.mkdir()
     path = work / "read.arrow"
-    rows = tqdm(source.rows(), "read", unit="pair", unit_scale=True, disable=None)
     with pa.ipc.new_stream(path, schema) as writer:
-        for batch in chunked(rows, BATCH, size=_characters, max_size=BATCH_BYTES):
-            writer.write_batch(pa.RecordBatch.from_pylist(batch, schema))
-    pairs = datasets.Dataset.from_file(str(path))
-    if len(pairs) == 0:
-        raise TranslatorError(f"{source.name}: the corpus is empty")
-    return pairs
+        for origin, source in enumerate(sources):
+            rows = tqdm(source.rows(), "read", unit="pair", unit_scale=True, disable=None)
+            batches = chunked(rows, BATCH, size=_characters, max_size=BATCH_BYTES)
+            batch: list[Row] = []
+            for batch in batches:
+                numbered = [{**row, "origin": origin} for row in batch]
+                writer.write_batch(pa.RecordBatch.from_pylist(numbered, schema))
+            if not batch:
+                raise TranslatorError(f"{source.name}: the corpus is empty")
+    return datasets.Dataset.from_file(str(path))
+
+
+def _count_origins(pairs: datasets.Dataset, sources: dict[str, Source]) -> list[int]:
+    """Count the pairs of each source."""
+    counts = np.bincount(column_array(pairs, "origin"), minlength=len(sources))
+    return [int(count) for count in counts]
 
 
 def _characters(row: Row) -> int:
     return len(row["src"]) + len(row["tgt"])
 
 
-def _note_small(name: str, sentences: int, asked: int) -> None:
-    if sentences < asked:
-        print(
-            f"note: the corpus is small, so {name} has {sentences} source sentences "
-            f"(at most a tenth of it is held out) instead of {asked}",
-            file=sys.stderr,
+def _refuse_empty_parts(sources: list[SourceReport], parts: Split) -> None:
+    if not (parts.dev and parts.test and len(parts.train)):
+        titles = " and ".join(source.source for source in sources)
+        kept = sum(source.pairs_kept for source in sources)
+        raise TranslatorError(
+            f"{titles}: {kept} pairs are too few, or share too many sentences, to "
+            "hold out dev and test; use at least 30 different sentences"
         )
+    for source in sources:
+        if not source.train_pairs:
+            raise TranslatorError(
+                f"{source.source}: none of its {source.pairs_kept} pairs is left for training, "
+                "because they are linked with held-out pairs of other sources; leave it out"
+            )
+
+
+def _note_small(sources: list[SourceReport], config: Config) -> None:
+    for source in sources:
+        name = source.name if len(sources) > 1 else "the corpus"
+        for part, sentences, asked in (
+            ("dev", source.dev_sentences, config.corpus.dev_sentences),
+            ("test", source.test_sentences, config.corpus.test_sentences),
+        ):
+            if sentences < asked:
+                print(
+                    f"note: {name} is small, so {part} has {sentences} of its source sentences "
+                    f"(at most a tenth of it is held out) instead of {asked}",
+                    file=sys.stderr,
+                )
 
 
 def _held_out_counts(leaks: LeakReport, examples: list[Example]) -> HeldOutCounts:

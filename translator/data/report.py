@@ -1,6 +1,7 @@
 """What a preparation did: where the pairs came from, how many were kept, and their hashes."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,12 +32,39 @@ class HeldOutCounts:
 
 
 @dataclass(frozen=True)
+class SourceReport:
+    """How the pairs of one source were cleaned and split.
+
+    Attributes:
+        name: its name in `corpus.sources`, or that of the short form
+        source: what it is, such as the names of its files
+        licence: its licence and attribution
+        pairs_read: number of pairs before cleaning
+        dropped: number of pairs dropped by cleaning, by reason
+        pairs_kept: number of pairs after cleaning
+        train_pairs: number of pairs to train on
+        dev_sentences: number of source sentences of dev that are from it
+        test_sentences: number of source sentences of test that are from it
+    """
+
+    name: str
+    source: str
+    licence: str
+    pairs_read: int
+    dropped: dict[str, int]
+    pairs_kept: int
+    train_pairs: int
+    dev_sentences: int
+    test_sentences: int
+
+
+@dataclass(frozen=True)
 class CorpusReport:
     """How the pairs were cleaned and split.
 
     Attributes:
-        source: name of the corpus
-        licence: its licence and attribution
+        source: name of the corpus; with several sources, all of them
+        licence: its licence and attribution; with several sources, those of each
         direction: such as "en-es"
         pairs_read: number of pairs before cleaning
         dropped: number of pairs dropped by cleaning, by reason
@@ -47,6 +75,8 @@ class CorpusReport:
         dev: held out to choose the best weights
         test: held out for the final scores
         seconds: the time it took
+        sources: the same by source, in the order of the training pairs; empty in a run of a
+            version that had only one source
     """
 
     source: str
@@ -61,6 +91,45 @@ class CorpusReport:
     dev: HeldOutCounts
     test: HeldOutCounts
     seconds: float
+    sources: list[SourceReport] = field(default_factory=list, kw_only=True)
+
+    @staticmethod
+    def of_sources(
+        sources: list[SourceReport],
+        *,
+        direction: str,
+        train_sha256: str,
+        unused_pairs: int,
+        dev: HeldOutCounts,
+        test: HeldOutCounts,
+        seconds: float,
+    ) -> "CorpusReport":
+        """Return a report whose other counts are the sums over the sources."""
+        dropped: Counter[str] = Counter()
+        for source in sources:
+            dropped.update(source.dropped)
+        return CorpusReport(
+            source=_join({source.name: source.source for source in sources}),
+            licence=_join({source.name: source.licence for source in sources}),
+            direction=direction,
+            pairs_read=sum(source.pairs_read for source in sources),
+            dropped=dict(sorted(dropped.items())),
+            pairs_kept=sum(source.pairs_kept for source in sources),
+            train_pairs=sum(source.train_pairs for source in sources),
+            train_sha256=train_sha256,
+            unused_pairs=unused_pairs,
+            dev=dev,
+            test=test,
+            seconds=seconds,
+            sources=sources,
+        )
+
+
+def _join(texts: dict[str, str]) -> str:
+    """Join texts about the sources; a single one needs no name."""
+    if len(texts) == 1:
+        return next(iter(texts.values()))
+    return "; ".join(f"{name}: {text}" for name, text in texts.items())
 
 
 @dataclass(frozen=True)
@@ -114,6 +183,7 @@ class PreparationReport(TokenizerReport, CorpusReport):
             *_held_out_rows("dev", self.dev),
             *_held_out_rows("test", self.test),
             ("  held out, not needed", self.unused_pairs),
+            *(row for source in self.sources[1:] and self.sources for row in _source_rows(source)),
             ("vocabulary", self.vocab_size),
             ("words with a translation", self.words),
             ("phrases with a translation", self.phrases),
@@ -123,6 +193,17 @@ class PreparationReport(TokenizerReport, CorpusReport):
         return str(
             tabulate(rows, tablefmt="plain", colalign=("left", "left"), preserve_whitespace=True)
         )
+
+
+def _source_rows(source: SourceReport) -> list[tuple[str, object]]:
+    return [
+        (f"{source.name}: pairs read", source.pairs_read),
+        *((f"  dropped: {reason}", -count) for reason, count in source.dropped.items()),
+        (f"{source.name}: pairs kept", source.pairs_kept),
+        ("  for training", source.train_pairs),
+        ("  dev: source sentences", source.dev_sentences),
+        ("  test: source sentences", source.test_sentences),
+    ]
 
 
 def _held_out_rows(name: str, counts: HeldOutCounts) -> list[tuple[str, object]]:

@@ -1,7 +1,7 @@
 """Compute BLEU and chrF with sacrebleu, with all references and what makes them repeatable."""
 
 from collections.abc import Sequence
-from itertools import zip_longest
+from itertools import compress, zip_longest
 
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
@@ -59,16 +59,24 @@ def evaluate(
         sources, beam_size=beam_size, length_penalty=length_penalty, with_scores=False
     )
     lines = [translation.text for translation in translations]
-    slices = {}
-    for name, near in (("near", True), ("novel", False)):
-        chosen = [i for i, example in enumerate(examples) if example.near is near]
-        if chosen:
-            part = score([lines[i] for i in chosen], [references[i] for i in chosen])
-            slices[name] = Slice(part.sentences, part.bleu, part.chrf)
+
+    def score_part(chosen: list[bool]) -> Slice:
+        part = score(list(compress(lines, chosen)), list(compress(references, chosen)))
+        return Slice(part.sentences, part.bleu, part.chrf)
+
+    near = {
+        name: [example.near is value for example in examples]
+        for name, value in (("near", True), ("novel", False))
+    }
+    names = sorted({name for example in examples for name in example.origins})
+    from_source = {name: [name in example.origins for example in examples] for name in names}
     return lines, Evaluation(
         **vars(score(lines, references)),
         split_sha256=content_hash(examples),
         beam_size=beam_size,
         length_penalty=length_penalty,
-        slices=slices,
+        slices={name: score_part(chosen) for name, chosen in near.items() if any(chosen)},
+        sources={
+            name: score_part(chosen) for name, chosen in from_source.items() if len(names) > 1
+        },
     )

@@ -85,12 +85,19 @@ class Evaluation(Scores):
         length_penalty: of the search
         slices: scores of the sentences with a near neighbour in training ("near") and of all
             others ("novel"); empty if the test set doesn't tell them apart
+        sources: scores of the sentences from each source of the corpus, by its name; empty if there
+            is only one
     """
 
     split_sha256: str
     beam_size: int
     length_penalty: float
     slices: dict[str, Slice]
+    sources: dict[str, Slice] = field(default_factory=dict)
+
+    def parts(self) -> dict[str, Slice]:
+        """Return the scores of all parts of the sentences, each with a label for people."""
+        return self.slices | {f"from {name}": part for name, part in self.sources.items()}
 
 
 @dataclass(frozen=True)

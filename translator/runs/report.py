@@ -1,11 +1,12 @@
 """The report of a run: what was done, how good the result is, and how to repeat it."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from tabulate import tabulate
 
-from translator.config import Config, flatten
+from translator.config import Config, SourceConfig, flatten
+from translator.config.corpus_settings import DEFAULT_CORPUS
 from translator.runs.figures import draw_curves
 from translator.runs.manifest import Manifest, RobustnessRow, Scores, Slice
 from translator.runs.measurements import read_measurements
@@ -32,7 +33,7 @@ def write_report(run: Run, config: Config, manifest: Manifest, samples: list[Sam
     scores = _scores_table(manifest, "plain")
     shown = "\n\n".join(_sample_text(sample) for sample in samples)
     headers = ["key", "value"]
-    settings = tabulate(flatten(config).items(), headers, tablefmt="github", disable_numparse=True)
+    settings = tabulate(_settings(config), headers, tablefmt="github", disable_numparse=True)
     progress = manifest.progress
     assert progress is not None
     minutes, speed = progress.seconds / 60, progress.tgt_tokens / progress.seconds
@@ -102,11 +103,26 @@ predicted each word of three dev sentences (mean of the layer's heads).
     return f"\n{shown}\n\n{scores}\n\nreport: {run.path / 'report.md'}"
 
 
+def _settings(config: Config) -> list[tuple[str, object]]:
+    """A row for each setting, but only those of a source that differ from the defaults."""
+    usual = asdict(SourceConfig(name=DEFAULT_CORPUS))
+    settings = flatten(config)
+    settings["corpus.sources"] = [
+        {
+            key: value
+            for key, value in source.items()
+            if key in ("name", "weight") or value != usual[key]
+        }
+        for source in settings["corpus.sources"]
+    ]
+    return list(settings.items())
+
+
 def _scores_table(manifest: Manifest, style: str) -> str:
     rows: list[tuple[object, ...]] = []
     for name, scores in manifest.scores.items():
         rows.append((name, *_score_cells(scores), scores.bleu_signature, scores.chrf_signature))
-        rows += [(f"{name}, {part}", *_score_cells(s)) for part, s in scores.slices.items()]
+        rows += [(f"{name}, {part}", *_score_cells(s)) for part, s in scores.parts().items()]
     headers = ["", "sentences", "BLEU", "chrF", "BLEU signature", "chrF signature"]
     if style == "github":  # the signatures contain its column separator
         rows = [tuple(str(cell).replace("|", "\\|") for cell in row) for row in rows]

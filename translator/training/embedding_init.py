@@ -76,8 +76,8 @@ def cooccurrence_vectors(pairs: PairIds, vocab_size: int, width: int) -> Tensor:
 def _occurrences(side: Ragged, vocab_size: int) -> scipy.sparse.csr_matrix:
     """(pairs, vocab_size), 1 where the token occurs in the sentence."""
     count = min(len(side.lengths), _MAX_PAIRS)
-    offsets = side.offsets[: count + 1]
-    tokens = np.array(side.values[: offsets[-1]])
+    tokens = side.joined(np.arange(count))
+    offsets = np.append(0, np.cumsum(side.lengths[:count]))
     matrix = scipy.sparse.csr_matrix(
         (np.ones(len(tokens), dtype=np.float64), tokens, offsets), shape=(count, vocab_size)
     )
