@@ -65,7 +65,9 @@ class Ragged:
         """Return the values of some rows, one row after the other."""
         lengths = self.lengths[rows]
         shift = self.starts[rows] - (np.cumsum(lengths) - lengths)
-        return self.values[np.repeat(shift, lengths) + np.arange(lengths.sum())]
+        values: npt.NDArray[np.int32]
+        values = self.values[np.repeat(shift, lengths) + np.arange(lengths.sum())]
+        return values
 
     def padded(self, rows: Ints, *, bos: bool) -> Ints:
         """Return some rows as a matrix: bos if `bos` is true, the ids, eos, then padding.
