@@ -18,6 +18,7 @@ from translator.config import (
     Config,
     CorpusConfig,
     ModelConfig,
+    SourceConfig,
     TokenizerConfig,
     TrainingConfig,
     VariationConfig,
@@ -496,6 +497,14 @@ def test_differing_keys_are_named() -> None:
         corpus=CorpusConfig(direction="es-en"), training=TrainingConfig(max_steps=5), seed=2
     )
     assert differing_keys(Config(), other) == ["corpus.direction", "training.max_steps", "seed"]
+
+
+def test_another_weight_is_another_configuration() -> None:
+    one, other = (
+        Config(corpus=CorpusConfig(sources=[SourceConfig(name="tatoeba", weight=weight)]))
+        for weight in (1, 2)
+    )
+    assert differing_keys(one, other) == ["corpus.sources"]
 
 
 def test_settings_that_can_change_when_resuming_do_not_differ() -> None:
