@@ -1,5 +1,6 @@
 """A run exported to CTranslate2 gives the same translations as the run."""
 
+import gc
 import importlib.util
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 import sentencepiece
 import torch
 from conftest import Cli, assert_one_clear_line, tiny_config
-from helpers import everyday_lines
+from helpers import everyday_lines, holds_in_a_fork
 
 from translator import load
 from translator.config import NO_VARIATION
@@ -248,6 +249,21 @@ def test_an_unavailable_device_or_engine_is_reported(
 ) -> None:
     with pytest.raises(TranslatorError, match=said):
         load(exported, device, engine)
+
+
+def test_after_a_fork_ctranslate2_is_refused_instead_of_hanging(exported: Path) -> None:
+    loaded = [load(exported, "cpu", "ctranslate2")]
+    assert loaded[0].translate(SENTENCES[:1])[0].text
+
+    def is_refused_and_deleted() -> bool:
+        with pytest.raises(TranslatorError, match=r"ctranslate2 can't be used .* forked"):
+            loaded[0].translate(SENTENCES[:1])
+        loaded.clear()  # as at the end of a program
+        gc.collect()
+        return bool(load(exported, "cpu", "ctranslate2").translate(SENTENCES[:1])[0].text)
+
+    assert holds_in_a_fork(is_refused_and_deleted)
+    assert loaded[0].translate(SENTENCES[:1])[0].text
 
 
 def test_attention_of_ctranslate2_is_refused(exported: Path) -> None:
