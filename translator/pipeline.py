@@ -337,8 +337,9 @@ def _finish(config: Config, run: Run, trainer: Trainer) -> None:
         peak_memory_bytes=peak_memory_bytes(),
         alignment_head=choose_alignment_head(translator, run),
     )
-    print(write_report(run, config, manifest, samples))
+    shown = write_report(run, config, manifest, samples)
     run.write_manifest(manifest)
+    print(shown)  # last, since standard output may be full or closed
     print(
         f"translate with: translator translate --run-dir {shlex.quote(str(run.path))} "
         '"Where is the library?"',
