@@ -5,6 +5,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +22,15 @@ from translator.config import NO_VARIATION
 from translator.data.tokenizer import EOS_ID
 from translator.errors import TranslatorError
 from translator.export.ctranslate2 import export_ctranslate2
-from translator.inference.pytorch import load_pytorch_engine
+from translator.inference.pytorch import load_model, load_pytorch_engine
 from translator.inference.translator import Translator
 from translator.model.layers import DecoderLayer
+from translator.model.transformer import Transformer
 from translator.model.weights import save_weights
 from translator.pipeline import train
 from translator.runs.run import Run
 from translator.system.checksums import sha256_of
+from translator.system.locks import locked
 
 SENTENCES = [english for english, *_ in everyday_lines()[1:30]]
 
@@ -162,6 +165,45 @@ def test_an_export_of_other_weights_is_refused(own_copy: Path) -> None:
         file.write(b" ")
     with pytest.raises(TranslatorError, match=r"other weights.*translator export"):
         load(own_copy, "cpu", "ctranslate2")
+
+
+def test_weights_that_change_during_the_export_are_noticed(
+    own_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training replaces them after they were loaded."""
+    run = Run(own_copy)
+
+    def load_and_replace(run: Run) -> Transformer:
+        model = load_model(run)
+        run.weights.write_bytes(run.weights.read_bytes() + b" ")
+        return model
+
+    monkeypatch.setattr("translator.export.ctranslate2.load_model", load_and_replace)
+    with pytest.raises(TranslatorError, match="replaced the weights during the export"):
+        export_ctranslate2(run)
+    with pytest.raises(TranslatorError, match=r"other weights.*translator export"):
+        load(own_copy, "cpu", "ctranslate2")
+
+
+def test_an_export_that_was_killed_while_it_replaced_another_loses_neither(own_copy: Path) -> None:
+    run = Run(own_copy)
+    run.ctranslate2.rename(own_copy / ".ctranslate2.123.old.tmp")
+    assert load(own_copy, "cpu", "ctranslate2").translate(SENTENCES[:1])[0].text
+    assert run.ctranslate2.exists()
+    assert not list(own_copy.glob(".*"))
+
+
+def test_two_exports_of_a_run_take_turns(own_copy: Path) -> None:
+    run, other = Run(own_copy), own_copy / ".ctranslate2.123.tmp"
+    thread = threading.Thread(target=export_ctranslate2, args=[run])
+    with locked(run.ctranslate2):
+        other.mkdir()
+        thread.start()
+        thread.join(0.3)
+        assert other.exists()
+    thread.join()
+    assert not other.exists()
+    assert load(own_copy, "cpu", "ctranslate2").translate(SENTENCES[:1])[0].text
 
 
 @pytest.mark.parametrize("signed", [False, True])

