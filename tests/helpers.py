@@ -1,5 +1,10 @@
 """Small models, ids and pairs that several tests build."""
 
+import os
+import signal
+import time
+from collections.abc import Callable
+
 import torch
 from conftest import PAIRS
 from torch import Tensor
@@ -54,3 +59,22 @@ def encode(model: Transformer, src: Tensor) -> Memory:
 def pairs_of(src: list[list[int]], tgt: list[list[int]]) -> PairIds:
     """Return sentence pairs, given as lists of ids, in the arrays that batches are made from."""
     return PairIds(Ragged.from_lists(src), Ragged.from_lists(tgt))
+
+
+def holds_in_a_fork(check: Callable[[], bool]) -> bool:
+    """Return what a function returns in a forked process; False if it fails or doesn't end."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if check() else 1)
+        finally:
+            os._exit(1)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status == 0
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False

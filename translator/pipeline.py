@@ -56,7 +56,6 @@ from translator.system.device import (
     pick_precision,
     reuse_freed_memory,
 )
-from translator.system.files import atomic_path, remove_temporaries
 from translator.text.lexicon import LEXICON_FILE
 from translator.text.model_text import ModelText
 from translator.training.distributed import World, process_group
@@ -238,10 +237,7 @@ def _start_run(
         guided_alignment_sha256=sha256_of(Path(links)) if links else None,
         init_from_sha256=init_from_sha256(config),
     )
-    remove_temporaries(run.path.parent, run.path.name)
-    with atomic_path(run.path, replace=False) as temporary:
-        temporary.mkdir(parents=True)
-        new = Run(temporary)
+    with run.started() as new:
         save_config(config, new.config)
         for path in (new.tokenizer, new.lexicon):
             shutil.copyfile(prepared.tokenizer_dir / path.name, path)
@@ -343,8 +339,9 @@ def _finish(config: Config, run: Run, trainer: Trainer) -> None:
         peak_memory_bytes=peak_memory_bytes(),
         alignment_head=choose_alignment_head(translator, run),
     )
-    print(write_report(run, config, manifest, samples))
+    shown = write_report(run, config, manifest, samples)
     run.write_manifest(manifest)
+    print(shown)  # last, since standard output may be full or closed
     print(
         f"translate with: translator translate --run-dir {shlex.quote(str(run.path))} "
         '"Where is the library?"',

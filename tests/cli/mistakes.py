@@ -14,7 +14,7 @@ import pytest
 import torch
 from conftest import TINY_OPTIONS
 
-from translator.system.checksums import write_checksums
+from translator.system.checksums import sha256_of, write_checksums
 
 ENOUGH_PAIRS = "".join(
     f"There are {number} chairs.\tHay {number} sillas.\n" for number in range(2, 62)
@@ -210,7 +210,8 @@ def exported(model: str) -> Callable[[Path], None]:
         folder = run / "ctranslate2" / "float32"
         folder.mkdir(parents=True)
         (folder / "model.bin").write_text(model)
-        write_checksums(folder.parent, "../weights.safetensors")
+        weights = "weights.safetensors"
+        write_checksums(folder.parent, {f"../{weights}": sha256_of(run / weights)})
 
     return damage
 

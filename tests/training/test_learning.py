@@ -20,7 +20,7 @@ from translator.inference.search import greedy_search
 from translator.model.transformer import Transformer
 from translator.model.weights import get_weights
 from translator.training.distributed import World
-from translator.training.learner import Learner, Replica
+from translator.training.learner import Learner, Replica, estimate_steps
 from translator.training.objectives import CrossEntropy, SupervisedObjective
 
 VOCAB = 20
@@ -266,3 +266,23 @@ def test_a_gradient_below_the_maximum_norm_is_not_clipped(monkeypatch: pytest.Mo
     free, _, _ = gradients_of_step(monkeypatch, TrainingConfig(max_grad_norm=0), batch)
     short, _, _ = gradients_of_step(monkeypatch, TrainingConfig(max_grad_norm=1e6), batch)
     torch.testing.assert_close(short, free, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("pauses", [(), (4,), (9, 10, 27)])
+def test_a_pause_does_not_shorten_a_training(
+    monkeypatch: pytest.MonkeyPatch, pauses: tuple[int, ...]
+) -> None:
+    """If a laptop sleeps, or a process is stopped for a while, some steps take 10 s longer."""
+    clock = [0.0]
+    steps: list[int] = []
+
+    def step(learner: Learner, number: int) -> None:
+        clock[0] += 0.045 + 0.005 * (number % 3) + 10 * (len(steps) in pauses)
+        steps.append(number)
+
+    monkeypatch.setattr(Learner, "step", step)
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    config = TrainingConfig(max_minutes=1, precision="float32")
+    objective = SupervisedObjective([CrossEntropy(0.1)])
+    found = estimate_steps(config, tiny_model(), objective, Given, World())  # type: ignore[arg-type]
+    assert found == pytest.approx(0.95 * 60 / 0.05, rel=0.02)  # a step takes 50 ms on average

@@ -5,8 +5,6 @@ user gives one line that says how to fix it, and exit code 2.
 """
 
 import difflib
-import io
-import os
 import sys
 from importlib.metadata import version
 
@@ -16,6 +14,7 @@ from translator.cli.export import export_command
 from translator.cli.options import Command
 from translator.cli.prepare import prepare_command
 from translator.cli.runs import runs_command
+from translator.cli.streams import safe_streams
 from translator.cli.tokenizer import tokenizer_command
 from translator.cli.train import train_command
 from translator.cli.translate import translate_command
@@ -36,18 +35,17 @@ COMMANDS: dict[str, Command] = {
 def main(argv: list[str] | None = None) -> None:
     """Run a command; a mistake of the user ends the program with one line and exit code 2."""
     arguments = sys.argv[1:] if argv is None else argv
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")  # like the input, whatever the locale is
-    try:
-        with exit_on_user_error("translator"):
-            _run(arguments)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of the output has closed the pipe (`| head`); discard what is still buffered.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)  # the shell's exit code for a program ended by a closed pipe
+    with safe_streams():
+        try:
+            with exit_on_user_error("translator"):
+                try:
+                    _run(arguments)
+                finally:
+                    sys.stdout.flush()
+        except KeyboardInterrupt:
+            sys.exit(130)
+        except BrokenPipeError:  # the reader of the output has closed the pipe (`| head`)
+            sys.exit(141)  # the shell's exit code for a program ended by a closed pipe
 
 
 def _run(arguments: list[str]) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from textwrap import shorten
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 from jsonargparse import Namespace
 
@@ -50,7 +50,7 @@ def translate_command(argv: list[str]) -> None:
     translator = load_translator(
         selected_run(options), options.device, options.engine, loop_guard=options.loop_guard
     )
-    shown = not (options.texts or sys.stdin.isatty() or sys.stdout.isatty())
+    shown = not (options.texts or _is_terminal(sys.stdin) or sys.stdout.isatty())
     number = 0
     with Progress(shown=shown) as progress:
         for lines in _growing_batches([options.texts] if options.texts else _arriving_lines()):
@@ -68,6 +68,10 @@ def translate_command(argv: list[str]) -> None:
                 _print_alternatives(translation, number, options)
             sys.stdout.flush()
             progress.advance(len(lines))
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def _hint_at_dashes(parser: Parser, argv: list[str]) -> str:
@@ -94,7 +98,10 @@ def _arriving_lines() -> Iterator[list[str]]:
 
     Raises:
         TranslatorError: a line is not UTF-8 or too long; the lines before it have been yielded.
+            Or standard input is closed.
     """
+    if sys.stdin is None:
+        raise TranslatorError("standard input is closed: give the texts as arguments or in a file")
     if sys.stdin.isatty():
         print("type one sentence per line; Ctrl-D ends", file=sys.stderr)
     number = 0

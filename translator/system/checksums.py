@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from translator.system.files import os_errors_for, write_text
@@ -16,16 +17,16 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_checksums(folder: Path, *others: str) -> None:
+def write_checksums(folder: Path, others: Mapping[str, str] | None = None) -> None:
     """Write `CHECKSUMS`, with the SHA-256 of all files in a folder and of some others.
 
     Args:
         folder: a folder that is complete otherwise
-        others: paths of further files, relative to the folder
+        others: SHA-256 of further files, by their path relative to the folder
     """
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    lines = [f"{sha256_of(folder / name)}  {name}\n" for name in [*others, *sorted(names)]]
-    write_text(folder / CHECKSUMS, "".join(lines))
+    sums = {**(others or {}), **{name: sha256_of(folder / name) for name in sorted(names)}}
+    write_text(folder / CHECKSUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sums.items()))
 
 
 def find_damaged_file(folder: Path, *beginnings: str) -> Path | None:

@@ -1,10 +1,10 @@
-"""Write files and folders atomically, lock them, and read and write JSON."""
+"""Write files and folders atomically, and read and write JSON."""
 
 import errno
 import json
 import os
+import re
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
@@ -72,17 +72,76 @@ def atomic_path(path: Path, *, replace: bool = True) -> Iterator[Path]:
             raise
 
 
-def remove_temporaries(folder: Path, name: str = "*") -> None:
-    """Remove the temporary files and folders that killed processes have left.
+@contextmanager
+def filled_folder(folder: Path, last: str) -> Iterator[Path]:
+    """Write the files of an empty folder, so that one of them appears after all others.
+
+    `atomic_path` would rename a folder, which doesn't work if `folder` is a link or a mounted
+    volume. If the block fails, the folder stays empty. A killed process leaves a temporary folder
+    in it, and perhaps some of the files, but not the last one.
 
     Args:
-        folder: where they are; no other process may be writing there
-        name: the file or folder that was being written (see `atomic_path`); default: any
+        folder: an existing folder; no other process may be writing there
+        last: the file whose presence means that the folder is complete
+
+    Yields:
+        The temporary folder, in which the block writes the files.
+
+    Raises:
+        TranslatorError: they can't be written.
     """
-    pattern = name if name == "*" else escape(name)
+    temporary = folder / f".{last}.{os.getpid()}.tmp"
+    moved: list[Path] = []
     with os_errors_for(folder):
-        for path in folder.glob(f".{pattern}.[0-9]*.tmp"):
-            _remove(path)
+        try:
+            _remove(temporary)
+            temporary.mkdir()
+            yield temporary
+            _flush(temporary)
+            for path in sorted(temporary.iterdir(), key=lambda path: path.name == last):
+                moved.append(folder / path.name)
+                path.rename(moved[-1])
+            temporary.rmdir()
+        except BaseException:
+            with suppress(OSError):  # the first error is the one to report
+                for path in reversed(moved):
+                    _remove(path)
+                _remove(temporary)
+            raise
+
+
+# What `atomic_path` and `filled_folder` name temporary files and folders: the name, the process,
+# and ".old" for the folder that is being replaced.
+_TEMPORARY = re.compile(r"\.(?P<name>.+?)\.\d+(?P<old>\.old)?\.tmp")
+
+
+def remove_temporaries(folder: Path, name: str | None = None, *, except_of: str = "") -> None:
+    """Remove the temporary files and folders that killed processes have left.
+
+    If such a process was replacing a folder and had moved the old one away, the old one gets its
+    name back.
+
+    Args:
+        folder: where they are
+        name: the file or folder that was being written (see `atomic_path`); default: any. No other
+            process may be writing it
+        except_of: a name that another process may be writing
+    """
+    with os_errors_for(folder):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+            found = _TEMPORARY.fullmatch(path.name)
+            if found and found["name"] != except_of and name in (None, found["name"]):
+                target = folder / found["name"]
+                if found["old"] and not target.exists():
+                    path.rename(target)
+                else:
+                    _remove(path)
+
+
+def was_moved_away(path: Path) -> bool:
+    """Whether a process was killed between the two renames that replace this folder."""
+    older = path.parent.glob(f".{escape(path.name)}.[0-9]*.old.tmp")
+    return not path.exists() and any(older)
 
 
 def _flush(path: Path) -> None:
@@ -116,43 +175,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-@contextmanager
-def locked(path: Path, busy: str | None = None) -> Iterator[None]:
-    """Hold an exclusive lock on `path`; the operating system releases it when the process dies.
-
-    Args:
-        path: what to lock; it need not exist yet, since the lock is a file next to it
-        busy: the error message if another process holds the lock; None waits for that process
-
-    Raises:
-        TranslatorError: another process holds the lock, or its file can't be written.
-    """
-    from filelock import FileLock, Timeout  # slow, and translating doesn't need it
-
-    lock = lock_path(path)
-    with os_errors_for(lock):
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(lock)
-        try:
-            held.acquire(timeout=0)
-        except Timeout as error:
-            if not lock.exists():  # on a file system like /proc, which takes no files
-                raise TranslatorError(f"{lock}: can't be written") from error
-            if busy is not None:
-                raise TranslatorError(busy) from error
-            print(f"{path}: another process is writing it; waiting …", file=sys.stderr)
-            held.acquire()
-    try:
-        yield
-    finally:
-        held.release()
-
-
-def lock_path(path: Path) -> Path:
-    """The file that `locked` locks."""
-    return path.with_name(f".{path.name}.lock")
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
+from statistics import mean, median
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ from translator.training.optimizer import ExponentialMovingAverage, Optimizers
 _WARMING_STEPS = 3
 # Enough batches of random lengths to estimate the mean time of a step to a few percent.
 _TIMED_STEPS = 25
+# Batches differ less than this. A step that takes so many times as long as the median was
+# interrupted: the process was stopped, or the machine was busy for a moment.
+_MAX_TIMES_MEDIAN = 3
 # Share of a time budget that is not planned, in case the machine slows down.
 _RESERVE = 0.05
 # With fewer positions, a worker's matrix products are too small to keep a core busy.
@@ -227,16 +231,22 @@ def estimate_steps(
     make_batches: Callable[[], BatchStream],
     world: World,
 ) -> int:
-    """Estimate how many steps fit into `max_minutes`, by timing real steps of a copied model."""
+    """Estimate how many steps fit into `max_minutes`, by timing real steps of a copied model.
+
+    Steps that were interrupted don't count, since the estimate holds for the whole training.
+    """
     trial = Learner(
         config, deepcopy(model), objective, make_batches(), _TIMED_STEPS, seed=0, world=world
     )
     for step in range(_WARMING_STEPS):
         trial.step(step)
-    started = time.perf_counter()
+    times = []
     for step in range(_TIMED_STEPS):
+        started = time.perf_counter()
         trial.step(step)
-    seconds = (time.perf_counter() - started) / _TIMED_STEPS
+        times.append(time.perf_counter() - started)
+    longest = _MAX_TIMES_MEDIAN * median(times)
+    seconds = mean(taken for taken in times if taken <= longest)
     steps = max(1, int(config.max_minutes * 60 * (1 - _RESERVE) / seconds))
     return world.computed_by_main(lambda: steps)
 

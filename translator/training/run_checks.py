@@ -51,7 +51,11 @@ def open_run(config: Config, run: Run) -> Manifest | None:
     """
     if run.path.name in ("", ".."):
         raise TranslatorError(f"--run-dir {run.path}: give the run a folder of its own")
-    if not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir())):
+    if run.path.is_symlink() and not run.path.exists():
+        raise TranslatorError(
+            f"{run.path}: a link to {run.path.readlink()}, which doesn't exist; create that folder"
+        )
+    if run.is_new():
         return None
     manifest = run.read_manifest()
     changed = differing_keys(run.load_config(), config)

@@ -82,7 +82,8 @@ class Trainer:
         """Make all remaining steps.
 
         Raises:
-            TrainingStoppedError: Ctrl-C or SIGTERM; the step is finished and the state saved.
+            TrainingStoppedError: Ctrl-C, SIGTERM or SIGHUP; the step is finished and the state
+                saved.
         """
         progress = self.progress
         with self._bar() as bar, _stop_requests() as stop_requested:
@@ -95,7 +96,6 @@ class Trainer:
                 for name, loss in losses.items():
                     progress.loss_sums[name] = progress.loss_sums.get(name, 0.0) + loss
                 progress.loss_tokens += tokens
-                bar.update()
                 if progress.step % _STEPS_PER_RECORD == 0:
                     self._record_loss(bar)
                 if self._evaluation_due():
@@ -105,6 +105,7 @@ class Trainer:
                 if self.world.total(stop_requested(), self.learner.device):
                     self.save()
                     raise TrainingStoppedError(f"stopped and saved at step {progress.step}")
+                bar.update()  # last, since a message that fails must not prevent saving
 
     def _evaluation_due(self) -> bool:
         """Whether to evaluate now: evaluations are evenly spread, the last one at the last step."""
@@ -248,19 +249,30 @@ class Trainer:
 
 @contextmanager
 def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Record the first Ctrl-C or SIGTERM, so that the loop can stop; a second one acts at once.
+    """Record Ctrl-C, SIGTERM and SIGHUP, so that the loop can stop.
+
+    A second Ctrl-C or SIGTERM acts at once. SIGHUP doesn't, since a closing terminal may send it
+    twice.
+    A signal that is ignored stays so: SIGHUP under nohup, SIGINT in the background of a shell.
 
     Yields:
         A function that returns whether a stop was requested.
     """
-    received: list[signal.Signals] = []
+    received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        received.append(signal.Signals(number))
-        print("\nfinishing this step and saving …", file=sys.stderr)
-        signal.signal(number, previous[signal.Signals(number)])
+        # No message: the handler may interrupt another one, and a closed pipe would end the step.
+        received.append(number)
+        if number != signal.SIGHUP:
+            signal.signal(number, previous[number])
 
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {
+        int(number): handler
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
+    }
+    for number in previous:
+        signal.signal(number, note)
     try:
         yield lambda: bool(received)
     finally:
