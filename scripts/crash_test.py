@@ -29,7 +29,6 @@ from tabulate import tabulate
 
 from translator.errors import exit_on_user_error
 from translator.runs.measurements import Measurement, read_measurements
-from translator.training.checkpoint import load_state
 
 # A multiple of the 20 steps between two losses in metrics.jsonl: the loss of a step is logged just
 # before the evaluation of the same step, and so shows that this evaluation has begun.
@@ -48,10 +47,7 @@ def differences(killed: Training, reference: Training) -> list[str]:
     found = []
     if killed.run.weights.read_bytes() != reference.run.weights.read_bytes():
         found.append("weights.safetensors differs")
-    states = [load_state(training.run.state) for training in (killed, reference)]
-    for state in states:
-        del state["progress"]["seconds"]
-    found += [f"training_state.pt differs in {name}" for name in _unequal("", *states)]
+    found += _differing_parts(*(_parts_of_state(training) for training in (killed, reference)))
     metrics = [
         [_without_times(measurement) for measurement in read_measurements(run.metrics)]
         for run in (killed.run, reference.run)
@@ -72,21 +68,30 @@ def _without_times(measurement: Measurement) -> Measurement:
     return replace(measurement, seconds=0.0, evaluation_seconds=None, tgt_tokens_per_second=None)
 
 
-def _unequal(name: str, left: Any, right: Any) -> list[str]:
-    """The names of the parts of two states that differ."""
-    if isinstance(left, dict) and isinstance(right, dict) and left.keys() == right.keys():
-        return [part for key in left for part in _unequal(f"{name}/{key}", left[key], right[key])]
-    if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
-        equal = left.dtype == right.dtype and torch.equal(left, right)
-    elif isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
-        return [
-            part
-            for i, pair in enumerate(zip(left, right, strict=True))
-            for part in _unequal(f"{name}/{i}", *pair)
-        ]
-    else:
-        equal = bool(left == right)
-    return [] if equal else [name]
+def _parts_of_state(training: Training) -> dict[str, Any]:
+    """The parts of a saved state by name, without the times."""
+    saved = training.saved()
+    if saved is None:
+        return {}
+    parts = {**vars(saved.state), **vars(saved.state.progress), **saved.tensors}
+    for name in ("progress", "seconds"):
+        del parts[name]
+    parts["measurements"] = list(map(_without_times, saved.state.measurements))
+    return parts
+
+
+def _differing_parts(left: dict[str, Any], right: dict[str, Any]) -> list[str]:
+    """A line for each part of two states that differs."""
+    different = []
+    for name in sorted(left.keys() | right.keys()):
+        one, other = left.get(name), right.get(name)
+        if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+            equal = one.dtype == other.dtype and torch.equal(one, other)
+        else:
+            equal = one == other
+        if not equal:
+            different.append(f"the saved states differ in {name}")
+    return different
 
 
 def crash(arguments: argparse.Namespace, folder: Path) -> list[str]:
@@ -145,7 +150,7 @@ def report(killer: Killer, seed: int, steps: int, wrong: list[str], path: Path |
 def main() -> None:
     """Run the crash test; exit with code 1 if something is wrong."""
     parser = ScriptParser(__doc__)
-    parser.add_argument("--kills", type=int, default=50, help="how often to kill the training")
+    parser.add_argument("--kills", type=int, default=50, help="how often, spread over all phases")
     parser.add_argument("--pairs", type=Path, help="a TSV file instead of the default corpus")
     parser.add_argument("--folder", type=Path, help="must not exist; default: a temporary one")
     parser.add_argument("--seed", type=int, help="repeat the kills of an earlier --seed")

@@ -16,9 +16,11 @@ from translator.data.batching import PairIds
 from translator.data.tokenizer import EOS_ID, PAD_ID
 from translator.model.memory import Memory
 from translator.model.transformer import Transformer
+from translator.runs.run import Run
 from translator.text.lexicon import count_words
 from translator.text.model_text import ModelText
 from translator.text.normalization import normalize
+from translator.training.checkpoint import LoadedState, load_state
 
 SMALL = ModelConfig(d_model=16, n_heads=2, encoder_layers=2, decoder_layers=2, d_ff=24)
 
@@ -78,3 +80,8 @@ def holds_in_a_fork(check: Callable[[], bool]) -> bool:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return False
+
+
+def saved_state(run: Run) -> LoadedState:
+    """Return the newest training state of a run."""
+    return load_state(run.states[0], run.read_manifest().parameters)

@@ -65,9 +65,11 @@ from translator.training.objectives import Objective, make_objective
 from translator.training.run_checks import (
     base_run,
     given_tokenizer,
+    identity_of,
     init_from_sha256,
     open_run,
     refuse_other_data,
+    restore_lost_files,
 )
 from translator.training.tensorboard import require_tensorboard
 from translator.training.trainer import Trainer
@@ -120,7 +122,8 @@ def _train(config: Config, run: Run, device: torch.device, world: World) -> Trai
     initialization_seconds = _initialize(config, run, model, batches, world)
     learner = Learner(training, model, objective, batches, max_steps, config.seed, world)
     validate = _validator(config, run, tokenizer)
-    trainer = Trainer(config.training, learner, validate, run, max_steps, world)
+    identity = identity_of(config, manifest, max_steps)
+    trainer = Trainer(config.training, learner, validate, run, identity, world)
     trainer.resume()
     trainer.progress.seconds += initialization_seconds  # they count as training time
     if trainer.progress.step:
@@ -158,12 +161,15 @@ def _open_or_start_run(
         if manifest is None and world.is_main:
             world.log(prepared.report.table())
             manifest = _start_run(config, run, prepared, model, make_batches())
+        elif manifest is not None:
+            refuse_other_data(config, run, manifest, prepared)
+            if world.is_main:
+                restore_lost_files(run, prepared, world.log)
     if manifest is None:
         raise TranslatorError(
             f"process {world.rank}: no {run.path} here: it must be on a file system that all "
             "machines of a training share"
         )
-    refuse_other_data(config, run, manifest, prepared)
     return manifest
 
 
@@ -206,7 +212,7 @@ def _initialize(
         The time that this took, in seconds.
     """
     started = time.perf_counter()
-    if not run.state.exists():
+    if not run.states:
         base = base_run(config)
         if base:
             set_weights(model, get_weights(load_model(base)))
@@ -239,10 +245,8 @@ def _start_run(
     )
     with run.started() as new:
         save_config(config, new.config)
-        for path in (new.tokenizer, new.lexicon):
-            shutil.copyfile(prepared.tokenizer_dir / path.name, path)
-        for split in ("dev", "test"):
-            shutil.copyfile(prepared.corpus_dir / f"{split}.jsonl", new.held_out(split))
+        for source in prepared.run_files:
+            shutil.copyfile(source, new.path / source.name)
         new.write_manifest(manifest)
     print(
         f"training {manifest.parameters:,} parameters in {manifest.precision} on "

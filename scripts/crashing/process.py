@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from translator.errors import TranslatorError
 from translator.runs.measurements import read_measurements
 from translator.runs.run import Run
-from translator.training.checkpoint import load_state
+from translator.training.checkpoint import LoadedState, load_newest_state
 
 # Everything that could make a resumed training differ is on: BPE dropout, dropout, averaged
 # weights, several batches per step. A state is saved at every step.
@@ -82,11 +83,21 @@ class Training:
         """Matching paths in DATA/prepared; names of unfinished ones begin with a dot."""
         return list((self.data / "prepared").glob(pattern))
 
+    def saved(self) -> LoadedState | None:
+        """The saved state from which the next process resumes; None if there is none yet."""
+        while states := self.run.states:
+            try:
+                return load_newest_state(states, self.run.read_manifest().parameters)
+            except TranslatorError as error:
+                # A running process has just renamed the file: look again.
+                if not isinstance(error.__cause__, FileNotFoundError):
+                    raise
+        return None
+
     def step(self) -> int:
         """The step of the saved state; 0 if there is none."""
-        if not self.run.state.exists():
-            return 0
-        return int(load_state(self.run.state)["progress"]["step"])
+        saved = self.saved()
+        return saved.state.progress.step if saved else 0
 
     def files(self) -> set[Path]:
         """All files and folders, relative to this training's folder, except lock files."""

@@ -90,8 +90,6 @@ def config(folder: Path) -> Target:
 
 def run(path: Path) -> Target:
     """Change one file of a run and read it; it must be refused or give the same result."""
-    import torch
-
     from translator.config import Config
     from translator.inference.translator import load_translator
     from translator.runs.listing import list_runs
@@ -111,17 +109,16 @@ def run(path: Path) -> Target:
     def translate() -> object:
         return load_translator(cached, "cpu").translate(["Good evening."], beam_size=1)
 
-    def plain(value: Any) -> object:
-        if isinstance(value, torch.Tensor):
-            return value.tolist()
-        if isinstance(value, dict):
-            return {key: plain(inner) for key, inner in value.items()}
-        return [plain(inner) for inner in value] if isinstance(value, list) else value
-
     def use() -> None:
         cached.read_manifest()
         read_measurements(cached.metrics)
         list_runs(path.parent)
+
+    parameters = cached.read_manifest().parameters
+
+    def state() -> object:
+        loaded = load_state(cached.state, parameters)
+        return loaded.state, {name: tensor.tolist() for name, tensor in loaded.tensors.items()}
 
     def held_out(split: str) -> object:
         return [(example.src, example.references) for example in cached.read_held_out(split)]
@@ -133,7 +130,7 @@ def run(path: Path) -> Target:
         cached.weights: translate,
         cached.tokenizer: translate,
         cached.lexicon: translate,
-        cached.state: lambda: plain(load_state(cached.state)),
+        cached.state: state,
         cached.held_out("dev"): lambda: held_out("dev"),
         cached.held_out("test"): lambda: held_out("test"),
     }

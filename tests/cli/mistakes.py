@@ -14,6 +14,7 @@ import pytest
 import torch
 from conftest import TINY_OPTIONS
 
+from translator.runs.run import Run
 from translator.system.checksums import sha256_of, write_checksums
 
 ENOUGH_PAIRS = "".join(
@@ -144,6 +145,16 @@ def flip_a_bit(name: str, place: float) -> Callable[[Path], None]:
     return damage
 
 
+def both_states(damage: Callable[[str], Callable[[Path], None]]) -> Callable[[Path], None]:
+    """Damage the newest training state and the one before it."""
+
+    def damage_both(run: Path) -> None:
+        for state in Run(run).states:
+            damage(state.name)(run)
+
+    return damage_both
+
+
 def replace_by(name: str, content: str) -> Callable[[Path], None]:
     def damage(run: Path) -> None:
         (run / name).write_text(content, encoding="utf-8")
@@ -175,7 +186,8 @@ def plant_code(run: Path) -> None:
         def __reduce__(self) -> tuple[object, ...]:
             return (Path.touch, (run.parent / "exploded",))
 
-    torch.save({"progress": Bomb()}, run / "training_state.pt")
+    for state in Run(run).states:
+        torch.save({"progress": Bomb()}, state)
 
 
 def stdin_of(place: Place, data: bytes) -> None:

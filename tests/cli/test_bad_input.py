@@ -5,13 +5,13 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from conftest import TINY_OPTIONS, Cli, assert_one_clear_line, contents
 from mistakes import (
     ENOUGH_PAIRS,
     Mistake,
     Place,
     aligned_files,
+    both_states,
     command,
     cut_in_half,
     edit_manifest,
@@ -37,9 +37,13 @@ from mistakes import (
     without_package,
     yaml_file,
 )
+from safetensors.torch import save_file
 
 from translator.cli import main
+from translator.inference.pytorch import load_model
+from translator.model.weights import Origin, save_weights
 from translator.runs.manifest import FORMAT
+from translator.runs.run import Run
 
 MISTAKES = [
     # the command line
@@ -557,18 +561,33 @@ MISTAKES = [
     ),
     Mistake(
         "a training state cut off",
-        go_on(cut_in_half("training_state.pt")),
-        ("training_state.pt", "cut off"),
+        go_on(both_states(cut_in_half)),
+        ("training_state.safetensors", "cut off"),
     ),
     Mistake(
         "a training state that has changed",
-        go_on(flip_a_bit("training_state.pt", 0.5)),
-        ("training_state.pt", "damaged", "checksum", "to train from the start"),
+        go_on(both_states(lambda name: flip_a_bit(name, 0.9))),
+        ("training_state.safetensors", "damaged", "SHA-256", "to train from the start"),
     ),
     Mistake(
-        "measurements that are none",
-        go_on(replace_by("metrics.jsonl", '{"step": "many"}\n')),
-        ("metrics.jsonl, line 1", "damaged"),
+        "a training state of an earlier version",
+        go_on(lambda run: [path.rename(run / "training_state.pt") for path in Run(run).states]),
+        ("run/training_state.pt", "earlier version", "delete run to train from the start"),
+    ),
+    Mistake(
+        "a number of steps that was edited",
+        go_on(lambda run: edit_manifest(run, max_steps=50)),
+        ("training_state.safetensors", "max_steps (60 there, 50 in run/run.json)", "restore"),
+    ),
+    Mistake(
+        "weights of another training",
+        go_on(lambda run: save_weights(load_model(Run(run)), Run(run).weights, Origin("x", 60))),
+        ("run/weights.safetensors: not the weights that this training saved", "restore the file"),
+    ),
+    Mistake(
+        "weights that are gone",
+        go_on(without("weights.safetensors")),
+        ("run/weights.safetensors: no weights",),
     ),
     Mistake(
         "another configuration than a run has begun with",
@@ -593,11 +612,15 @@ MISTAKES = [
         ("links, line 1", '"0:0" is not a link', "0-0"),
     ),
     Mistake("guidance beyond a sentence", guided_by("99-0\n"), ("links, line 1", "out of range")),
-    Mistake("a training state that is code", go_on(plant_code), ("training_state.pt", "damaged")),
+    Mistake(
+        "a training state that is code",
+        go_on(plant_code),
+        ("training_state.safetensors", "damaged"),
+    ),
     Mistake(
         "a training state of something else",
-        go_on(lambda run: torch.save({"other": 1}, run / "training_state.pt")),
-        ("training_state.pt", "not a state of this run"),
+        go_on(both_states(lambda name: lambda run: save_file({}, run / name))),
+        ("training_state.safetensors", "damaged (it has no checksum)"),
     ),
     Mistake(
         "the corpus changed under a run",

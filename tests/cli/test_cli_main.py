@@ -35,7 +35,8 @@ FILES_OF_A_RUN = {
     "run.json",
     "test.jsonl",
     "tokenizer.model",
-    "training_state.pt",
+    "training_state.previous.safetensors",
+    "training_state.safetensors",
     "weights.safetensors",
 }
 SENTENCES = [

@@ -16,6 +16,7 @@ from translator.data.prepare import prepare
 from translator.runs.run import Run
 
 WEIGHTS = ["weights.safetensors"]
+STATE = "training_state.safetensors"
 
 # `translator` with a limit on file sizes, which acts like a full disk and needs no privileges.
 LIMITED = """
@@ -43,11 +44,11 @@ def test_a_full_disk_loses_nothing(cli: Cli, trained_run: Path, small_disk: Path
     """There is room for the first state but not for the second; with more room the run resumes."""
     run = small_disk / "run"
     command = ["train", *TINY_OPTIONS, f"--data-dir={trained_run.parents[1] / 'data'}"]
-    room = sum((trained_run / name).stat().st_size for name in ("training_state.pt", *WEIGHTS * 2))
+    room = sum((trained_run / name).stat().st_size for name in (STATE, *WEIGHTS * 2))
     (small_disk / "filler").write_bytes(bytes(2 * 2**20 - room - 120_000))
     result = cli(*command, "--run-dir", str(run))
     assert_one_clear_line(result, str(run), "No space left on device")
-    assert (run / "training_state.pt").exists()
+    assert (run / STATE).exists()
     assert not [path for path in run.iterdir() if path.suffix == ".tmp"]
     (small_disk / "filler").unlink()
     result = cli(*command, "--run-dir", str(run))
@@ -61,11 +62,11 @@ def test_a_run_resumes_after_a_state_did_not_fit(
     cli: Cli, tmp_path: Path, trained_run: Path
 ) -> None:
     """Not even the first state fits, although its weights do."""
-    limit = (trained_run / "training_state.pt").stat().st_size - 1
+    limit = (trained_run / STATE).stat().st_size - 1
     assert limit > (trained_run / WEIGHTS[0]).stat().st_size
     command = ["train", *TINY_OPTIONS, f"--data-dir={trained_run.parents[1] / 'data'}"]
     result = cli(str(limit), *command, "--run-dir=run", program=("-c", LIMITED))
-    assert_one_clear_line(result, "run/training_state.pt: File too large")
+    assert_one_clear_line(result, f"run/{STATE}: File too large")
     run = tmp_path / "run"
     assert not [path for path in run.rglob("*") if path.suffix == ".tmp"]
     main([*command, f"--run-dir={run}"])

@@ -141,6 +141,15 @@ def test_a_source_without_new_pairs_is_refused(tmp_path: Path) -> None:
         prepare(config)
 
 
+def test_lost_checksums_are_an_error_that_names_the_fix(tmp_path: Path) -> None:
+    prepared = prepare(tiny_config(tmp_path))
+    (prepared.tokenizer_dir / CHECKSUMS).unlink()
+    with pytest.raises(
+        TranslatorError, match=r"SHA256SUMS: missing or damaged; delete .*tokenizer"
+    ):
+        prepare(tiny_config(tmp_path))
+
+
 def hashed_files(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Return a list to which each file is added whose checksum is computed."""
     hashed: list[Path] = []

@@ -26,7 +26,7 @@ from translator.inference.pytorch import load_model, load_pytorch_engine
 from translator.inference.translator import Translator
 from translator.model.layers import DecoderLayer
 from translator.model.transformer import Transformer
-from translator.model.weights import save_weights
+from translator.model.weights import Origin, save_weights
 from translator.pipeline import train
 from translator.runs.run import Run
 from translator.system.checksums import sha256_of
@@ -89,7 +89,7 @@ def test_both_engines_stop_at_the_limit_of_each_source(own_copy: Path) -> None:
         model.decoder.norm.bias.fill_(1)
         model.embedding.weight[EOS_ID] = -10
     run = Run(own_copy)
-    save_weights(model, run.weights)
+    save_weights(model, run.weights, Origin("none", 0))
     export_ctranslate2(run)
     ours, theirs = both(own_copy)
     ids = ours.tokenizer.encode(model_texts(ours))

@@ -14,18 +14,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from conftest import PAIRS, TINY_OPTIONS, contents, tiny_config
+from helpers import saved_state
 from safetensors.torch import load_file
 
 from translator import pipeline
 from translator.cli import main
 from translator.errors import TranslatorError
 from translator.runs.run import Run
+from translator.training.checkpoint import save_state
 from translator.training.trainer import Trainer
 
 OPTIONS = [
@@ -39,6 +42,8 @@ OPTIONS = [
     "--training.checkpoint_minutes=1e-9",
     "--training.precision=bfloat16",
 ]
+# Seconds to wait for a process, on a machine that has other things to do.
+TIMEOUT = 600
 # Seconds from a saved state to a signal: from the middle of a step to several steps later.
 SECONDS_TO_CTRL_C = 0.1
 SECONDS_TO_KILLS = (0.0, 0.13, 0.29)
@@ -58,11 +63,19 @@ def resume(folder: Path, data_dir: Path) -> None:
     main(["train", *OPTIONS, f"--run-dir={folder}", f"--data-dir={data_dir}"])
 
 
+def modified(path: Path) -> int:
+    """The time of a file in nanoseconds; 0 without a file, as in the middle of a save."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
 def wait_for_a_new_state(process: subprocess.Popen[str], run: Run) -> None:
     """Wait until this process has saved a state and so is in the middle of its steps."""
-    before = run.state.stat().st_mtime_ns if run.state.exists() else 0
-    deadline = time.monotonic() + 120
-    while not run.state.exists() or run.state.stat().st_mtime_ns == before:
+    before = modified(run.state)
+    deadline = time.monotonic() + TIMEOUT
+    while modified(run.state) in (0, before):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             raise RuntimeError(f"no state was saved: {process.communicate()[1]}")
@@ -80,15 +93,6 @@ def interrupt_at(step: int, save: Callable[[Trainer], None]) -> Callable[[Traine
     return save_and_interrupt
 
 
-def model_in_state(run: Run) -> dict[str, torch.Tensor]:
-    learner = torch.load(run.state, weights_only=True)["learner"]
-    return {
-        f"{part}.{name}": tensor
-        for part in ("model", "average")
-        for name, tensor in learner[part].items()
-    }
-
-
 def measurements(run: Run) -> list[tuple[int, float | None, float | None]]:
     """The metrics, except times."""
     records = [json.loads(line) for line in run.metrics.open()]
@@ -103,7 +107,7 @@ def assert_equal_tensors(left: dict[str, torch.Tensor], right: dict[str, torch.T
 def assert_same_end(run: Run, reference: Run) -> None:
     assert run.read_manifest().state == "finished"
     assert_equal_tensors(load_file(run.weights), load_file(reference.weights))
-    assert_equal_tensors(model_in_state(run), model_in_state(reference))
+    assert_equal_tensors(saved_state(run).tensors, saved_state(reference).tensors)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +119,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def uninterrupted(data_dir: Path) -> Run:
     """Trained in a separate process, so that no state of this process can leak into it."""
     process = start(data_dir / "uninterrupted", data_dir)
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, stderr
     return Run(data_dir / "uninterrupted")
 
@@ -128,7 +132,7 @@ def stopped(data_dir: Path) -> tuple[Run, int, str]:
     wait_for_a_new_state(process, run)
     time.sleep(SECONDS_TO_CTRL_C)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=TIMEOUT)
     return run, process.returncode, stderr
 
 
@@ -153,7 +157,7 @@ def killed(data_dir: Path) -> Run:
         assert process.returncode == -signal.SIGKILL
         assert run.read_manifest().state == "training"
     process = start(run.path, data_dir)
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, stderr
     assert "resuming" in stderr
     return run
@@ -186,7 +190,8 @@ def test_a_kill_before_the_first_saved_state_repeats_no_measurement(
 ) -> None:
     """If states are only saved every few minutes, losses are logged before the first state."""
     shutil.copyfile(uninterrupted.metrics, stopped_copy.metrics)
-    stopped_copy.state.unlink()
+    for state in stopped_copy.states:
+        state.unlink()
     stopped_copy.weights.unlink(missing_ok=True)
     resume(stopped_copy.path, data_dir)
     assert measurements(stopped_copy) == measurements(uninterrupted)
@@ -200,7 +205,7 @@ def test_ctrl_c_saves_and_says_how_to_resume(stopped: tuple[Run, int, str]) -> N
     run, code, stderr = stopped
     assert code == 130
     assert "Traceback" not in stderr
-    step = torch.load(run.state, weights_only=True)["progress"]["step"]
+    step = saved_state(run).state.progress.step
     assert 0 < step < 70
     last = stderr.strip().splitlines()[-1]
     assert f"saved at step {step}" in last
@@ -211,7 +216,7 @@ def test_a_moved_run_resumes_despite_an_interrupted_write(
     stopped_copy: Run, uninterrupted: Run, data_dir: Path
 ) -> None:
     """The folder was moved, and a killed process left half a state under a temporary name."""
-    half = stopped_copy.path / ".training_state.pt.123.tmp"
+    half = stopped_copy.path / ".training_state.safetensors.123.tmp"
     half.write_bytes(stopped_copy.state.read_bytes()[:5000])
     stopped_copy.attention.mkdir(exist_ok=True)
     half_picture = stopped_copy.attention / ".step-0000023.png.123.tmp"
@@ -225,7 +230,7 @@ def test_a_moved_run_resumes_despite_an_interrupted_write(
 def test_a_measurement_cut_short_by_a_kill_is_repeated(
     stopped_copy: Run, uninterrupted: Run, data_dir: Path
 ) -> None:
-    step = torch.load(stopped_copy.state, weights_only=True)["progress"]["step"]
+    step = saved_state(stopped_copy).state.progress.step
     with stopped_copy.metrics.open("a") as file:
         file.write(
             f'{{"step": {step + 1}, "seconds": 9.0, "loss": 99.0}}\n{{"step": {step + 2}, "lo'
@@ -251,48 +256,124 @@ class Bomb:
 def test_a_planted_state_is_never_executed(
     stopped_copy: Run, data_dir: Path, tmp_path: Path, torch_format: bool
 ) -> None:
-    marker = tmp_path / "executed"
+    marker, planted = tmp_path / "executed", tmp_path / "planted"
     if torch_format:
-        torch.save({"progress": Bomb(marker)}, stopped_copy.state)
-        torch.load(stopped_copy.state, weights_only=False)
+        torch.save({"progress": Bomb(marker)}, planted)
+        torch.load(planted, weights_only=False)
     else:
-        stopped_copy.state.write_bytes(pickle.dumps(Bomb(marker)))
-        pickle.loads(stopped_copy.state.read_bytes())
+        planted.write_bytes(pickle.dumps(Bomb(marker)))
+        pickle.loads(planted.read_bytes())
     assert marker.exists()  # the bomb works
     marker.unlink()
+    for state in stopped_copy.states:
+        shutil.copyfile(planted, state)
     with pytest.raises(SystemExit, match="2"):
         resume(stopped_copy.path, data_dir)
     assert not marker.exists()
 
 
-def test_a_state_of_another_model_is_refused(stopped_copy: Run, data_dir: Path) -> None:
-    state = torch.load(stopped_copy.state, weights_only=True)
-    state["learner"]["model"].popitem()
-    torch.save(state, stopped_copy.state)
-    with pytest.raises(SystemExit, match="2"):
-        resume(stopped_copy.path, data_dir)
+def change_state(run: Run, tensors: dict[str, torch.Tensor] | None = None, **changes: Any) -> None:
+    """Rewrite the newest state with changes, as code with another idea of a state would."""
+    loaded = saved_state(run)
+    state = replace(loaded.state, **changes)
+    save_state(run.state, state, loaded.tensors if tensors is None else tensors, None)
 
 
-def test_a_state_of_an_earlier_version_names_no_processes(
-    stopped_copy: Run, data_dir: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("missing", ["model/", "average/", "optimizers/"])
+def test_a_state_without_some_tensor_is_refused(
+    stopped_copy: Run, data_dir: Path, missing: str
 ) -> None:
-    """It names no device either. One process computed it, and the device counts as unchanged."""
-    state = torch.load(stopped_copy.state, weights_only=True)
-    del state["computed_with"]["processes"], state["computed_with"]["device"]
-    torch.save(state, stopped_copy.state)
+    tensors = saved_state(stopped_copy).tensors
+    left_out = next(name for name in tensors if name.startswith(missing))
+    change_state(stopped_copy, {n: t for n, t in tensors.items() if n != left_out})
+    with pytest.raises(TranslatorError, match=r"safetensors: not a state of this run"):
+        pipeline.train(stopped_copy.load_config(), stopped_copy)
+
+
+def test_a_state_of_another_run_is_refused(
+    stopped_copy: Run, data_dir: Path, tmp_path: Path
+) -> None:
+    """The other run has the same corpus and a model of the same shape, but another seed."""
+    other = Run(tmp_path / "other")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "save", interrupt_at(3, Trainer.save))
+        with pytest.raises(SystemExit, match="130"):
+            main(["train", *OPTIONS, "--seed=2", f"--run-dir={other.path}",
+                  f"--data-dir={data_dir}"])  # fmt: skip
+    shutil.copyfile(other.state, stopped_copy.state)
+    before = contents(stopped_copy.path)
+    with pytest.raises(
+        TranslatorError, match=r"the state of another training, .* in seed; restore"
+    ):
+        pipeline.train(stopped_copy.load_config(), stopped_copy)
+    assert contents(stopped_copy.path) == before
+
+
+def test_the_older_state_replaces_a_damaged_one(
+    stopped_copy: Run, uninterrupted: Run, data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = saved_state(stopped_copy).state.progress.step
+    data = bytearray(stopped_copy.state.read_bytes())
+    data[-1] ^= 1
+    stopped_copy.state.write_bytes(data)
     resume(stopped_copy.path, data_dir)
-    assert "now with" not in capsys.readouterr().err
-    assert stopped_copy.read_manifest().state == "finished"
+    said = capsys.readouterr().err
+    assert f"note: {stopped_copy.state}: damaged (its SHA-256 differs); going on from" in said
+    assert f"resuming {stopped_copy.path} at step {step - 1}" in said
+    assert measurements(stopped_copy) == measurements(uninterrupted)
+    assert_same_end(stopped_copy, uninterrupted)
+
+
+@pytest.mark.parametrize("damage", ["a bad line", "lost lines", "no file"])
+def test_measurements_are_restored_from_the_state(
+    uninterrupted: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    damage: str,
+) -> None:
+    run = Run(Path(shutil.copytree(uninterrupted.path, tmp_path / "run")))
+    run.write_manifest(replace(run.read_manifest(), state="training"))
+    lines = run.metrics.read_text().splitlines(keepends=True)
+    changed = ['{"step": "many"}\n', *lines[1:]] if damage == "a bad line" else lines[2:]
+    run.metrics.write_text("".join(changed))
+    if damage == "no file":
+        run.metrics.unlink()
+    monkeypatch.setattr(pipeline, "_finish", lambda *_: None)
+    pipeline.train(run.load_config(), run)
+    assert f"note: {run.metrics} was damaged or incomplete; restored" in capsys.readouterr().err
+    assert run.metrics.read_text() == "".join(lines)
+    pipeline.train(run.load_config(), run)
+    assert "damaged or incomplete" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["tokenizer.model", "lexicon.json", "dev.jsonl", "test.jsonl"])
+def test_what_a_run_lost_of_its_preparation_is_restored(
+    uninterrupted: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    """As after a power cut: the file is there, but empty."""
+    run = Run(Path(shutil.copytree(uninterrupted.path, tmp_path / "run")))
+    run.write_manifest(replace(run.read_manifest(), state="training"))
+    (run.path / name).write_bytes(b"")
+    monkeypatch.setattr(pipeline, "_finish", lambda *_: None)
+    pipeline.train(run.load_config(), run)
+    said = capsys.readouterr().err
+    assert said.count("was missing or damaged; restored from") == 1
+    assert f"note: {run.path / name} was missing" in said
+    assert (run.path / name).read_bytes() == (uninterrupted.path / name).read_bytes()
 
 
 def test_the_device_may_change(
     stopped_copy: Run, data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The state claims to come from a GPU, and the configuration says auto instead of cpu."""
-    state = torch.load(stopped_copy.state, weights_only=True)
-    assert state["computed_with"]["device"] == "cpu"
-    state["computed_with"]["device"] = "cuda"
-    torch.save(state, stopped_copy.state)
+    before = saved_state(stopped_copy).state.computed_with
+    assert before["device"] == "cpu"
+    change_state(stopped_copy, computed_with=before | {"device": "cuda"})
     edit = stopped_copy.config.read_text(encoding="utf-8").replace("device: cpu", "device: auto")
     stopped_copy.config.write_text(edit, encoding="utf-8")
     resume(stopped_copy.path, data_dir)

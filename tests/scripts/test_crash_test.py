@@ -7,11 +7,13 @@ from types import SimpleNamespace
 
 import crash_test
 import pytest
-import torch
 from conftest import PAIRS
 from crash_test import differences
 from crashing.killer import BrokenTrainingError, check_start
 from crashing.process import Training
+from helpers import saved_state
+
+from translator.training.checkpoint import save_state
 
 
 @pytest.fixture
@@ -41,22 +43,22 @@ def test_every_difference_is_named(trainings: tuple[Training, Training]) -> None
     weights = bytearray(killed.run.weights.read_bytes())
     weights[-1] ^= 1
     killed.run.weights.write_bytes(weights)
-    state = torch.load(killed.run.state, weights_only=True)
-    name, tensor = next(iter(state["learner"]["average"].items()))
-    tensor.view(-1)[0] += 1e-6
-    state["progress"]["tgt_tokens"] += 1
-    torch.save(state, killed.run.state)
+    saved = saved_state(killed.run)
+    name = next(name for name in saved.tensors if name.startswith("average/"))
+    saved.tensors[name].view(-1)[0] += 1e-6
+    saved.state.progress.tgt_tokens += 1
+    save_state(killed.run.state, saved.state, saved.tensors, None)
     edit(killed.run.metrics, r'"loss": \d', '"loss": 99')
     edit(killed.run.manifest, r'"bleu": \d', '"bleu": 99')
-    (killed.run.path / ".training_state.pt.123.tmp").touch()
+    (killed.run.path / ".training_state.safetensors.123.tmp").touch()
     (killed.run.path / "report.md").unlink()
     assert differences(killed, reference) == [
         "weights.safetensors differs",
-        "training_state.pt differs in /progress/tgt_tokens",
-        f"training_state.pt differs in /learner/average/{name}",
+        f"the saved states differ in {name}",
+        "the saved states differ in tgt_tokens",
         "metrics.jsonl differs in more than times",
         "the scores in run.json differ",
-        "run/.training_state.pt.123.tmp is left over",
+        "run/.training_state.safetensors.123.tmp is left over",
         "run/report.md is missing",
     ]
 

@@ -1,7 +1,9 @@
 """Files are written completely or not at all, read as written, and hashed the same everywhere."""
 
+import errno
 import hashlib
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -9,14 +11,22 @@ from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
+from power import Disk
 
 from translator.errors import TranslatorError
-from translator.system.checksums import fingerprint, sha256_of
+from translator.system.checksums import (
+    CHECKSUMS,
+    find_damaged_file,
+    fingerprint,
+    sha256_of,
+    write_checksums,
+)
 from translator.system.files import (
     atomic_path,
     os_errors_for,
     remove_temporaries,
     was_moved_away,
+    write_bytes,
     write_text,
 )
 
@@ -167,22 +177,54 @@ def test_a_temporary_of_a_killed_process_with_the_same_id_is_no_obstacle(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_every_file_is_flushed_before_the_rename(
+def test_a_folder_is_synced_whole_then_renamed_and_then_the_folders_above_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "folder"
-    flushed: list[int] = []
+    disk = Disk(tmp_path)
+    with disk.recording(monkeypatch), atomic_path(tmp_path / "new" / "folder") as temporary:
+        (temporary / "inner").mkdir(parents=True)
+        (temporary / "inner" / "a").write_text("a")
+        assert disk.calls == []
+    name = f"new/{temporary.name}"
+    assert disk.calls == [
+        *(f"sync {name}{inner}" for inner in ("/inner/a", "/inner", "")),
+        "rename new/folder",
+        "sync new",
+        "sync .",
+    ]
+    assert disk.synced == {"new": None, "new/folder": None, "new/folder/inner": None,
+                           "new/folder/inner/a": b"a"}  # fmt: skip
 
-    def fsync(descriptor: int) -> None:
-        assert not path.exists()
-        flushed.append(os.fstat(descriptor).st_ino)
 
-    monkeypatch.setattr(os, "fsync", fsync)
-    with atomic_path(path) as temporary:
-        for name in ("a", "inner/b"):
-            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-            (temporary / name).write_text(name)
-    assert set(flushed) == {(path / name).stat().st_ino for name in ("a", "inner/b")}
+def test_a_file_is_synced_then_renamed_and_then_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_text("old")
+    disk = Disk(tmp_path)
+    with disk.recording(monkeypatch):
+        write_bytes(tmp_path / "a", b"new", previous=tmp_path / "b")
+    assert disk.calls == [f"sync .a.{os.getpid()}.tmp", "rename b", "rename a", "sync ."]
+    assert disk.synced == {"a": b"new", "b": b"old"}
+
+
+def test_a_folder_that_cannot_be_synced_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on some network file systems; a file that can't be synced is an error."""
+    fsync = os.fsync
+
+    def refuse(descriptor: int, folders: bool) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) == folders:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", lambda descriptor: refuse(descriptor, folders=True))
+    write_text(tmp_path / "a", "text")
+    assert (tmp_path / "a").read_text() == "text"
+    monkeypatch.setattr(os, "fsync", lambda descriptor: refuse(descriptor, folders=False))
+    with pytest.raises(TranslatorError, match="b: Invalid argument"):
+        write_text(tmp_path / "b", "text")
+    assert not (tmp_path / "b").exists()
 
 
 def test_temporaries_of_killed_processes_are_removed_and_nothing_else(tmp_path: Path) -> None:
@@ -225,6 +267,33 @@ def test_sha256_is_computed_from_the_bytes(tmp_path: Path) -> None:
     data = bytes(range(256)) * 1000
     (tmp_path / "a").write_bytes(data)
     assert sha256_of(tmp_path / "a") == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "one name less", "a file more"])
+def test_checksums_that_do_not_list_every_file_are_damaged(tmp_path: Path, damage: str) -> None:
+    for name in ("a", "inner/b"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    write_checksums(tmp_path)
+    later = tmp_path / "later"
+    later.mkdir()
+    (later / "c").touch()
+    write_checksums(later)  # has checksums of its own
+    (tmp_path / ".later.lock").touch()
+    sums = tmp_path / CHECKSUMS
+    assert find_damaged_file(tmp_path) is None
+    expected = sums
+    if damage == "missing":
+        sums.unlink()
+    elif damage == "empty":
+        sums.write_text("")
+    elif damage == "one name less":
+        sums.write_text(sums.read_text().splitlines()[0] + "\n")
+        expected = tmp_path / "inner" / "b"
+    else:
+        expected = tmp_path / "inner" / "more"
+        expected.touch()
+    assert find_damaged_file(tmp_path) == expected
 
 
 def test_a_fingerprint_is_the_same_in_every_process() -> None:

@@ -1,7 +1,7 @@
 """What can be set? Every setting with its default, and how settings are read from files."""
 
 from translator.config.budget import default_settings, settings_for_budget
-from translator.config.comparison import differing_keys, shape_keys
+from translator.config.comparison import differing_keys, fixed_settings, shape_keys
 from translator.config.corpus_settings import CorpusConfig, SourceConfig
 from translator.config.settings import (
     NO_VARIATION,
@@ -28,6 +28,7 @@ __all__ = [
     "VariationConfig",
     "default_settings",
     "differing_keys",
+    "fixed_settings",
     "flatten",
     "save_config",
     "settings_for_budget",

@@ -28,10 +28,15 @@ _SHAPE_KEYS = (
 )
 
 
+def fixed_settings(config: Config) -> dict[str, Any]:
+    """Return the settings that stay the same when a run is resumed, as {"section.key": value}."""
+    return {key: value for key, value in flatten(config).items() if key not in FREE_ON_RESUME}
+
+
 def differing_keys(old: Config, new: Config) -> list[str]:
     """Return the keys in which two configurations differ, except those that are free on resume."""
-    old_flat, new_flat = flatten(old), flatten(new)
-    return [key for key in old_flat if old_flat[key] != new_flat[key] and key not in FREE_ON_RESUME]
+    old_settings, new_settings = fixed_settings(old), fixed_settings(new)
+    return [key for key, value in old_settings.items() if value != new_settings[key]]
 
 
 def shape_keys(config: Config) -> dict[str, Any]:

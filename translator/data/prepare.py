@@ -73,6 +73,16 @@ class Prepared:
     tokenizer_dir: Path
     report: PreparationReport
 
+    @property
+    def run_files(self) -> list[Path]:
+        """The files of which each run has a copy, under the same name."""
+        return [
+            self.tokenizer_dir / "tokenizer.model",
+            self.tokenizer_dir / LEXICON_FILE,
+            self.corpus_dir / "dev.jsonl",
+            self.corpus_dir / "test.jsonl",
+        ]
+
 
 def prepare(config: Config, verify: bool = True, given_tokenizer: Path | None = None) -> Prepared:
     """Prepare the corpus and the tokenizer, unless they are prepared already.

@@ -1,23 +1,42 @@
 """A model's weights on disk: safetensors files, which can't contain code, with a checksum."""
 
-import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from translator.errors import TranslatorError
-from translator.system.files import write_bytes
+from translator.system.files import os_errors_for, write_bytes
+from translator.system.records import decode, encode_line
+from translator.system.tensors import (
+    DamagedTensorsError,
+    StoredTensors,
+    pack_tensors,
+    read_tensors,
+)
 
 Model = TypeVar("Model", bound=nn.Module)
 
-# In the metadata of the same file, since a kill between two writes could leave two files that don't
-# match.
-_CHECKSUM = "sha256"
+# Most of the parameters are in matrices, which a configuration decides. The rest, biases and norms,
+# are fewer than these or than one megabyte.
+_BYTES_PER_MATRIX_PARAMETER = 8
+_MAX_OTHER_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where weights come from.
+
+    Attributes:
+        training: the fingerprint of the training, see `Identity`
+        step: the step after which they were saved
+    """
+
+    training: str
+    step: int
 
 
 def get_weights(model: nn.Module) -> dict[str, Tensor]:
@@ -41,10 +60,15 @@ def set_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
         tensor.copy_(weights[name])
 
 
-def save_weights(model: nn.Module, path: Path) -> None:
-    """Write a model's weights, as float32 on the CPU."""
-    weights = {name: tensor.cpu() for name, tensor in get_weights(model).items()}
-    write_bytes(path, safetensors.torch.save(weights, {_CHECKSUM: _checksum(weights)}))
+def save_weights(model: nn.Module, path: Path, origin: Origin) -> str:
+    """Write a model's weights and their origin.
+
+    Returns:
+        The checksum of both, see `StoredTensors`.
+    """
+    content, sha256 = pack_tensors(get_weights(model), encode_line(origin).rstrip())
+    write_bytes(path, content)
+    return sha256
 
 
 def load_weights(make_model: Callable[[], Model], parameters: int, path: Path) -> Model:
@@ -53,28 +77,14 @@ def load_weights(make_model: Callable[[], Model], parameters: int, path: Path) -
     Args:
         make_model: creates the model; called only if the file has enough parameters, since a
             changed config.yaml could otherwise request any amount of memory
-        parameters: lower bound of the model's number of parameters
+        parameters: lower bound of the model's number of parameters: those of its matrices
         path: the weights file
 
     Raises:
         TranslatorError: the file is missing, damaged, or belongs to a model of another shape.
     """
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            # Copy the tensors, since the file may be overwritten while it is mapped.
-            weights = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-            checksum = (file.metadata() or {}).get(_CHECKSUM)
-    except FileNotFoundError as error:
-        raise TranslatorError(
-            f"{path}: no weights yet; they are written at the first evaluation on dev"
-        ) from error
-    except (OSError, safetensors.SafetensorError) as error:
-        raise _damaged(path, f"or cut off ({error})") from error
     # Files of other tools have no checksum.
-    if checksum not in (None, _checksum(weights)):
-        raise _damaged(path, "(its SHA-256 differs)")
-    if not all(w.dtype == torch.float32 and w.isfinite().all() for w in weights.values()):
-        raise _damaged(path, "(it contains values other than finite float32 numbers)")
+    weights = _read(path, parameters).tensors
     misfit = f"{path}: the weights don't fit the config.yaml next to them"
     if sum(tensor.numel() for tensor in weights.values()) < parameters:
         raise TranslatorError(misfit)
@@ -86,14 +96,31 @@ def load_weights(make_model: Callable[[], Model], parameters: int, path: Path) -
     return model
 
 
-def _checksum(weights: dict[str, Tensor]) -> str:
-    """SHA-256 of the names, types, shapes and values, whatever their order in a file."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(weights.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+def read_origin(path: Path, parameters: int) -> tuple[Origin | None, str | None]:
+    """Read where the weights in a file come from; for the arguments and errors see `load_weights`.
+
+    Returns:
+        The origin and the checksum; None for a file that doesn't have it.
+    """
+    stored = _read(path, parameters)
+    origin = decode(stored.note.encode(), Origin, str(path)) if stored.note else None
+    return origin, stored.sha256
 
 
-def _damaged(path: Path, how: str) -> TranslatorError:
-    return TranslatorError(f"{path}: damaged {how}; restore the file, or train again")
+def _read(path: Path, parameters: int) -> StoredTensors:
+    if not path.exists():
+        raise TranslatorError(
+            f"{path}: no weights yet; they are written at the first evaluation on dev"
+        )
+    fix = "restore the file, or train again"
+    try:
+        with os_errors_for(path):
+            stored = read_tensors(path, parameters * _BYTES_PER_MATRIX_PARAMETER + _MAX_OTHER_BYTES)
+    except DamagedTensorsError as error:
+        raise TranslatorError(f"{path}: damaged {error}; {fix}") from error
+    values = stored.tensors.values()
+    if not all(tensor.dtype == torch.float32 and tensor.isfinite().all() for tensor in values):
+        raise TranslatorError(
+            f"{path}: damaged (it contains values other than finite float32 numbers); {fix}"
+        )
+    return stored

@@ -83,7 +83,7 @@ def _summary(run: Run) -> RunSummary:
 
 
 def _written(run: Run) -> datetime:
-    paths = (run.manifest, run.metrics, run.state)
+    paths = (run.manifest, run.metrics)
     return datetime.fromtimestamp(max(p.stat().st_mtime for p in paths if p.exists()), UTC)
 
 

@@ -44,6 +44,13 @@ def write_measurements(path: Path, measurements: Sequence[Measurement]) -> None:
     write_records(path, measurements)
 
 
+def begins_with(path: Path, measurements: Sequence[Measurement]) -> bool:
+    """Whether the file begins with these measurements, as they were appended."""
+    expected = "".join(map(encode_line, measurements)).encode()
+    with os_errors_for(path):
+        return (path.read_bytes() if path.exists() else b"").startswith(expected)
+
+
 def read_measurements(path: Path) -> list[Measurement]:
     """Read all measurements, except a last line that a killed process left incomplete.
 

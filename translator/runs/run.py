@@ -7,7 +7,8 @@ lexicon.json           the words of both languages, and their usual case
 dev.jsonl test.jsonl   the held-out sentences
 weights.safetensors    the best weights on dev, which translate
 ctranslate2            the models that `translator export` writes
-training_state.pt      the last weights, and everything else that an exact resume needs
+training_state.safetensors           the last weights, and all else that an exact resume needs
+training_state.previous.safetensors  the state before that, in case the last one is damaged
 metrics.jsonl          the measurements, one per line
 tensorboard            the same for TensorBoard, if training.tensorboard is set
 attention              a picture of cross-attention for each evaluation
@@ -76,7 +77,17 @@ class Run:
     @property
     def state(self) -> Path:
         """The training state, from which training resumes."""
-        return self.path / "training_state.pt"
+        return self.path / "training_state.safetensors"
+
+    @property
+    def previous_state(self) -> Path:
+        """The training state that was saved before `state`."""
+        return self.path / "training_state.previous.safetensors"
+
+    @property
+    def states(self) -> list[Path]:
+        """The saved training states that there are, the newest first."""
+        return [path for path in (self.state, self.previous_state) if path.exists()]
 
     @property
     def metrics(self) -> Path:
@@ -181,16 +192,28 @@ class Run:
         Raises:
             TranslatorError: one is damaged, missing or a different one, or the folder is not a run.
         """
+        for path in (self.tokenizer, self.lexicon):
+            self._require_own(path)
+
+    def _require_own(self, path: Path) -> None:
         corpus = self.read_manifest().corpus
-        for path, expected in (
-            (self.tokenizer, corpus.tokenizer_sha256),
-            (self.lexicon, corpus.lexicon_sha256),
-        ):
-            if sha256_of(path) != expected:
-                raise TranslatorError(
-                    f"{path}: damaged, or not the file that this run was trained with; restore "
-                    "it, or train again"
-                )
+        own = {self.tokenizer: corpus.tokenizer_sha256, self.lexicon: corpus.lexicon_sha256}
+        if sha256_of(path) != own[path]:
+            raise TranslatorError(
+                f"{path}: damaged, or not the file that this run was trained with; restore it, or "
+                "train again"
+            )
+
+    def is_intact(self, path: Path) -> bool:
+        """Whether the tokenizer, the lexicon, dev or test is the one that the run started with."""
+        try:
+            if path in (self.tokenizer, self.lexicon):
+                self._require_own(path)
+            else:
+                self.read_held_out(path.stem)
+        except TranslatorError:
+            return False
+        return True
 
     def read_held_out(self, split: str) -> "list[Example]":
         """Read the sentences of dev or test, and check that they are the ones that were held out.

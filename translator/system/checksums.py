@@ -30,22 +30,27 @@ def write_checksums(folder: Path, others: Mapping[str, str] | None = None) -> No
 
 
 def find_damaged_file(folder: Path, *beginnings: str) -> Path | None:
-    """Find a file that has changed since `write_checksums`.
+    """Find a file that has changed since `write_checksums`, or that has no checksum.
+
+    Hidden files, and folders inside that have checksums of their own, are not looked at.
 
     Args:
         folder: the folder of `CHECKSUMS`
         beginnings: check only names that start with one of these; default: all names
 
     Returns:
-        The first such file, or None. It is `CHECKSUMS` itself if it lists no name with one of the
-        beginnings.
+        The first such file, or None. It is `CHECKSUMS` itself if that is missing, or lists no name
+        with one of the beginnings.
 
     Raises:
-        TranslatorError: `CHECKSUMS` is missing or can't be read.
+        TranslatorError: a file can't be read.
     """
+    if not (folder / CHECKSUMS).is_file():
+        return folder / CHECKSUMS
     with os_errors_for(folder / CHECKSUMS):
         lines = (folder / CHECKSUMS).read_bytes().decode(errors="replace").splitlines()
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    there = _names(folder)
     for beginning in beginnings or [""]:
         names = [name for name in sums if name.startswith(beginning)]
         for name in names:
@@ -54,7 +59,23 @@ def find_damaged_file(folder: Path, *beginnings: str) -> Path | None:
                 return path
         if not names:
             return folder / CHECKSUMS
+        for name in there:
+            if name.startswith(beginning) and name not in sums:
+                return folder / name
     return None
+
+
+def _names(folder: Path) -> list[str]:
+    """The paths of the files that `CHECKSUMS` must list, relative to the folder."""
+    names: list[str] = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name == CHECKSUMS:
+            continue
+        if not path.is_dir():
+            names.append(path.name)
+        elif not (path / CHECKSUMS).exists():
+            names += [f"{path.name}/{name}" for name in _names(path)]
+    return names
 
 
 def fingerprint(*parts: object) -> str:

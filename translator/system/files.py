@@ -16,6 +16,9 @@ from translator.errors import TranslatorError
 # In bytes. A whole novel has one or two million, so a longer line is not a sentence: refuse it
 # before it fills the memory.
 MAX_LINE_BYTES = 10 * 2**20
+# Some file systems can't sync a folder, and a folder above ours may not be readable. There is
+# nothing more that a program can do then.
+_FOLDER_SYNC_UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM)
 
 
 def line_too_long_error(place: str) -> TranslatorError:
@@ -40,17 +43,24 @@ def os_errors_for(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_path(path: Path, *, replace: bool = True) -> Iterator[Path]:
-    """Write a file or a folder under a temporary name, flush it to disk, then rename it.
+def atomic_path(
+    path: Path, *, replace: bool = True, previous: Path | None = None
+) -> Iterator[Path]:
+    """Write a file or a folder under a temporary name, sync it to the disk, then rename it.
 
     A reader, or a process killed at any moment, sees the old file or the new one, never half of
     one. A folder takes two renames, since no folder can be renamed onto another: a process killed
     between them leaves no folder. If the block fails, the old file or folder stays, and the
     temporary one is removed.
 
+    When the block has ended, the new file or folder also survives a loss of power, since its
+    content was synced before the rename, and its name after it.
+
     Args:
         path: the file or folder to write; its parent must exist when the block ends
         replace: whether to replace an older file or folder; an empty folder is always replaced
+        previous: the name that an older file gets, next to `path`. A process killed between the
+            two renames leaves `previous` only
 
     Yields:
         The temporary path, next to `path`. Nothing exists there yet: the block creates a file or
@@ -64,8 +74,15 @@ def atomic_path(path: Path, *, replace: bool = True) -> Iterator[Path]:
         try:
             _remove(temporary)  # a killed process may have had the same id
             yield temporary
-            _flush(temporary)
+            sync(temporary)
+            is_folder = temporary.is_dir()
+            if previous is not None and path.exists():
+                path.replace(previous)
             _rename(temporary, path, replace)
+            if is_folder:
+                _sync_names(path.parent)
+            else:
+                _sync_one(path.parent)
         except BaseException:
             with suppress(OSError):  # the first error is the one to report
                 _remove(temporary)
@@ -97,11 +114,14 @@ def filled_folder(folder: Path, last: str) -> Iterator[Path]:
             _remove(temporary)
             temporary.mkdir()
             yield temporary
-            _flush(temporary)
+            sync(temporary)
             for path in sorted(temporary.iterdir(), key=lambda path: path.name == last):
+                if path.name == last:
+                    _sync_one(folder)  # the names of all others are on the disk before this one
                 moved.append(folder / path.name)
                 path.rename(moved[-1])
             temporary.rmdir()
+            _sync_names(folder)
         except BaseException:
             with suppress(OSError):  # the first error is the one to report
                 for path in reversed(moved):
@@ -144,12 +164,34 @@ def was_moved_away(path: Path) -> bool:
     return not path.exists() and any(older)
 
 
-def _flush(path: Path) -> None:
-    """Flush a file, or every file in a folder, to disk."""
-    for file in path.rglob("*") if path.is_dir() else [path]:
-        if file.is_file():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
+def sync(path: Path) -> None:
+    """Sync a file, or a folder with everything in it, to the disk, where it survives a power cut.
+
+    The name of `path` itself belongs to its parent, which must be synced on its own.
+    """
+    if path.is_dir():
+        for inner in path.iterdir():
+            sync(inner)
+    _sync_one(path)
+
+
+def _sync_names(folder: Path) -> None:
+    """Sync the names in a folder and in those above it, which may be new too."""
+    for path in (folder, *folder.absolute().parents):
+        _sync_one(path)
+
+
+def _sync_one(path: Path) -> None:
+    """Sync the content of a file, or the names in a folder."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if not (path.is_dir() and error.errno in _FOLDER_SYNC_UNSUPPORTED):
+            raise
 
 
 def _rename(temporary: Path, path: Path, replace: bool) -> None:
@@ -177,9 +219,9 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes | memoryview) -> None:
-    """Write `data` to `path` atomically."""
-    with atomic_path(path) as temporary:
+def write_bytes(path: Path, data: bytes, previous: Path | None = None) -> None:
+    """Write `data` to `path` atomically; for `previous` see `atomic_path`."""
+    with atomic_path(path, previous=previous) as temporary:
         temporary.write_bytes(data)
 
 

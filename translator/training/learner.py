@@ -2,11 +2,10 @@
 
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from copy import deepcopy
 from statistics import mean, median
-from typing import Any
 
 import numpy as np
 import torch
@@ -206,22 +205,32 @@ class Learner:
         totals = self.world.totals([total[name] for name in names], self.device)
         return dict(zip(names, totals, strict=True)), sums
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that the next steps depend on, except the configuration and the seed."""
+    def state_dict(self) -> dict[str, Tensor]:
+        """All tensors that the next steps depend on.
+
+        They also depend on the configuration, the seed and the position in the batches.
+        """
+        parts = {"model": get_weights(self.model), "optimizers": self.optimizers.state_dict()}
+        if self.average is not None:
+            parts["average"] = get_weights(self.average.model)
         return {
-            "batches": self.batches.state(),
-            "optimizers": self.optimizers.state_dict(),
-            "model": get_weights(self.model),
-            "average": get_weights(self.average.model) if self.average else None,
+            f"{part}/{name}": t for part, tensors in parts.items() for name, t in tensors.items()
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore a state."""
-        self.batches.restore(state["batches"])
-        self.optimizers.load_state_dict(state["optimizers"])
-        set_weights(self.model, state["model"])
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore a state.
+
+        Raises:
+            ValueError: it is the state of another model.
+        """
+        parts: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
+        for path, tensor in state.items():
+            part, _, name = path.partition("/")
+            parts[part][name] = tensor
+        self.optimizers.load_state_dict(parts["optimizers"])
+        set_weights(self.model, parts["model"])
         if self.average is not None:
-            set_weights(self.average.model, state["average"])
+            set_weights(self.average.model, parts["average"])
 
 
 def estimate_steps(

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from translator.config import TrainingConfig
 from translator.model.transformer import Transformer
@@ -47,6 +47,7 @@ class Optimizers:
         embeddings = {
             id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
         }
+        self._names: dict[Tensor, str] = {p: name for name, p in model.named_parameters()}
         parameters = list(model.parameters())
         matrices = [p for p in parameters if p.ndim == 2 and id(p) not in embeddings]
         chosen = {id(p) for p in matrices}
@@ -77,14 +78,36 @@ class Optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
-    def state_dict(self) -> list[dict[str, Any]]:
-        """The state of each optimizer, for `load_state_dict`."""
-        return [optimizer.state_dict() for optimizer in self._all]
+    def state_dict(self) -> dict[str, Tensor]:
+        """What the optimizers remember of each parameter, as {"parameter/key": tensor}.
 
-    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Restore the state of each optimizer."""
-        for optimizer, state in zip(self._all, states, strict=True):
-            optimizer.load_state_dict(state)
+        Their settings are not part of it, since the configuration and the step decide them.
+        """
+        return {
+            f"{self._names[parameter]}/{key}": value
+            for optimizer in self._all
+            for parameter, values in optimizer.state.items()
+            for key, value in values.items()
+        }
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore a state.
+
+        Raises:
+            ValueError: the state is not one of these parameters.
+        """
+        by_name: dict[str, dict[str, Tensor]] = {name: {} for name in self._names.values()}
+        for path, value in state.items():
+            name, _, key = path.rpartition("/")
+            if name not in by_name:
+                raise ValueError(f"there is no parameter {name}")
+            by_name[name][key] = value
+        for optimizer in self._all:
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            held = {i: by_name[self._names[p]] for i, p in enumerate(parameters)}
+            if not all(held.values()):
+                raise ValueError("it lacks a parameter")
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": held})
 
 
 class ExponentialMovingAverage:

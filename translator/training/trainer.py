@@ -6,26 +6,34 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 from tqdm import tqdm
 
 from translator.config import TrainingConfig
 from translator.errors import TranslatorError
-from translator.model.transformer import Transformer
-from translator.model.weights import save_weights
+from translator.model.transformer import Transformer, count_parameters
+from translator.model.weights import Origin, save_weights
 from translator.runs.manifest import Progress
 from translator.runs.measurements import (
     Measurement,
     append_measurement,
-    read_measurements,
+    begins_with,
     write_measurements,
 )
 from translator.runs.run import Run
-from translator.training.checkpoint import load_state, save_state
+from translator.system.files import os_errors_for, sync
+from translator.training.checkpoint import (
+    Identity,
+    LoadedState,
+    TrainingState,
+    load_newest_state,
+    save_state,
+)
 from translator.training.distributed import World
 from translator.training.learner import Learner
+from translator.training.run_checks import refuse_foreign_state, weights_are_newer
 from translator.training.tensorboard import EventFile
 
 # Steps between two records of the training loss in metrics.jsonl.
@@ -55,7 +63,7 @@ class Trainer:
         learner: Learner,
         validate: Callable[[Transformer, int], float],
         run: Run,
-        max_steps: int,
+        identity: Identity,
         world: World,
     ) -> None:
         """Set up a training.
@@ -65,16 +73,20 @@ class Trainer:
             learner: makes the steps
             validate: computes dev BLEU after a step, and draws the attention
             run: the folder to write to
-            max_steps: the step at which the training ends
+            identity: what the training computes; it ends at the last step named there
             world: the processes that train together; the main process evaluates and writes
         """
         self.config = config
         self.learner = learner
         self.validate = validate
         self.run = run
-        self.max_steps = max_steps
+        self.identity = identity
+        self.max_steps = identity.max_steps
         self.world = world
         self.progress = Progress()
+        self.measurements: list[Measurement] = []
+        self._weights_sha256: str | None = None  # checksum of the best weights
+        self._newest_is_damaged = False
         self._events: EventFile | None = None
         self._saved_at = time.monotonic()
 
@@ -124,7 +136,8 @@ class Trainer:
             progress.best_bleu, progress.best_step = progress.dev_bleu, progress.step
             progress.evaluations_without_gain = 0
             if self.world.is_main:
-                save_weights(model, self.run.weights)
+                origin = Origin(self.identity.fingerprint, progress.step)
+                self._weights_sha256 = save_weights(model, self.run.weights, origin)
         else:
             progress.evaluations_without_gain += 1
         measurement = Measurement(
@@ -171,6 +184,7 @@ class Trainer:
 
     def _record(self, measurement: Measurement) -> None:
         """Add a measurement to the run."""
+        self.measurements.append(measurement)
         if self.world.is_main:
             append_measurement(self.run.metrics, measurement)
         if self._events:
@@ -191,53 +205,88 @@ class Trainer:
         """Write everything that `resume` needs."""
         if not self.world.is_main:
             return
-        state = {
-            "progress": vars(self.progress),
-            "learner": self.learner.state_dict(),
-            "computed_with": self._computed_with(),
-        }
-        save_state(state, self.run.state)
+        if self.run.metrics.exists():
+            with os_errors_for(self.run.metrics):
+                sync(self.run.metrics)
+        state = TrainingState(
+            identity=self.identity,
+            progress=self.progress,
+            batches=self.learner.batches.state(),
+            computed_with=self._computed_with(),
+            weights_sha256=self._weights_sha256,
+            measurements=self.measurements,
+        )
+        # A damaged state must not take the place of the good one before it.
+        previous = None if self._newest_is_damaged else self.run.previous_state
+        save_state(self.run.state, state, self.learner.state_dict(), previous)
+        self._newest_is_damaged = False
         self._saved_at = time.monotonic()
 
     def resume(self) -> None:
         """Restore the saved state, if there is one; the training continues as if uninterrupted.
 
         Raises:
-            TranslatorError: the state is damaged.
+            TranslatorError: the saved states are damaged, or a file is one of another training.
+                Nothing is changed.
         """
-        if self.run.state.exists():
-            self._restore(load_state(self.run.state))
-        if not self.world.is_main:
-            return
-        # Drop the measurements after the saved step: they will be repeated.
-        measurements = read_measurements(self.run.metrics)
-        kept = [
-            measurement for measurement in measurements if measurement.step <= self.progress.step
-        ]
-        write_measurements(self.run.metrics, kept)
-        if self.config.tensorboard:
-            self._events = EventFile(self.run.tensorboard, kept)
+        parameters = count_parameters(self.learner.model)
+        loaded = load_newest_state(self.run.states, parameters)
+        if loaded is not None:
+            refuse_foreign_state(self.run, loaded, self.identity)
+        newer_weights = self.world.computed_by_main(
+            lambda: weights_are_newer(self.run, loaded, self.identity, parameters)
+        )
+        if loaded is not None:
+            self._restore(loaded)
+        if newer_weights:
+            # The weights of the best score so far are gone: the next evaluation, which a killed
+            # process has already made once, must write its weights again.
+            self.progress.best_bleu, self.progress.best_step = -1.0, 0
+            self._weights_sha256 = None
+        if self.world.is_main:
+            self._restore_metrics()
 
-    def _restore(self, state: dict[str, Any]) -> None:
+    def _restore(self, loaded: LoadedState) -> None:
+        state, path = loaded.state, loaded.path
+        if self.world.computed_by_main(lambda: state.progress.step) != state.progress.step:
+            raise TranslatorError(
+                f"process {self.world.rank}: {path} is not the state that the main process reads; "
+                "the run must be on a file system that all machines of a training share"
+            )
+        self._newest_is_damaged = loaded.damaged is not None
+        if loaded.damaged:
+            self.world.log(
+                f"note: {loaded.damaged}; going on from {path.name}, saved at step "
+                f"{state.progress.step}"
+            )
         try:
-            self.progress = Progress(**state["progress"])
-            self.learner.load_state_dict(state["learner"])
-            # A state of an earlier version doesn't name the device, nor the number of processes,
-            # which was 1 then.
-            before = {"device": self.learner.device.type, "processes": 1} | state["computed_with"]
-            then = {name: before[name] for name in self._computed_with()}
-        # A foreign file can have other keys, types or shapes than `save` writes.
-        except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-            raise TranslatorError(f"{self.run.state}: not a state of this run ({error})") from error
+            self.learner.load_state_dict(loaded.tensors)
+            self.learner.batches.restore(state.batches)
+        # A state that was written on purpose can have other names and shapes.
+        except (LookupError, ValueError, RuntimeError) as error:
+            raise TranslatorError(f"{path}: not a state of this run ({error})") from error
+        self.progress, self.measurements = state.progress, state.measurements
+        self._weights_sha256 = state.weights_sha256
         for name, now in self._computed_with().items():
-            if then[name] != now:
+            then = state.computed_with.get(name, now)
+            if then != now:
                 self.world.log(
-                    f"note: so far this run was computed with {name} {then[name]}, now with {now}: "
+                    f"note: so far this run was computed with {name} {then}, now with {now}: "
                     "by rounding, its weights will differ from those of an uninterrupted run "
-                    f"({_SET_BY[name]} {then[name]} prevents that)"
+                    f"({_SET_BY[name]} {then} prevents that)"
                 )
 
-    def _computed_with(self) -> dict[str, Any]:
+    def _restore_metrics(self) -> None:
+        """Write the measurements up to the restored step; later ones will be repeated."""
+        if not begins_with(self.run.metrics, self.measurements):
+            self.world.log(
+                f"note: {self.run.metrics} was damaged or incomplete; restored from the saved state"
+            )
+        write_measurements(self.run.metrics, self.measurements)
+        if self.config.tensorboard:
+            self._events = EventFile(self.run.tensorboard, self.measurements)
+
+    def _computed_with(self) -> dict[str, str | int]:
         """The settings that change how sums are rounded."""
         return {
             "device": self.learner.device.type,
