@@ -112,7 +112,7 @@ def _refuse_options_without_effect(options: Namespace) -> None:
 
 
 def _pair_of_texts(texts: list[str], aligner: "Aligner") -> "Pair":
-    from translator.alignment.words import split_words
+    from translator.alignment.words import require_sentences, split_words
 
     src, *given = texts
     if given:
@@ -125,6 +125,7 @@ def _pair_of_texts(texts: list[str], aligner: "Aligner") -> "Pair":
     pair = split_words(src), split_words(tgt)
     if not (pair[0].words and pair[1].words):
         raise TranslatorError("nothing to align: the sentence or its translation has no words")
+    require_sentences(pair, "the sentence or its translation")
     return pair
 
 
