@@ -3,7 +3,9 @@
 import math
 import random
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import example, given, settings
@@ -213,6 +215,50 @@ def test_an_empty_list_gives_an_empty_list(translator: Translator) -> None:
 def test_a_text_instead_of_a_list_is_refused(translator: Translator) -> None:
     with pytest.raises(TranslatorError, match="list"):
         translator.translate("Where is the cat?")
+
+
+@pytest.mark.parametrize(
+    ("texts", "options", "said"),
+    [
+        (None, {}, "texts must be a list of texts, not None"),
+        ([None], {}, r"texts\[0\] must be a text, not None"),
+        (["Good.", b"Good."], {}, r"texts\[1\] must be a text, not b'Good.'"),
+        (["Good."], {"beam_size": "5"}, "beam_size must be a whole number, not '5'"),
+        (["Good."], {"beam_size": 2.0}, r"beam_size must be a whole number, not 2\.0"),
+        (["Good."], {"n_best": None}, "n_best must be a whole number, not None"),
+        (["Good."], {"length_penalty": "1"}, "length_penalty must be a number, not '1'"),
+    ],
+)
+def test_an_argument_of_another_type_is_named(
+    translator: Translator, texts: Any, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(TranslatorError, match=said):
+        translator.translate(texts, **options)
+
+
+def test_numbers_of_numpy_and_texts_one_by_one_are_accepted(translator: Translator) -> None:
+    given: Any = (text for text in ["Good."])
+    [found] = translator.translate(given, beam_size=np.int64(1), length_penalty=np.float32(1))
+    [expected] = translator.translate(["Good."], beam_size=1)
+    assert (found.text, found.score) == (expected.text, pytest.approx(expected.score))
+
+
+def test_a_sentence_that_is_no_text_has_no_attention(translator: Translator) -> None:
+    nothing: Any = None
+    with pytest.raises(TranslatorError, match="tgt must be a text, not None"):
+        translator.cross_attention("Good.", nothing)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [((None,), "run_dir must be a path, not None"), (("run", "gpu"), "no device gpu")],
+)
+def test_a_run_is_loaded_from_a_path_on_a_device(
+    trained_run: Path, arguments: tuple[Any, ...], said: str
+) -> None:
+    path, *others = arguments
+    with pytest.raises(TranslatorError, match=said):
+        load(path and trained_run, *others)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tabulate import tabulate
 
 from translator.config import Config, flatten
+from translator.errors import printable
 from translator.runs.figures import draw_curves
 from translator.runs.manifest import Manifest, RobustnessRow, Scores, Slice
 from translator.runs.measurements import read_measurements
@@ -99,7 +100,7 @@ predicted each word of three dev sentences (mean of the layer's heads).
 - seed: {config.seed}
 """,
     )
-    return f"\n{shown}\n\n{scores}\n\nreport: {run.path / 'report.md'}"
+    return f"\n{shown}\n\n{scores}\n\nreport: {printable(str(run.path / 'report.md'))}"
 
 
 def _scores_table(manifest: Manifest, style: str) -> str:

@@ -4,14 +4,13 @@ import errno
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import Any
 
-from translator.errors import TranslatorError
+from translator.errors import TranslatorError, print_note
 
 # In bytes. A whole novel has one or two million, so a longer line is not a sentence: refuse it
 # before it fills the memory.
@@ -142,7 +141,7 @@ def locked(path: Path, busy: str | None = None) -> Iterator[None]:
                 raise TranslatorError(f"{lock}: can't be written") from error
             if busy is not None:
                 raise TranslatorError(busy) from error
-            print(f"{path}: another process is writing it; waiting …", file=sys.stderr)
+            print_note(f"{path}: another process is writing it; waiting …")
             held.acquire()
     try:
         yield

@@ -12,7 +12,6 @@ being computed; with a few million parameters this would save little time.
 
 import datetime
 import os
-import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from translator.errors import TranslatorError
+from translator.errors import TranslatorError, print_note
 
 # The others notice at once when a process ends, since its connections close. The timeout is for
 # one that hangs; it must be longer than the preparation of a large corpus.
@@ -59,7 +58,7 @@ class World:
     def log(self, line: str) -> None:
         """Print a line to standard error, in the main process only."""
         if self.is_main:
-            print(line, file=sys.stderr)
+            print_note(line)
 
     @contextmanager
     def main_process_first(self) -> Iterator[None]:
