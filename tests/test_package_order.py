@@ -1,6 +1,7 @@
 """Imports follow the direction of the data: each package imports only from the ones before it."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,21 @@ def test_a_module_imports_only_from_its_left(path: Path) -> None:
 def test_the_top_level_has_nothing_else() -> None:
     there = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
     assert there - {"__init__", "__pycache__"} == set(ORDER)
+
+
+def test_files_that_are_no_modules_are_installed() -> None:
+    """Such as py.typed, without which mypy ignores the types of an installed package."""
+    settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = {
+        path
+        for package, names in settings["tool"]["setuptools"]["package-data"].items()
+        for name in names
+        for path in PACKAGE.parent.joinpath(*package.split(".")).glob(name)
+    }
+    others = {
+        path
+        for path in PACKAGE.rglob("*.*")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".md")
+    }
+    assert PACKAGE / "py.typed" in others
+    assert others == listed

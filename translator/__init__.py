@@ -25,7 +25,12 @@ def load(run_dir: str | Path, device: str = "auto", engine: str = "pytorch") -> 
             device is not available.
     """
     # Imported here so that `import translator` is fast and a command imports only what it needs.
+    from translator.errors import TranslatorError
     from translator.inference.translator import load_translator
     from translator.runs.run import Run
 
-    return load_translator(Run(Path(run_dir)), device, engine)
+    try:
+        run = Run(Path(run_dir))
+    except TypeError as error:
+        raise TranslatorError(f"run_dir must be a path, not {run_dir!r}") from error
+    return load_translator(run, device, engine)

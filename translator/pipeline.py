@@ -35,7 +35,7 @@ from translator.data.phrases import open_phrases
 from translator.data.prepare import Prepared, prepare
 from translator.data.tokenizer import Tokenizer
 from translator.data.variation import Variation
-from translator.errors import TranslatorError
+from translator.errors import TranslatorError, print_note
 from translator.evaluation.metrics import evaluate
 from translator.evaluation.robustness import measure_robustness, translate_with
 from translator.inference.pytorch import PyTorchEngine, load_model
@@ -307,7 +307,7 @@ def _validator(
         translator = Translator(PyTorchEngine(model), tokenizer, model_text)
         lines, scores = evaluate(translator, examples, beam_size=1)
         if len(set(lines)) == 1 < len(lines):
-            print(f'warning: every translation is "{lines[0]}"', file=sys.stderr)
+            print_note(f'warning: every translation is "{lines[0]}"')
         pictures.draw(translator, step, f"step {step}, dev BLEU {scores.bleu:.1f}")
         return scores.bleu
 
@@ -346,8 +346,7 @@ def _finish(config: Config, run: Run, trainer: Trainer) -> None:
     shown = write_report(run, config, manifest, samples)
     run.write_manifest(manifest)
     print(shown)  # last, since standard output may be full or closed
-    print(
+    print_note(
         f"translate with: translator translate --run-dir {shlex.quote(str(run.path))} "
-        '"Where is the library?"',
-        file=sys.stderr,
+        '"Where is the library?"'
     )

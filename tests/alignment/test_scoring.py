@@ -46,6 +46,9 @@ def test_gold_is_read_from_either_base(tmp_path: Path, base: int, links: str) ->
         ("a\tx\n", "line 1: no links"),
         ("a\tx\t0-0\na\tx\t0:0\n", 'line 2: "0:0" is not a link'),
         ("a b\tx\t2-0\n", "line 1: the link 2-0 is out of range .*--gold-base 1"),
+        (f"a\tx\t{'9' * 5000}-0\n", 'line 1: "9+-0" is not a link'),
+        (f"a\tx\t\n{'a ' * 401}\tx\t\n", "line 2: too long to align; split it .*400 words"),
+        (f"a\tx\t\na\t{'x' * 4001}\t\n", "line 2: too long to align; split it .*4000 char"),
         ("", "empty"),
     ],
 )
@@ -54,3 +57,10 @@ def test_an_invalid_line_is_named(tmp_path: Path, content: str, said: str) -> No
     path.write_text(content, encoding="utf-8")
     with pytest.raises(TranslatorError, match=said):
         read_gold(path)
+
+
+def test_the_longest_pair_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "gold.tsv"
+    path.write_text(f"{'a ' * 400}\t{'x' * 4000}\t0-0\n", encoding="utf-8")
+    [gold] = read_gold(path)
+    assert (len(gold.src.words), len(gold.tgt.text)) == (400, 4000)

@@ -3,7 +3,9 @@
 import math
 import random
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import example, given, settings
@@ -16,6 +18,7 @@ from translator.inference.engine import Hypothesis
 from translator.inference.pytorch import PyTorchEngine
 from translator.inference.translator import Translator, load_translator
 from translator.runs.run import Run
+from translator.text.protection import Found, Protection
 from translator.text.symbols import NAMES
 
 
@@ -79,6 +82,31 @@ def test_a_very_long_sentence_is_translated_in_parts(translator: Translator, tex
     assert any("parts" in warning for warning in translation.warnings)
     assert translation.text
     assert "\n" not in translation.text
+
+
+@pytest.mark.parametrize("letters", ["ab", "a.", "A1", "12", "漢", "a\u0301\u0323", "`", "<a"])
+def test_a_text_without_a_space_is_only_looked_at_in_short_parts(
+    translator: Translator, letters: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look at all of a million letters takes a second; they were looked at many times."""
+    looked_at: list[str] = []
+    real = Protection.find
+
+    def find(self: Protection, text: str) -> list[Found]:
+        looked_at.append(text)
+        return real(self, text)
+
+    monkeypatch.setattr(Protection, "find", find)
+    translator.pipeline.apply(letters * 20_000)
+    assert max(map(len, looked_at), default=0) <= 2000
+    # Twice the text for each of the few levels of halves, from 2,000 characters to a part.
+    assert sum(map(len, looked_at)) <= 20 * len(letters) * 20_000
+
+
+def test_a_long_address_is_one_part(translator: Translator) -> None:
+    address = f"https://example.org/{'a' * 1900}"
+    [part] = translator.pipeline.apply(f"See {address} now.").parts
+    assert len(part) < 40
 
 
 def test_a_short_text_gives_no_warning_about_parts(translator: Translator) -> None:
@@ -213,6 +241,50 @@ def test_an_empty_list_gives_an_empty_list(translator: Translator) -> None:
 def test_a_text_instead_of_a_list_is_refused(translator: Translator) -> None:
     with pytest.raises(TranslatorError, match="list"):
         translator.translate("Where is the cat?")
+
+
+@pytest.mark.parametrize(
+    ("texts", "options", "said"),
+    [
+        (None, {}, "texts must be a list of texts, not None"),
+        ([None], {}, r"texts\[0\] must be a text, not None"),
+        (["Good.", b"Good."], {}, r"texts\[1\] must be a text, not b'Good.'"),
+        (["Good."], {"beam_size": "5"}, "beam_size must be a whole number, not '5'"),
+        (["Good."], {"beam_size": 2.0}, r"beam_size must be a whole number, not 2\.0"),
+        (["Good."], {"n_best": None}, "n_best must be a whole number, not None"),
+        (["Good."], {"length_penalty": "1"}, "length_penalty must be a number, not '1'"),
+    ],
+)
+def test_an_argument_of_another_type_is_named(
+    translator: Translator, texts: Any, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(TranslatorError, match=said):
+        translator.translate(texts, **options)
+
+
+def test_numbers_of_numpy_and_texts_one_by_one_are_accepted(translator: Translator) -> None:
+    given: Any = (text for text in ["Good."])
+    [found] = translator.translate(given, beam_size=np.int64(1), length_penalty=np.float32(1))
+    [expected] = translator.translate(["Good."], beam_size=1)
+    assert (found.text, found.score) == (expected.text, pytest.approx(expected.score))
+
+
+def test_a_sentence_that_is_no_text_has_no_attention(translator: Translator) -> None:
+    nothing: Any = None
+    with pytest.raises(TranslatorError, match="tgt must be a text, not None"):
+        translator.cross_attention("Good.", nothing)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [((None,), "run_dir must be a path, not None"), (("run", "gpu"), "no device gpu")],
+)
+def test_a_run_is_loaded_from_a_path_on_a_device(
+    trained_run: Path, arguments: tuple[Any, ...], said: str
+) -> None:
+    path, *others = arguments
+    with pytest.raises(TranslatorError, match=said):
+        load(path and trained_run, *others)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 # ruff: noqa: RUF001 - signs that look alike are what is tested
 
+import re
 import unicodedata
 
 import pytest
@@ -27,6 +28,29 @@ def test_no_other_form_is_left(text: str) -> None:
     kept = set("`–—«»\u200d\u0301\u0338")
     assert not (set(FORMS) - kept).intersection(result)
     assert unicodedata.is_normalized("NFC", result)
+
+
+MARKS = ["\u0301", "\u0323", "\u0344"]
+
+
+@given(
+    text=st.lists(
+        st.sampled_from(["a", "\u200b", "漢", *(mark * 20 for mark in MARKS)]), min_size=4
+    ).map("".join)
+)
+def test_accents_in_a_row_are_separated_and_none_is_lost(text: str) -> None:
+    """More would take quadratic time: 80,000 accents took eleven seconds."""
+    result = normalize(text)
+    assert all(len(run) <= 30 for run in re.findall("[\u0301\u0323]+", result))
+    assert normalize(result) == result
+    read, written = (unicodedata.normalize("NFD", t).replace("\u200b", "") for t in (text, result))
+    assert sorted(read) == sorted(written.replace("\u034f", ""))
+
+
+def test_what_people_write_has_no_separator() -> None:
+    """Such as words of 30 letters and more in other scripts, and letters with a few accents."""
+    for text in ("Достопримечательностиинетолькоони", "สวัสดีครับ" * 5, "e\u0323\u0308\u0304" * 9):
+        assert "\u034f" not in normalize(text)
 
 
 @given(text=st.text("abcñéüÑÉ01 ¿?¡!,.;:'\"-–—()[]{}«»½£€%&@#*/+=<>^~|\\_$"))

@@ -227,12 +227,14 @@ def test_only_so_many_pairs_are_taken_off() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["(", "(a) ", "- ", "1.", "😀a", "\u200d", "*", '"', ".)", "p. ", "a"]
+    "text",
+    ["(", "(a) ", "- ", "1.", "😀a", "\u200d", "*", '"', ".)", "p. ", "a", "Mr. ", "<!--", "<a"],
 )
 def test_long_texts_take_no_quadratic_time(text: str) -> None:
     """With quadratic time, each of these would take minutes."""
     long = text * 100_000
-    assert all(round_trip(step, long) == long for step in [Lines(), Frame(), FinalMark()])
+    steps = [Lines(), Tags(), Frame(), Sentences(), FinalMark()]
+    assert all(round_trip(step, long) == long for step in steps)
     for end in (".", ").", "!"):
         assert long[:-2] in FinalMark().restore([long + end], state=False)
 
@@ -292,6 +294,7 @@ def test_a_text_without_a_final_mark_gets_none(text: str, translation: str, expe
         ("<br/>", []),
         ("a < b and c > d", ["a < b and c > d"]),
         ("x <!-- <b>no</b> --> y", ["x ", " y"]),
+        ("x <!-- <!-- no --> y", ["x <!-- ", " y"]),
         (" <i> </i> ", []),
     ],
 )

@@ -30,9 +30,8 @@ def render_terminal(src: Sequence[str], tgt: Sequence[str], weights: Floats) -> 
     """
     margin = max(map(len, tgt), default=0) + 1
     height = max(map(len, src), default=0)
-    header = [
-        " " * margin + " ".join(word.rjust(height)[line] for word in src) for line in range(height)
-    ]
+    columns = [word.rjust(height) for word in src]
+    header = [" " * margin + " ".join(letters) for letters in zip(*columns, strict=True)]
     rows = [
         f"{word.rjust(margin - 1)} "
         + " ".join(_SHADES[round(weight * (len(_SHADES) - 1))] for weight in row)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from translator.alignment.symmetrization import Links
-from translator.alignment.words import Pair, Words, split_pretokenized
+from translator.alignment.words import Pair, Words, require_sentences, split_pretokenized
 from translator.corpus.text_files import read_columns
 from translator.errors import TranslatorError
 
-_LINK = re.compile(r"(\d+)([-p?])(\d+)")
+# With more digits, a number is out of range, and Python may refuse to convert it.
+_LINK = re.compile(r"(\d{1,9})([-p?])(\d{1,9})")
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,13 @@ def read_pairs(path: Path) -> Iterator[tuple[int, Words, Words, list[str]]]:
     Words are separated by white space.
 
     Raises:
-        TranslatorError: a line has one column only, or can't be read; it names the line.
+        TranslatorError: a line has one column only, is too long, or can't be read; it names the
+            line.
     """
     for number, (src, tgt, *rest) in read_columns(path):
-        yield number, split_pretokenized(src), split_pretokenized(tgt), rest
+        pair = split_pretokenized(src), split_pretokenized(tgt)
+        require_sentences(pair, f"{path}, line {number}")
+        yield number, *pair, rest
 
 
 def parse_links(

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from translator.data.tokenizer import Tokenizer
+from translator.errors import TranslatorError
 from translator.text.model_text import Located, ModelText
 from translator.text.normalization import normalize
 from translator.text.rewriting import Span
@@ -16,6 +17,9 @@ Floats = npt.NDArray[np.float64]
 
 # A word, which may contain punctuation (don't, 5.50, well-known), or a run of one other character.
 _WORD = re.compile(r"\w+(?:[.,:/’'-]\w+)*|([^\w\s])\1*")
+# The weights of a pair take memory for each source token times each target token. A longer side is
+# no sentence; pictures of so many words are 150 inches wide.
+_MAX_WORDS, _MAX_CHARS = 400, 4000
 # Punctuation written without a space before the next word, or after the previous word.
 _OPENING, _CLOSING = frozenset("¿¡([{«“‘"), frozenset(".,;:!?…)]}»”’%")
 
@@ -80,6 +84,23 @@ def split_pretokenized(line: str) -> Words:
         text += written
         attach_next = _OPENING.issuperset(written) or (written == '"' and quoted)
     return Words(text, words, spans)
+
+
+def require_sentences(pair: Pair, place: str) -> None:
+    """Check that both sides of a pair are short enough to be aligned.
+
+    Args:
+        pair: source and target
+        place: where they are from, for the error message
+
+    Raises:
+        TranslatorError: a side is longer than any sentence.
+    """
+    if any(len(side.words) > _MAX_WORDS or len(side.text) > _MAX_CHARS for side in pair):
+        raise TranslatorError(
+            f"{place}: too long to align; split it into sentences (at most {_MAX_WORDS} words and "
+            f"{_MAX_CHARS} characters on each side)"
+        )
 
 
 def encode_pairs(

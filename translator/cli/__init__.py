@@ -70,10 +70,9 @@ def run_command(verb: str) -> None:
 
 
 def _overview() -> str:
-    lines = [
-        f"  {verb:<10} {(command.__doc__ or '').splitlines()[0]}"
-        for verb, command in COMMANDS.items()
-    ]
+    # With PYTHONOPTIMIZE=2, Python drops the docstrings.
+    first_lines = {verb: (c.__doc__ or "").partition("\n")[0] for verb, c in COMMANDS.items()}
+    lines = [f"  {verb:<10} {first_line}".rstrip() for verb, first_line in first_lines.items()]
     usage = "usage: translator COMMAND [options]"
     more = ["translator COMMAND --help explains a command; translator --version prints the version"]
     return "\n".join([usage, "", *lines, "", *more])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import Namespace
 
 from translator.cli.options import add_run_options, command_parser, parse, selected_run
-from translator.errors import TranslatorError
+from translator.errors import TranslatorError, print_note
 from translator.runs.run import Run
 from translator.system.parallel import chunked
 
@@ -112,7 +112,7 @@ def _refuse_options_without_effect(options: Namespace) -> None:
 
 
 def _pair_of_texts(texts: list[str], aligner: "Aligner") -> "Pair":
-    from translator.alignment.words import split_words
+    from translator.alignment.words import require_sentences, split_words
 
     src, *given = texts
     if given:
@@ -121,10 +121,11 @@ def _pair_of_texts(texts: list[str], aligner: "Aligner") -> "Pair":
         [translation] = aligner.translator.translate([src])
         tgt = translation.text
         for warning in translation.warnings:
-            print(warning, file=sys.stderr)
+            print_note(warning)
     pair = split_words(src), split_words(tgt)
     if not (pair[0].words and pair[1].words):
         raise TranslatorError("nothing to align: the sentence or its translation has no words")
+    require_sentences(pair, "the sentence or its translation")
     return pair
 
 

@@ -23,7 +23,8 @@ Command = Callable[[list[str]], None]
 def command_parser(command: Command, example: str) -> Parser:
     """Return a parser for the options of a command; its help ends with an example."""
     name = f"translator {command.__name__.removesuffix('_command')}"
-    return Parser(prog=name, description=f"{command.__doc__} Example: {name} {example}")
+    about = command.__doc__ or ""  # with PYTHONOPTIMIZE=2, Python drops the docstrings
+    return Parser(prog=name, description=f"{about} Example: {name} {example}".strip())
 
 
 def parse(parser: Parser, argv: list[str]) -> Namespace:

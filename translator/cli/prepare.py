@@ -1,9 +1,8 @@
 """The command that prepares a corpus."""
 
-import sys
-
 from translator.cli.options import command_parser, parse
 from translator.config.parsing import add_config_options, make_config
+from translator.errors import print_note
 
 
 def prepare_command(argv: list[str]) -> None:
@@ -15,4 +14,4 @@ def prepare_command(argv: list[str]) -> None:
 
     prepared = prepare(config)
     print(prepared.report.table())
-    print(f"prepared in {prepared.tokenizer_dir}", file=sys.stderr)
+    print_note(f"prepared in {prepared.tokenizer_dir}")

@@ -5,6 +5,8 @@ import time
 from types import TracebackType
 from typing import Self
 
+from translator.errors import print_note
+
 # In seconds. Shorter work needs no progress; a log file needs few lines.
 _DELAY = 2
 _BAR_INTERVAL = 0.5
@@ -49,7 +51,7 @@ class Progress:
             # Not `tqdm.write`: it draws the bar again at once, even before its delay is over, and
             # such a bar is never cleared. The next `advance` draws this one again.
             self._bar.clear()
-        print(message, file=sys.stderr)
+        print_note(message)
 
     def advance(self, lines: int) -> None:
         """Add `lines` to the number of lines done."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from translator.cli.options import command_parser, parse
+from translator.errors import printable
 from translator.runs.run import DEFAULT_RUNS
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ def runs_command(argv: list[str]) -> None:
 
     summaries = list_runs(Path(options.folder))
     if options.json:
+        # As ASCII, since the name of a folder may contain control characters, or not be UTF-8.
         for summary in summaries:
-            print(json.dumps(_record(summary), ensure_ascii=False))
+            print(json.dumps(_record(summary)))
     else:
         rows = map(_row, summaries)
         print(tabulate(rows, headers="keys", floatfmt=".2f", missingval="-"))
@@ -51,6 +53,7 @@ def _row(summary: "RunSummary") -> dict[str, object]:
     from translator.runs.listing import describe_age
 
     row = _record(summary) | {"written": describe_age(summary.written)}
+    row |= {"run": printable(summary.name), "state": printable(summary.state)}
     end = row.pop("max_steps") or "?"
     if summary.step is not None:
         row["step"] = f"{summary.step}/{end}"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from translator.cli.options import command_parser, parse
 from translator.config.parsing import add_config_options, make_config
+from translator.errors import print_note
 from translator.runs.run import Run
 
 
@@ -21,5 +22,5 @@ def train_command(argv: list[str]) -> None:
     try:
         train(config, Run(Path(options.run_dir)))
     except TrainingStoppedError as stopped:
-        print(f"{stopped}; the same command resumes it", file=sys.stderr)
+        print_note(f"{stopped}; the same command resumes it")
         sys.exit(130)  # the shell's exit code for a program ended by Ctrl-C

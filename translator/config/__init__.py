@@ -4,6 +4,7 @@ from translator.config.budget import default_settings, settings_for_budget
 from translator.config.comparison import differing_keys, fixed_settings, shape_keys
 from translator.config.corpus_settings import CorpusConfig, SourceConfig
 from translator.config.settings import (
+    MAX_VOCAB_SIZE,
     NO_VARIATION,
     Config,
     ModelConfig,
@@ -17,6 +18,7 @@ from translator.config.settings import (
 )
 
 __all__ = [
+    "MAX_VOCAB_SIZE",
     "NO_VARIATION",
     "Config",
     "CorpusConfig",

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, NoReturn
 
 import yaml
@@ -16,10 +15,8 @@ from jsonargparse.typing import register_type
 
 from translator.config import NO_VARIATION, Config, SourceConfig, flatten
 from translator.config.corpus_settings import DEFAULT_CORPUS
+from translator.config.yaml_loader import MAX_CHARS, load_yaml
 from translator.errors import TranslatorError
-
-# A message quotes the file, and a value in a file can be as long as the file.
-_MAX_MESSAGE_CHARS = 300
 
 # Keys that have been renamed, so that the error for the old key names the new one.
 _RENAMED = {
@@ -33,26 +30,9 @@ _RENAMED = {
 }
 
 
-class _Loader(yaml.SafeLoader):
-    """A YAML loader that refuses two things that a file from elsewhere could do harm with."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Compose a node. Refuse an alias: ten lines of them can expand to fill the memory."""
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not supported: write it out")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Construct a mapping. Refuse a `class_path`: jsonargparse would import that module."""
-        mapping = super().construct_mapping(node, deep)
-        if "class_path" in mapping:
-            raise yaml.YAMLError('"class_path" is not a setting')
-        return mapping
-
-
 def _load_yaml(text: str) -> Any:
     """Load YAML, and write out `variation: off`, where YAML's "off" is false."""
-    content = yaml.load(text, _Loader)
+    content = load_yaml(text)
     if isinstance(content, dict) and content.get("variation") is False:
         content["variation"] = asdict(NO_VARIATION)
     return content
@@ -205,7 +185,7 @@ def _errors_naming(path: Path) -> Iterator[None]:
     try:
         yield
     except TranslatorError as error:
-        raise TranslatorError(f"{path}: {shorten(str(error), _MAX_MESSAGE_CHARS)}") from error
+        raise TranslatorError(f"{path}: {error}") from error
 
 
 def _parse_file(parser: Parser, path: Path) -> Namespace | None:
@@ -213,10 +193,11 @@ def _parse_file(parser: Parser, path: Path) -> Namespace | None:
     if not path.is_file():
         raise TranslatorError("no such configuration file")
     try:
-        content = _load_yaml(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            content = _load_yaml(file.read(MAX_CHARS + 1))
     # A ValueError comes from an impossible date, a number with thousands of digits, or a file that
     # is not UTF-8.
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise TranslatorError(f"not readable YAML: {' '.join(str(error).split())}") from error
     if not content:
         return None

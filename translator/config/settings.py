@@ -31,6 +31,8 @@ _MAX_SEED = 2**64
 # settings fits into float32.
 _MAX_NUMBER = 2**31
 _SPECIAL_TOKENS = 4
+# Larger than the vocabularies of models for a hundred languages. It bounds the file of a tokenizer.
+MAX_VOCAB_SIZE = 2**18
 # A billion parameters is 40 times the model of configs/gpu.yaml; the weights alone take 4 GB. More
 # than 1,000 layers only cost time.
 _MAX_PARAMETERS, _MAX_LAYERS = 10**9, 1000
@@ -59,6 +61,7 @@ class TokenizerConfig:
     def __post_init__(self) -> None:
         """Check ranges and combinations, which types can't express."""
         require_positive("tokenizer", self, "vocab_size")
+        require_at_most("tokenizer", self, MAX_VOCAB_SIZE, "vocab_size")
         if self.vocab_size <= _SPECIAL_TOKENS:
             raise TranslatorError(
                 f"tokenizer.vocab_size must be more than {_SPECIAL_TOKENS}, the number of tokens "

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from translator.config import CorpusConfig
 from translator.corpus.text_files import Row
-from translator.errors import TranslatorError
+from translator.errors import TranslatorError, printable
 from translator.text.languages import guess_language, language_code, language_name
 
 # With fewer lines, nothing is judged.
@@ -192,7 +192,7 @@ def _describe(kind: str | None) -> str:
 
 
 def _print(message: str) -> None:
-    tqdm.write(message, file=sys.stderr)  # above the progress bar, if there is one
+    tqdm.write(printable(message), file=sys.stderr)  # above the progress bar, if there is one
 
 
 def refuse_mostly_dropped(

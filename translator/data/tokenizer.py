@@ -9,6 +9,7 @@ from pathlib import Path
 
 import sentencepiece
 
+from translator.data.tokenizer_format import MAX_MODEL_BYTES, check_model
 from translator.errors import TranslatorError
 from translator.system.files import write_bytes
 from translator.text.symbols import SPACE, SYMBOLS, UNKNOWN
@@ -93,15 +94,24 @@ class Tokenizer:
     """A trained SentencePiece model.
 
     Raises:
-        TranslatorError: the file is missing or is not a SentencePiece model.
+        TranslatorError: the file is missing, or is not a model that `train_tokenizer` wrote.
     """
 
     def __init__(self, path: Path) -> None:
         """Load the model at `path`."""
         try:
-            self._processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
-        except (OSError, RuntimeError) as error:
-            raise TranslatorError(f"{path}: not a readable SentencePiece model") from error
+            with path.open("rb") as file:
+                model = file.read(MAX_MODEL_BYTES + 1)
+            if len(model) > MAX_MODEL_BYTES:
+                raise ValueError("too large")
+            check_model(model)
+            self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise TranslatorError(
+                f"{path}: not a readable SentencePiece model of this program ({reason}); restore "
+                "the file, or train again"
+            ) from error
 
     @property
     def vocab_size(self) -> int:

@@ -1,7 +1,8 @@
 """Text in, text out: prepare the texts, encode, search, decode, and restore their form."""
 
 import math
-from collections.abc import Sequence
+import numbers
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 _MAX_PART_WORDS = 15
 # Words of many tokens make a sentence long, too. Hardly any training sentence has so many tokens.
 _MAX_PART_TOKENS = 80
+# No part is longer than this, which the longest addresses (URLs) that browsers take hardly reach. To
+# see at once that a text is too long saves most of the work on a million letters without a space.
+_MAX_PART_CHARS = 2000
 # With more, a search takes minutes and memory, and finds nothing better.
 _MAX_BEAM_SIZE = 1000
 # With more, nothing but the length counts.
@@ -122,7 +126,8 @@ class Translator:
         Raises:
             TranslatorError: an argument makes no sense.
         """
-        _check_arguments(texts, beam_size, length_penalty, n_best)
+        texts = _check_texts(texts)
+        _check_options(beam_size, length_penalty, n_best)
 
         options = SearchOptions(beam_size, length_penalty, n_best, with_scores, self.loop_guard)
         applied = [self.pipeline.apply(text.translate(SURROGATES)) for text in texts]
@@ -135,7 +140,9 @@ class Translator:
         ]
 
     def _fits(self, text: str) -> bool:
-        if len(text.split()) > _MAX_PART_WORDS or not self.model_text.protection.fits(text):
+        if len(text) > _MAX_PART_CHARS or len(text.split()) > _MAX_PART_WORDS:
+            return False
+        if not self.model_text.protection.fits(text):
             return False
         # A text has at most one token for each character and one for the space before it, and at
         # most twice as many characters for the model: most texts need not be converted to know.
@@ -178,8 +185,10 @@ class Translator:
             cross-attention weights (layers, H, T, S).
 
         Raises:
-            TranslatorError: the engine doesn't return its attention.
+            TranslatorError: the engine doesn't return its attention, or a sentence is no text.
         """
+        for name, text in (("src", src), ("tgt", tgt)):
+            _require(name, text, str, "a text")
         pair = self.model_text.pair(normalize(src), normalize(tgt))
         src_ids, tgt_ids = self.tokenizer.encode(list(pair))
         [weights] = self.engine.cross_attention([src_ids], [tgt_ids], layers=None)
@@ -187,11 +196,27 @@ class Translator:
         return src_tokens, self.tokenizer.pieces([*tgt_ids, EOS_ID]), weights
 
 
-def _check_arguments(
-    texts: Sequence[str], beam_size: int, length_penalty: float, n_best: int
-) -> None:
+def _check_texts(texts: Iterable[str]) -> list[str]:
     if isinstance(texts, str):
         raise TranslatorError("translate() takes a list of texts: put the text into [ ]")
+    _require("texts", texts, Iterable, "a list of texts")
+    texts = list(texts)
+    for i, text in enumerate(texts):
+        _require(f"texts[{i}]", text, str, "a text")
+    return texts
+
+
+def _require(name: str, value: object, kind: type, described: str) -> None:
+    """Check the type of an argument, for callers without a type checker."""
+    if not isinstance(value, kind):
+        raise TranslatorError(f"{name} must be {described}, not {value!r}")
+
+
+def _check_options(beam_size: int, length_penalty: float, n_best: int) -> None:
+    # Not int and float: numbers of NumPy will do as well.
+    _require("beam_size", beam_size, numbers.Integral, "a whole number")
+    _require("n_best", n_best, numbers.Integral, "a whole number")
+    _require("length_penalty", length_penalty, numbers.Real, "a number")
     possible = 0 <= length_penalty <= _MAX_LENGTH_PENALTY and 1 <= n_best <= beam_size
     if not possible or beam_size > _MAX_BEAM_SIZE:
         raise TranslatorError(

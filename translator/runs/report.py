@@ -7,6 +7,7 @@ from tabulate import tabulate
 
 from translator.config import Config, SourceConfig, flatten
 from translator.config.corpus_settings import DEFAULT_CORPUS
+from translator.errors import printable
 from translator.runs.figures import draw_curves
 from translator.runs.manifest import Manifest, RobustnessRow, Scores, Slice
 from translator.runs.measurements import read_measurements
@@ -100,7 +101,7 @@ predicted each word of three dev sentences (mean of the layer's heads).
 - seed: {config.seed}
 """,
     )
-    return f"\n{shown}\n\n{scores}\n\nreport: {run.path / 'report.md'}"
+    return f"\n{shown}\n\n{scores}\n\nreport: {printable(str(run.path / 'report.md'))}"
 
 
 def _settings(config: Config) -> list[tuple[str, object]]:

@@ -34,7 +34,7 @@ def pick_device(wanted: str) -> torch.device:
     }
     if wanted == "auto":
         wanted = next(name for name, found in available.items() if found)
-    if not available[wanted]:
+    if not available.get(wanted):
         others = ", ".join(name for name, found in available.items() if found)
         raise TranslatorError(f"no device {wanted}; this machine has: {others}")
     return torch.device(wanted)

@@ -2,14 +2,13 @@
 
 import fcntl
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from translator.errors import TranslatorError
+from translator.errors import TranslatorError, print_note
 from translator.system.files import os_errors_for
 
 # Seconds to wait for a lock before another process counts as busy. `is_locked` holds it for a
@@ -43,7 +42,7 @@ def locked(path: Path, busy: str | None = None) -> Iterator[None]:
         if file is None:
             if busy is not None:
                 raise TranslatorError(busy)
-            print(f"{path}: another process is writing it; waiting …", file=sys.stderr)
+            print_note(f"{path}: another process is writing it; waiting …")
             file = _lock(lock, float("inf"))
     assert file is not None
     try:

@@ -36,22 +36,47 @@ _TABLE = str.maketrans({**_INVISIBLE, **_CONTROL, **SURROGATES, **_SIGNS})
 # first in the pattern since a search for one character is fast.
 _BACKTICK = re.compile(r"`(?<=[^\W\d_]`)(?=[^\W\d_])")
 
+# NFC sorts accents in a row, in quadratic time. The stream-safe format of Unicode (UAX #15) allows
+# so many, and separates them with an invisible sign that combines with nothing. All accents come
+# after U+0300, and this search is fast.
+_MAX_ACCENTS = 30
+_SEPARATOR = "\u034f"
+_MAYBE_ACCENTS = re.compile(rf"[\u0300-\U0010ffff]{{{_MAX_ACCENTS + 1},}}")
+
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
 def normalize(text: str) -> str:
     """Convert text to one form of each letter, sign and space.
 
-    Letters are in Unicode NFC. Curly quotes become straight, the various hyphens "-", an ellipsis
-    three periods, and ligatures and full-width signs what they stand for. Invisible characters are
-    removed, control characters become spaces, and white space is collapsed and stripped.
+    Letters are in Unicode NFC; after 30 accents in a row comes an invisible U+034F. Curly quotes
+    become straight, the various hyphens "-", an ellipsis three periods, and ligatures and
+    full-width signs what they stand for. Invisible characters are removed, control characters
+    become spaces, and white space is collapsed and stripped.
 
     Applied to training text and to every text to translate, so that the model sees only one form.
     """
     # NFC before, since it turns other characters into some of the table; and after, since letters
     # from the table can be followed by accents.
-    text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).translate(_TABLE))
+    text = _nfc(_nfc(text).translate(_TABLE))
     return " ".join(_BACKTICK.sub("'", text).split())
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", _MAYBE_ACCENTS.sub(_separate_accents, text))
+
+
+def _separate_accents(run: re.Match[str]) -> str:
+    """Put a separator after each `_MAX_ACCENTS` accents in a row."""
+    pieces: list[str] = []
+    accents = 0
+    for character in run[0]:
+        accents = accents + 1 if unicodedata.combining(character) else 0
+        if accents > _MAX_ACCENTS:
+            pieces.append(_SEPARATOR)
+            accents = 1
+        pieces.append(character)
+    return "".join(pieces)
 
 
 class Normalization:

@@ -1,6 +1,7 @@
 """Split text into what a model can translate: sentences, and parts of those that are too long."""
 
 import re
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ _AFTER_TIME = {
 _GAP = re.compile(r"\s+")
 _WORD = re.compile(r"\S+")
 _FINAL = ".!?…" + _CLOSING
+# The words that tell whether a sentence ends after them: "5 p. m."
+_WORDS_BEFORE = 3
 
 
 class Sentences:
@@ -66,25 +69,35 @@ def split_sentences(text: str) -> list[tuple[str, str]]:
     """
     found = []
     start = len(text) - len(text.lstrip())
+    # Where the last words of the sentence start: a long one is not searched again for each word.
+    words = deque([start], maxlen=_WORDS_BEFORE)
     for gap in _GAP.finditer(text, start):
         broken = gap[0] != " " and gap[0].splitlines() != [gap[0]]
-        if gap.end() == len(text) or broken or _ends(text, start, gap):
+        if gap.end() == len(text) or broken or _ends(text, words[0], gap):
             found.append((text[start : gap.start()], gap[0]))
             start = gap.end()
+            words.clear()
+        words.append(gap.end())
     if start < len(text):
         found.append((text[start:], ""))
     return found
 
 
 def _ends(text: str, start: int, gap: re.Match[str]) -> bool:
-    """Whether the sentence that starts at `start` ends before a gap between two words."""
+    """Whether a sentence ends before a gap between two words.
+
+    Args:
+        text: the text of the sentence
+        start: where the sentence starts, or the last `_WORDS_BEFORE` words before the gap
+        gap: white space after a word of the sentence
+    """
     if text[gap.start() - 1] not in _FINAL:  # most words: no need to look further
         return False
     following = _WORD.match(text, gap.end())
     next_word = following[0].lstrip(_OPENING) if following else ""
     if next_word[:1].islower():
         return False
-    words = text[start : gap.start()].rsplit(maxsplit=3)
+    words = text[start : gap.start()].split()
     word = words[-1].rstrip(_CLOSING)
     stem = word.rstrip(".").lstrip(_OPENING)
     if word.endswith(("!", "?", "…", "..")):

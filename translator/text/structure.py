@@ -41,8 +41,9 @@ class Lines:
         return _fill_gaps(parts, state)
 
 
-# Tags and comments of HTML and XML.
-_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--.*?-->")
+# Tags and comments of HTML and XML. Neither contains another one that begins, so that a text of
+# beginnings without an end takes linear time.
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--(?:(?!<!--).)*?-->")
 
 
 class Tags:

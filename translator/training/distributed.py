@@ -15,7 +15,6 @@ import datetime
 import json
 import math
 import os
-import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from translator.errors import TranslatorError
+from translator.errors import TranslatorError, print_note
 
 # torchrun starts all processes of a machine at once. On several machines a person or a scheduler
 # does it, within minutes.
@@ -67,7 +66,7 @@ class World:
     def log(self, line: str) -> None:
         """Print a line to standard error, in the main process only."""
         if self.is_main:
-            print(line, file=sys.stderr)
+            print_note(line)
 
     @contextmanager
     def main_process_first(self) -> Iterator[None]:
