@@ -895,7 +895,7 @@ def test_a_mistake_in_a_separate_process(cli: Cli) -> None:
 
 def test_without_a_network_the_alternatives_are_named(cli: Cli, tmp_path: Path) -> None:
     result = cli("prepare")
-    parts = ["can't be downloaded", "--corpus.files", "configs/hub.yaml", "data/downloads"]
+    parts = ["can't be downloaded", "--corpus.files", "--config hub", "data/downloads"]
     assert_one_clear_line(result, *parts)
     # Lock files begin with a dot.
     assert not [path for path in (tmp_path / "data").rglob("[!.]*") if path.is_file()]

@@ -82,11 +82,16 @@ def test_the_error_names_the_columns_that_work(
 
 
 def test_without_better_columns_the_error_names_what_to_change(tmp_path: Path) -> None:
-    path = write(tmp_path / "pairs.tsv", lambda i, e, s: [e, GERMAN])
+    path = write(tmp_path / "pairs.tsv", lambda i, e, s: [e, e.lower()])
     assert refusal(path).endswith(
         "should be es: set corpus.columns to the columns of both languages, or corpus.languages"
     )
-    assert len(read(path, languages=["en", "de"], direction="en-de")) == 400
+
+
+def test_a_third_language_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be called so on purpose."""
+    assert len(read(write(tmp_path / "pairs.tsv", lambda i, e, s: [e, GERMAN]))) == 400
+    assert "column 2 is es (looks like German)" in capsys.readouterr().err
 
 
 def test_numbers_are_read_if_that_is_asked_for(tmp_path: Path) -> None:

@@ -108,24 +108,29 @@ class Inspection:
             return
         columns = self.sample.columns()
         kinds = [_kind(cells) for cells in columns]
+        better = self._better_columns(kinds)
         taken = []
-        problems = []
+        wrong = []
         for language, column in zip(self.languages, self.columns, strict=True):
-            kind = kinds[column] if column < len(kinds) else None
+            kind = kinds[column]
             seen = _describe(kind)
-            if self._is_wrong(language, kind, kinds):
-                problems.append(f"{self.label(column)} {seen} and should be {language}")
+            if self._is_wrong(language, kind, kinds, better):
+                wrong.append(f"{self.label(column)} {seen} and should be {language}")
             taken.append(f"{self.label(column)} is {language}" + f" ({seen})" * bool(seen))
-        if problems:
-            numbers = _NUMBERS in [kinds[column] for column in self.columns]
-            fix = self.fix(self._better_columns(kinds), numbers)
-            raise TranslatorError(f"{self.name}: {', '.join(problems)}: {fix}")
+        if wrong:
+            fix = self.fix(better, _NUMBERS in [kinds[column] for column in self.columns])
+            raise TranslatorError(f"{self.name}: {', '.join(wrong)}: {fix}")
         _print(f"{self.name}: {', '.join([*taken, *notes])}")
         for column in self.columns:
-            if column < len(columns):
-                self._warn_if_tokenized(column, columns[column])
+            self._warn_if_tokenized(column, columns[column])
 
-    def _is_wrong(self, language: str, kind: str | None, kinds: Sequence[str | None]) -> bool:
+    def _is_wrong(
+        self,
+        language: str,
+        kind: str | None,
+        kinds: Sequence[str | None],
+        better: tuple[int, int] | None,
+    ) -> bool:
         """Whether a column that should have a language clearly has something else."""
         if kind is None:
             return False
@@ -134,8 +139,9 @@ class Inspection:
         code = language_code(language)
         codes = [language_code(other) for other in self.languages]
         if code is not None:
-            # Two variants of one language, such as en-GB and en-US, can't be told apart.
-            return kind != code
+            # The other language is a mistake. A third one may be called so on purpose, as long as
+            # no other column has the right one.
+            return kind != code and (kind in codes or better is not None)
         # Of an unknown language, only this is known: it is not in both columns.
         return kind in codes and [kinds[i] for i in self.columns].count(kind) == 1
 
