@@ -6,6 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+# Errors that say something about the user's file, folder or disk, and never about our code.
+_ABOUT_THE_FILE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.ESTALE,
+}
+# A message quotes no more of a name.
+_MAX_NAME_CHARS = 200
+
 
 class TranslatorError(Exception):
     """An error that the user can fix: bad input, a missing file, an impossible setting.
@@ -24,10 +41,12 @@ def exit_on_user_error(program: str) -> Iterator[None]:
     except TranslatorError as error:
         _end(program, str(error))
     except OSError as error:
-        # Even a check whether a file exists can raise this error, so it can come from anywhere.
-        if error.errno != errno.ENAMETOOLONG:
+        # Even a check whether a file exists can raise such an error, so it can come from anywhere.
+        if error.filename is None or error.errno not in _ABOUT_THE_FILE:
             raise
-        _end(program, f"{str(error.filename)[:100]}…: a name that is too long")
+        name = str(error.filename)
+        shown = name if len(name) <= _MAX_NAME_CHARS else f"{name[:_MAX_NAME_CHARS]}…"
+        _end(program, f"{shown}: {error.strerror}")
 
 
 def _end(program: str, message: str) -> NoReturn:

@@ -1,7 +1,9 @@
 """Helpers that make the mistakes of `test_bad_input.py`."""
 
+import errno
 import io
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -112,6 +114,23 @@ def guided_by(content: str) -> Callable[[Place], list[str]]:
             f"--training.guided_alignment={links}",
         ]
         return ["train", "--run-dir", "new", *options]
+
+    return make
+
+
+def unreadable(*argv: str) -> Callable[[Place], list[str]]:
+    """A command on a path in the folder "closed", which this user may not enter."""
+
+    def make(place: Place) -> list[str]:
+        stat = Path.stat
+
+        def refuse(path: Path, **options: bool) -> os.stat_result:
+            if "closed" in path.parts:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return stat(path, **options)
+
+        place.monkeypatch.setattr(Path, "stat", refuse)
+        return [argument.replace("RUN", str(place.trained)) for argument in argv]
 
     return make
 

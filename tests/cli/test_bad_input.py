@@ -32,6 +32,7 @@ from mistakes import (
     translate_latin1,
     translate_without_cuda,
     unchanged,
+    unreadable,
     with_file,
     without,
     without_package,
@@ -41,7 +42,22 @@ from mistakes import (
 from translator.cli import main
 from translator.runs.manifest import FORMAT
 
+UNREADABLE = {
+    "run": unreadable("translate", "--run-dir=closed/run", "Hello."),
+    "run to train": unreadable("train", *TINY_OPTIONS, "--run-dir=closed/run"),
+    "configuration": unreadable("prepare", "--config", "closed/c.yaml"),
+    "corpus": unreadable("prepare", "--corpus.files=closed/p.tsv"),
+    "data set of the hub": unreadable("prepare", "--corpus.hub_name=closed/pairs"),
+    "folder of data": unreadable("prepare", *TINY_OPTIONS, "--data-dir=closed"),
+    "source": unreadable("evaluate", "--run-dir=RUN", "--src=closed/a", "--ref=closed/b"),
+    "file of pairs": unreadable("align", "--run-dir=RUN", "--pairs=closed/p.tsv"),
+}
+
 MISTAKES = [
+    *(
+        Mistake(f"a {name} that may not be read", make, ("closed", ": Permission denied"))
+        for name, make in UNREADABLE.items()
+    ),
     # the command line
     Mistake("unknown command", command("trian"), ('"trian"', 'did you mean "train"?', "translate")),
     Mistake("no command's name", command("xyzzy"), ('unknown command "xyzzy" (commands: ', "runs")),

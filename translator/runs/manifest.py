@@ -175,12 +175,12 @@ def read_manifest(path: Path) -> Manifest:
         TranslatorError: the file is missing, damaged or of another format.
     """
     folder = path.parent
-    if not path.is_file():
-        raise TranslatorError(
-            f"{folder}: no run there (run.json is missing); train one with: "
-            f"translator train --run-dir {folder}"
-        )
     with os_errors_for(path):
+        if not path.is_file():
+            raise TranslatorError(
+                f"{folder}: no run there (run.json is missing); train one with: "
+                f"translator train --run-dir {folder}"
+            )
         data = path.read_bytes()
     header = decode(data, _Header, str(path))
     if header.format != FORMAT:
