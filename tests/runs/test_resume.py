@@ -28,7 +28,7 @@ from translator import pipeline
 from translator.cli import main
 from translator.errors import TranslatorError
 from translator.runs.run import Run
-from translator.training.checkpoint import save_state
+from translator.training.checkpoint import load_state, save_state
 from translator.training.trainer import Trainer
 
 OPTIONS = [
@@ -312,14 +312,15 @@ def test_a_state_of_another_run_is_refused(
 def test_the_older_state_replaces_a_damaged_one(
     stopped_copy: Run, uninterrupted: Run, data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    step = saved_state(stopped_copy).state.progress.step
     data = bytearray(stopped_copy.state.read_bytes())
     data[-1] ^= 1
     stopped_copy.state.write_bytes(data)
+    parameters = stopped_copy.read_manifest().parameters
+    step = load_state(stopped_copy.previous_state, parameters).state.progress.step
     resume(stopped_copy.path, data_dir)
     said = capsys.readouterr().err
     assert f"note: {stopped_copy.state}: damaged (its SHA-256 differs); going on from" in said
-    assert f"resuming {stopped_copy.path} at step {step - 1}" in said
+    assert f"resuming {stopped_copy.path} at step {step}" in said
     assert measurements(stopped_copy) == measurements(uninterrupted)
     assert_same_end(stopped_copy, uninterrupted)
 
