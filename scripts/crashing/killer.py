@@ -122,7 +122,8 @@ class Killer:
             end = time.monotonic() + pause
             while time.monotonic() < end and not process.nearly_done():
                 # The phase may take less time than before and so end before the planned moment.
-                if phase not in (START, STEPS) and process.phase() != phase:
+                over = process.resumed() if phase == START else process.phase() != phase
+                if over and phase != STEPS:
                     break
                 time.sleep(0.002)
             process.kill()
