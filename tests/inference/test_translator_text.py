@@ -18,6 +18,7 @@ from translator.inference.engine import Hypothesis
 from translator.inference.pytorch import PyTorchEngine
 from translator.inference.translator import Translator, load_translator
 from translator.runs.run import Run
+from translator.text.protection import Found, Protection
 from translator.text.symbols import NAMES
 
 
@@ -81,6 +82,31 @@ def test_a_very_long_sentence_is_translated_in_parts(translator: Translator, tex
     assert any("parts" in warning for warning in translation.warnings)
     assert translation.text
     assert "\n" not in translation.text
+
+
+@pytest.mark.parametrize("letters", ["ab", "a.", "A1", "12", "漢", "a\u0301\u0323", "`", "<a"])
+def test_a_text_without_a_space_is_only_looked_at_in_short_parts(
+    translator: Translator, letters: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look at all of a million letters takes a second; they were looked at many times."""
+    looked_at: list[str] = []
+    real = Protection.find
+
+    def find(self: Protection, text: str) -> list[Found]:
+        looked_at.append(text)
+        return real(self, text)
+
+    monkeypatch.setattr(Protection, "find", find)
+    translator.pipeline.apply(letters * 20_000)
+    assert max(map(len, looked_at), default=0) <= 2000
+    # Twice the text for each of the few levels of halves, from 2,000 characters to a part.
+    assert sum(map(len, looked_at)) <= 20 * len(letters) * 20_000
+
+
+def test_a_long_address_is_one_part(translator: Translator) -> None:
+    address = f"https://example.org/{'a' * 1900}"
+    [part] = translator.pipeline.apply(f"See {address} now.").parts
+    assert len(part) < 40
 
 
 def test_a_short_text_gives_no_warning_about_parts(translator: Translator) -> None:

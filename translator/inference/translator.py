@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _MAX_PART_WORDS = 15
 # Words of many tokens make a sentence long, too. Hardly any training sentence has so many tokens.
 _MAX_PART_TOKENS = 80
+# No part is longer than this, which the longest addresses (URLs) that browsers take hardly reach. To
+# see at once that a text is too long saves most of the work on a million letters without a space.
+_MAX_PART_CHARS = 2000
 # With more, a search takes minutes and memory, and finds nothing better.
 _MAX_BEAM_SIZE = 1000
 # With more, nothing but the length counts.
@@ -137,7 +140,9 @@ class Translator:
         ]
 
     def _fits(self, text: str) -> bool:
-        if len(text.split()) > _MAX_PART_WORDS or not self.model_text.protection.fits(text):
+        if len(text) > _MAX_PART_CHARS or len(text.split()) > _MAX_PART_WORDS:
+            return False
+        if not self.model_text.protection.fits(text):
             return False
         # A text has at most one token for each character and one for the space before it, and at
         # most twice as many characters for the model: most texts need not be converted to know.
