@@ -2,21 +2,24 @@
 
 import re
 import time
+from collections.abc import Collection
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from translator.text.lexicon import WORD, Lexicon
+from translator.text.lexicon import WORD, Lexicon, Lexicons
+from translator.text.model_text import ModelText
 from translator.text.pipeline import Pipeline
 from translator.text.protection import (
     MAX_SPANS,
     Protection,
+    _find_literal,
     placeholders,
     split_at_placeholders,
     without_placeholders,
 )
-from translator.text.rewriting import rewrite
+from translator.text.rewriting import Span, rewrite
 from translator.text.spelling import Spelling
 from translator.text.symbols import NAMES, NUMBERS, SYMBOLS, THINGS
 
@@ -424,6 +427,24 @@ def pair(src: str, tgt: str, protection: Protection = ANY) -> tuple[str, str]:
 )
 def test_pairs_by_hand(src: str, tgt: str, expected: tuple[str, str] | None) -> None:
     assert pair(src, tgt) == (expected or (src, tgt))
+
+
+@pytest.mark.parametrize("span", ["1", "#a", "a@a.a", "%d"])
+def test_no_more_spans_of_a_pair_are_looked_for_than_have_placeholders(
+    span: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each was compared with all before it, for each place in the target: cubic time."""
+    compared = []
+
+    def spy(text: str, literal: str, used: Collection[Span]) -> Span | None:
+        compared.append(len(used))
+        return _find_literal(text, literal, used)
+
+    monkeypatch.setattr("translator.text.protection._find_literal", spy)
+    src, tgt = ModelText("en", "es", Lexicons()).pair(f"{span} " * 200, f"x {span} " * 200)
+    assert sorted(set(compared)) == list(range(8))
+    assert placeholders(src) == placeholders(tgt)
+    assert len(placeholders(src)) == 8
 
 
 def test_a_pair_with_more_spans_than_placeholders_keeps_the_rest() -> None:

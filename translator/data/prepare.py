@@ -56,7 +56,7 @@ from translator.system.parallel import chunked
 from translator.text.lexicon import LEXICON_FILE
 
 # Part of every hash. Increase it when the same settings give different files than before.
-PREPARE_VERSION = 6
+PREPARE_VERSION = 7
 
 
 @dataclass(frozen=True)

@@ -112,11 +112,15 @@ class Protection:
     def pair_edits(self, src: str, tgt: str) -> tuple[list[Edit], list[Edit]]:
         """Return the changes to a pair, where a span is protected if both sides have it."""
         kept: dict[Found, Span] = {}
+        counts: Counter[str] = Counter()
         for span in self.find(src):
             for inner, literal in _readings(src, span):
+                if counts[inner.kind] == MAX_SPANS:
+                    continue  # it would get no placeholder; to find it takes long in a long text
                 there = _find_literal(tgt, literal, kept.values())
                 if there is not None:
                     kept[inner] = there
+                    counts[inner.kind] += 1
                     break
         numbered = self._number(list(kept))
         src_edits = [_edit(src, span[:2], placeholder) for span, placeholder in numbered]
