@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _MAX_PART_WORDS = 15
 # Words of many tokens make a sentence long, too. Hardly any training sentence has so many tokens.
 _MAX_PART_TOKENS = 80
-# No part is longer than this; the longest addresses (URLs) that browsers take hardly reach it. A text
-# without a space is halved until its parts fit, and each look at all of it would cost much.
+# No part is longer than this; the longest addresses (URLs) that browsers take hardly reach it. A
+# text without a space is halved until its parts fit, and each look at all of it would cost much.
 _MAX_PART_CHARS = 2000
 # With more, a search takes minutes and memory, and finds nothing better.
 _MAX_BEAM_SIZE = 1000
