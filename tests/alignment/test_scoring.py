@@ -46,7 +46,7 @@ def test_gold_is_read_from_either_base(tmp_path: Path, base: int, links: str) ->
         ("a\tx\n", "line 1: no links"),
         ("a\tx\t0-0\na\tx\t0:0\n", 'line 2: "0:0" is not a link'),
         ("a b\tx\t2-0\n", "line 1: the link 2-0 is out of range .*--gold-base 1"),
-        (f"a\tx\t{'9' * 5000}-0\n", 'line 1: "9+-0" is not a link'),
+        (f"a\tx\t{'9' * 5000}-0\n", 'line 1: "9.*-0" is not a link'),
         (f"a\tx\t\n{'a ' * 401}\tx\t\n", "line 2: too long to align; split it .*400 words"),
         (f"a\tx\t\na\t{'x' * 4001}\t\n", "line 2: too long to align; split it .*4000 char"),
         ("", "empty"),
