@@ -23,6 +23,8 @@ _ABOUT_THE_FILE = {
     errno.EIO,
     errno.ESTALE,
 }
+# A message quotes no more of a name that is too long; its beginning tells which one it is.
+_MAX_NAME_CHARS = 200
 
 
 class TranslatorError(Exception):
@@ -78,7 +80,9 @@ def exit_on_user_error(program: str) -> Iterator[None]:
         # Even a check whether a file exists can raise such an error, so it can come from anywhere.
         if error.filename is None or error.errno not in _ABOUT_THE_FILE:
             raise
-        _end(program, f"{error.filename}: {error.strerror}")
+        name = str(error.filename)
+        shown = name if len(name) <= _MAX_NAME_CHARS else f"{name[:_MAX_NAME_CHARS]}…"
+        _end(program, f"{shown}: {error.strerror}")
 
 
 def _end(program: str, message: str) -> NoReturn:

@@ -95,7 +95,9 @@ def filter_rows(pairs: Dataset, kept: npt.NDArray[np.bool_], description: str) -
 
 
 def column_array(pairs: Dataset, column: str) -> npt.NDArray[Any]:
-    """Read one column of numbers into memory."""
+    """Read one column of integers into memory."""
+    if len(pairs) == 0:  # where `datasets` returns numbers of another type
+        return np.zeros(0, np.int64)
     return np.asarray(pairs.with_format("numpy")[column][:])
 
 

@@ -1,14 +1,14 @@
 """Text in, text out: prepare the texts, encode, search, decode, and restore their form."""
 
 import math
-import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from translator.data.tokenizer import EOS_ID, Tokenizer
 from translator.errors import TranslatorError
+from translator.inference.arguments import check_search_options, check_texts, require_text
 from translator.inference.engine import ENGINES, Engine, Hypothesis, joined
 from translator.inference.parts import SearchOptions, TranslatedPart, translate_parts
 from translator.runs.run import Run
@@ -30,10 +30,6 @@ _MAX_PART_TOKENS = 80
 # No part is longer than this; the longest addresses (URLs) that browsers take hardly reach it. A
 # text without a space is halved until its parts fit, and each look at all of it would cost much.
 _MAX_PART_CHARS = 2000
-# With more, a search takes minutes and memory, and finds nothing better.
-_MAX_BEAM_SIZE = 1000
-# With more, nothing but the length counts.
-_MAX_LENGTH_PENALTY = 10
 
 T = TypeVar("T")
 
@@ -126,8 +122,8 @@ class Translator:
         Raises:
             TranslatorError: an argument makes no sense.
         """
-        texts = _check_texts(texts)
-        _check_options(beam_size, length_penalty, n_best)
+        texts = check_texts(texts)
+        check_search_options(beam_size, length_penalty, n_best)
 
         options = SearchOptions(beam_size, length_penalty, n_best, with_scores, self.loop_guard)
         applied = [self.pipeline.apply(text.translate(SURROGATES)) for text in texts]
@@ -187,43 +183,13 @@ class Translator:
         Raises:
             TranslatorError: the engine doesn't return its attention, or a sentence is no text.
         """
-        for name, text in (("src", src), ("tgt", tgt)):
-            _require(name, text, str, "a text")
+        require_text("src", src)
+        require_text("tgt", tgt)
         pair = self.model_text.pair(normalize(src), normalize(tgt))
         src_ids, tgt_ids = self.tokenizer.encode(list(pair))
         [weights] = self.engine.cross_attention([src_ids], [tgt_ids], layers=None)
         src_tokens = self.tokenizer.pieces([*src_ids, EOS_ID])
         return src_tokens, self.tokenizer.pieces([*tgt_ids, EOS_ID]), weights
-
-
-def _check_texts(texts: Iterable[str]) -> list[str]:
-    if isinstance(texts, str):
-        raise TranslatorError("translate() takes a list of texts: put the text into [ ]")
-    _require("texts", texts, Iterable, "a list of texts")
-    texts = list(texts)
-    for i, text in enumerate(texts):
-        _require(f"texts[{i}]", text, str, "a text")
-    return texts
-
-
-def _require(name: str, value: object, kind: type, described: str) -> None:
-    """Check the type of an argument, for callers without a type checker."""
-    if not isinstance(value, kind):
-        raise TranslatorError(f"{name} must be {described}, not {value!r}")
-
-
-def _check_options(beam_size: int, length_penalty: float, n_best: int) -> None:
-    # Not int and float: numbers of NumPy will do as well.
-    _require("beam_size", beam_size, numbers.Integral, "a whole number")
-    _require("n_best", n_best, numbers.Integral, "a whole number")
-    _require("length_penalty", length_penalty, numbers.Real, "a number")
-    possible = 0 <= length_penalty <= _MAX_LENGTH_PENALTY and 1 <= n_best <= beam_size
-    if not possible or beam_size > _MAX_BEAM_SIZE:
-        raise TranslatorError(
-            f"beam_size must be between 1 and {_MAX_BEAM_SIZE}, length_penalty between 0 and "
-            f"{_MAX_LENGTH_PENALTY}, and n_best between 1 and beam_size (they are {beam_size}, "
-            f"{length_penalty}, {n_best})"
-        )
 
 
 def _kth_or_last(items: list[T], k: int) -> T:
