@@ -3,7 +3,9 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
+import tomllib
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +27,20 @@ def test_prepare_data(cli: Cli) -> None:
     result = cli(*TINY_OPTIONS, program=[str(SCRIPTS / "prepare_data.py")])
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[0].split() == ["corpus", PAIRS.name]
+
+
+def test_lowest_versions(cli: Cli) -> None:
+    """Everything with a lower bound, except PyTorch; extras and upper bounds are left out."""
+    result = cli(program=[str(SCRIPTS / "lowest_versions.py")])
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert all(re.fullmatch(r"[\w-]+==[\d.]+", line) for line in lines)
+    names = [line.partition("==")[0] for line in lines]
+    assert {"numpy", "sentencepiece", "jsonargparse", "ctranslate2", "pytest"} <= set(names)
+    assert "torch" not in names
+    project = tomllib.loads((SCRIPTS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    bounded = [line for line in str(project["project"]).split("'") if ">=" in line]
+    assert len(lines) == len([line for line in bounded if line[0].isalpha()]) - 1
 
 
 def test_train_tokenizer(cli: Cli, tmp_path: Path) -> None:
