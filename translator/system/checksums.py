@@ -32,7 +32,7 @@ def write_checksums(folder: Path, others: Mapping[str, str] | None = None) -> No
 def find_damaged_file(folder: Path, *beginnings: str) -> Path | None:
     """Find a file that has changed since `write_checksums`, or that has no checksum.
 
-    Hidden files, and folders inside that have checksums of their own, are not looked at.
+    Hidden files, and folders inside that were added later, are not looked at.
 
     Args:
         folder: the folder of `CHECKSUMS`
@@ -50,7 +50,7 @@ def find_damaged_file(folder: Path, *beginnings: str) -> Path | None:
     with os_errors_for(folder / CHECKSUMS):
         lines = (folder / CHECKSUMS).read_bytes().decode(errors="replace").splitlines()
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    there = _names(folder)
+    there = _names(folder, {name.partition("/")[0] for name in sums})
     for beginning in beginnings or [""]:
         names = [name for name in sums if name.startswith(beginning)]
         for name in names:
@@ -65,17 +65,20 @@ def find_damaged_file(folder: Path, *beginnings: str) -> Path | None:
     return None
 
 
-def _names(folder: Path) -> list[str]:
-    """The paths of the files that `CHECKSUMS` must list, relative to the folder."""
-    names: list[str] = []
+def _names(folder: Path, listed: set[str]) -> list[str]:
+    """The paths of the files that `CHECKSUMS` must list, relative to the folder.
+
+    Args:
+        folder: the folder of `CHECKSUMS`
+        listed: the names of files and folders in it that are listed
+    """
+    paths: list[Path] = []
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name == CHECKSUMS:
-            continue
-        if not path.is_dir():
-            names.append(path.name)
-        elif not (path / CHECKSUMS).exists():
-            names += [f"{path.name}/{name}" for name in _names(path)]
-    return names
+        if path.is_dir():
+            paths += sorted(path.rglob("*")) if path.name in listed else []
+        elif not path.name.startswith(".") and path.name != CHECKSUMS:
+            paths.append(path)
+    return [path.relative_to(folder).as_posix() for path in paths if path.is_file()]
 
 
 def fingerprint(*parts: object) -> str:
