@@ -13,6 +13,7 @@ import torch
 
 from translator.config import TrainingConfig
 from translator.runs.run import Run
+from translator.training.checkpoint import Identity
 from translator.training.distributed import World
 from translator.training.trainer import Trainer, TrainingStoppedError
 
@@ -31,7 +32,8 @@ class SavingTrainer(Trainer):
 
         learner: Any = SimpleNamespace(step=step, device=torch.device("cpu"))
         config = TrainingConfig(evaluations=1)
-        super().__init__(config, learner, lambda *_: 0.0, Run(folder), STEPS, World())
+        identity = Identity({}, {}, STEPS)
+        super().__init__(config, learner, lambda *_: 0.0, Run(folder), identity, World())
         self.saved: list[int] = []
 
     def save(self) -> None:
