@@ -23,7 +23,7 @@ test-lowest:
 	$(PYTHON) -m venv $(LOWEST)
 	$(PYTHON) scripts/lowest_versions.py > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/pip install --quiet --constraint $(LOWEST)/constraints.txt '.[test]'
-	cp -r tests scripts pyproject.toml $(LOWEST)
+	cp -r tests scripts configs pyproject.toml $(LOWEST)
 	cd $(LOWEST) && OMP_NUM_THREADS=1 bin/pytest --numprocesses logical --maxprocesses 8 \
 	  --dist loadfile $(addprefix tests/,$(LOWEST_TESTS))
 

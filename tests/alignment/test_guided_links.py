@@ -49,7 +49,7 @@ def training_pairs(prepared: Prepared) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def links_file(prepared: Prepared, training_pairs: list[tuple[str, str]]) -> Path:
-    path = prepared.corpus_dir / "links"
+    path = prepared.corpus_dir.parents[1] / "links"  # in the data folder
     path.write_text("".join(f"{diagonal(*pair)}\n" for pair in training_pairs), encoding="utf-8")
     return path
 

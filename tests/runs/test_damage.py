@@ -194,7 +194,8 @@ def test_other_types_are_refused(weights: Path, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("checksum", [None, ""])
 def test_older_weights_are_read(weights: Path, checksum: str | None) -> None:
     """They have a checksum of the tensors only, or none at all."""
-    written = load_file(weights)
+    # Copies, since some versions of safetensors read from the file only when needed.
+    written = {name: tensor.clone() for name, tensor in load_file(weights).items()}
     metadata = None if checksum is None else {"sha256": _checksum(written, checksum)}
     save_file(written, weights, metadata)
     assert load(weights) == values(written)
