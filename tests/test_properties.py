@@ -15,7 +15,7 @@ import pytest
 import yaml
 from fuzzing import targets
 from fuzzing.targets import Target
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from translator.cli.options import command_parser, parse
@@ -81,6 +81,7 @@ def test_written_sentences_are_read_unchanged(
     cut=st.integers(0, 300),
     flipped=st.integers(0, 3000),
 )
+@example(data=b"\x80\n", pack=gzip.compress, cut=22, flipped=144)
 def test_any_bytes_are_rows_or_an_error(
     folder: Path, data: bytes, pack: Callable[[bytes], bytes], cut: int, flipped: int
 ) -> None:

@@ -5,6 +5,7 @@ import lzma
 import shlex
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
@@ -19,6 +20,8 @@ Row = dict[str, str]  # src, tgt, and source: the attribution of the pair
 # is compressed three- to tenfold; gzip can reach a factor of a thousand, xz of several thousand.
 _MIN_UNPACKED_LIMIT = 100 * 2**20
 _MAX_UNPACKED_RATIO = 100
+# What reading a missing, cut off or damaged file raises.
+_UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 # Bytes of a file from which its encoding is guessed, with the line that is not UTF-8.
 _ENCODING_SAMPLE = 2**20
 
@@ -106,13 +109,15 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, text.rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise _encoding_error(path, number, error) from error
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+    except _UNREADABLE as error:
         raise TranslatorError(f"{path}, after line {number}: can't be read ({error})") from error
 
 
 def _encoding_error(path: Path, number: int, error: UnicodeDecodeError) -> TranslatorError:
     """The error for a line that is not UTF-8; it names the encoding of the file."""
-    with _open_decompressed(path) as file:
+    beginning = b""
+    # A compressed file may be damaged as well, further on.
+    with suppress(*_UNREADABLE), _open_decompressed(path) as file:
         beginning = file.read(_ENCODING_SAMPLE)
     packing = _packing(path)
     name = path.stem if path.suffix in (".gz", ".xz") else path.name
