@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 
@@ -85,3 +86,12 @@ def holds_in_a_fork(check: Callable[[], bool]) -> bool:
 def saved_state(run: Run) -> LoadedState:
     """Return the newest training state of a run."""
     return load_state(run.states[0], run.read_manifest().parameters)
+
+
+def run_in_threads(count: int, function: Callable[[], None]) -> None:
+    """Call a function in several threads at the same time, and wait for them."""
+    threads = [threading.Thread(target=function) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -57,17 +57,6 @@ UNREADABLE = {
     "file of pairs": unreadable("align", "--run-dir=RUN", "--pairs=closed/p.tsv"),
 }
 
-UNREADABLE = {
-    "run": unreadable("translate", "--run-dir=closed/run", "Hello."),
-    "run to train": unreadable("train", *TINY_OPTIONS, "--run-dir=closed/run"),
-    "configuration": unreadable("prepare", "--config", "closed/c.yaml"),
-    "corpus": unreadable("prepare", "--corpus.files=closed/p.tsv"),
-    "data set of the hub": unreadable("prepare", "--corpus.hub_name=closed/pairs"),
-    "folder of data": unreadable("prepare", *TINY_OPTIONS, "--data-dir=closed"),
-    "source": unreadable("evaluate", "--run-dir=RUN", "--src=closed/a", "--ref=closed/b"),
-    "file of pairs": unreadable("align", "--run-dir=RUN", "--pairs=closed/p.tsv"),
-}
-
 MISTAKES = [
     *(
         Mistake(f"a {name} that may not be read", make, ("closed", ": Permission denied"))

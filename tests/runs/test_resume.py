@@ -325,22 +325,25 @@ def test_the_older_state_replaces_a_damaged_one(
     assert_same_end(stopped_copy, uninterrupted)
 
 
-@pytest.mark.parametrize("damage", ["a bad line", "lost lines", "no file"])
-def test_measurements_are_restored_from_the_state(
-    uninterrupted: Run,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    damage: str,
-) -> None:
+@pytest.fixture
+def trained_to_its_end(uninterrupted: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run that has made its last step, but is not evaluated, now or when it is resumed."""
     run = Run(Path(shutil.copytree(uninterrupted.path, tmp_path / "run")))
     run.write_manifest(replace(run.read_manifest(), state="training"))
+    monkeypatch.setattr(pipeline, "_finish", lambda *_: None)
+    return run
+
+
+@pytest.mark.parametrize("damage", ["a bad line", "lost lines", "no file"])
+def test_measurements_are_restored_from_the_state(
+    trained_to_its_end: Run, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    run = trained_to_its_end
     lines = run.metrics.read_text().splitlines(keepends=True)
     changed = ['{"step": "many"}\n', *lines[1:]] if damage == "a bad line" else lines[2:]
     run.metrics.write_text("".join(changed))
     if damage == "no file":
         run.metrics.unlink()
-    monkeypatch.setattr(pipeline, "_finish", lambda *_: None)
     pipeline.train(run.load_config(), run)
     assert f"note: {run.metrics} was damaged or incomplete; restored" in capsys.readouterr().err
     assert run.metrics.read_text() == "".join(lines)
@@ -350,17 +353,11 @@ def test_measurements_are_restored_from_the_state(
 
 @pytest.mark.parametrize("name", ["tokenizer.model", "lexicon.json", "dev.jsonl", "test.jsonl"])
 def test_what_a_run_lost_of_its_preparation_is_restored(
-    uninterrupted: Run,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    name: str,
+    trained_to_its_end: Run, uninterrupted: Run, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     """As after a power cut: the file is there, but empty."""
-    run = Run(Path(shutil.copytree(uninterrupted.path, tmp_path / "run")))
-    run.write_manifest(replace(run.read_manifest(), state="training"))
+    run = trained_to_its_end
     (run.path / name).write_bytes(b"")
-    monkeypatch.setattr(pipeline, "_finish", lambda *_: None)
     pipeline.train(run.load_config(), run)
     said = capsys.readouterr().err
     assert said.count("was missing or damaged; restored from") == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY_OPTIONS, contents, tiny_config
+from helpers import run_in_threads
 
 from translator.cli import main
 from translator.errors import TranslatorError
@@ -158,11 +159,7 @@ def test_only_one_of_several_processes_starts_a_new_run(tmp_path: Path) -> None:
             if len(refused) == 3:
                 all_have_tried.set()
 
-    threads = [threading.Thread(target=train) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_in_threads(4, train)
     assert (len(started), len(refused)) == (1, 3)
 
 

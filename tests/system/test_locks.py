@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers import run_in_threads
 
 from translator.errors import TranslatorError
 from translator.system.locks import is_locked, lock_path, locked
@@ -65,11 +66,7 @@ def test_a_lock_that_its_holder_removes_is_not_held_twice(tmp_path: Path) -> Non
                 time.sleep(0.001)
                 held.pop()
 
-    threads = [threading.Thread(target=take_turns) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_in_threads(4, take_turns)
     assert len(most) == 80
     assert max(most) == 1
 
