@@ -183,7 +183,7 @@ class PreparationReport(TokenizerReport, CorpusReport):
             *_held_out_rows("dev", self.dev),
             *_held_out_rows("test", self.test),
             ("  held out, not needed", self.unused_pairs),
-            *(row for source in self.sources[1:] and self.sources for row in _source_rows(source)),
+            *self._rows_by_source(),
             ("vocabulary", self.vocab_size),
             ("words with a translation", self.words),
             ("phrases with a translation", self.phrases),
@@ -193,6 +193,12 @@ class PreparationReport(TokenizerReport, CorpusReport):
         return str(
             tabulate(rows, tablefmt="plain", colalign=("left", "left"), preserve_whitespace=True)
         )
+
+    def _rows_by_source(self) -> list[tuple[str, object]]:
+        """Counts of each source; of a single one they are those of the corpus, and left out."""
+        if len(self.sources) == 1:
+            return []
+        return [row for source in self.sources for row in _source_rows(source)]
 
 
 def _source_rows(source: SourceReport) -> list[tuple[str, object]]:
